@@ -1,0 +1,61 @@
+"""Finite groups: irreducible representations, the Fourier transform on them, subgroups and cosets.
+
+Everything is numpy, float64 and int64; elements are indices 0..n-1 and irreps are real orthogonal matrices.
+
+    groups          FiniteGroup (any Cayley table), CyclicGroup, UnitsModulo, DihedralGroup,
+                    PermutationGroup, SymmetricGroup, AlternatingGroup, ProductGroup, product
+    irreps          Irrep: .name .dim .kind .matrices .character .frequency .partition .basis()
+    transforms      FiniteGroup.fourier, .inverse_fourier, .power, .fourier_basis, .fourier_irreps
+    subgroups       subgroup_classes, all_subgroups (order <= 120), Subgroup, SubgroupClass
+    cosets          left_cosets, right_cosets
+    numbers         is_prime, nearest_primes, primitive_root, discrete_log
+
+    >>> group = SymmetricGroup(5)
+    >>> dict(zip(group.irrep_names, group.power(f)))      # f: [120, ...], shares of variance, sum 1
+
+Where things are: a table's axioms in `cayley`, the transform's formulas in `transform`, Young's orthogonal
+form in `young`, irreps from a table alone in `numerical` and `splitting`, names of small groups in
+`isomorphism`.
+"""
+
+from grokscope.groups.alternating import AlternatingGroup
+from grokscope.groups.cyclic import CyclicGroup
+from grokscope.groups.dihedral import DihedralGroup
+from grokscope.groups.finite import FiniteGroup
+from grokscope.groups.irreps import Irrep
+from grokscope.groups.number_theory import discrete_log, is_prime, nearest_primes, primitive_root
+from grokscope.groups.permutations import PermutationGroup
+from grokscope.groups.products import ProductGroup, product
+from grokscope.groups.subgroups import (
+    Subgroup,
+    SubgroupClass,
+    all_subgroups,
+    left_cosets,
+    right_cosets,
+    subgroup_classes,
+)
+from grokscope.groups.symmetric import SymmetricGroup
+from grokscope.groups.units import UnitsModulo
+
+__all__ = [
+    "AlternatingGroup",
+    "CyclicGroup",
+    "DihedralGroup",
+    "FiniteGroup",
+    "Irrep",
+    "PermutationGroup",
+    "ProductGroup",
+    "Subgroup",
+    "SubgroupClass",
+    "SymmetricGroup",
+    "UnitsModulo",
+    "all_subgroups",
+    "discrete_log",
+    "is_prime",
+    "left_cosets",
+    "nearest_primes",
+    "primitive_root",
+    "product",
+    "right_cosets",
+    "subgroup_classes",
+]

@@ -1,0 +1,139 @@
+"""A real irreducible representation, its three types, and how a character tells them apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from grokscope.groups.orthogonal import orthonormal_columns
+
+Kind = Literal["real", "complex", "quaternionic"]
+
+COMMUTANT_DIM: dict[Kind, int] = {"real": 1, "complex": 2, "quaternionic": 4}
+
+
+@dataclass(frozen=True, eq=False)
+class Irrep:
+    """A real irreducible representation rho of a finite group G by orthogonal matrices.
+
+    Arguments:
+        name: the usual short name, unique in its group ("trivial", "sign", "standard", "k=3").
+        kind: what the real d x d matrices commuting with every rho(g) form: the reals ("real", dimension
+            1), the complex numbers ("complex", 2) or the quaternions ("quaternionic", 4). A rotation of
+            Z_n is of complex type: over the complex numbers it splits in a pair of conjugates.
+        matrices: `[element, d, d]`, float64, rho(a * b) = rho(a) @ rho(b); stored read-only.
+        label: a second usual name where there is one (partition "(4,1)"; Mulliken symbol "E1").
+        partition: of n, for irreps of S_n and A_n.
+        frequency: k for irreps of cyclic and dihedral groups (0 trivial, n/2 for the sign of Z_n).
+
+    Raises ValueError for matrices that are not `[element, d, d]` or a kind that is none of the three.
+
+    Source: Serre, Linear Representations of Finite Groups (1977), section 13.2.
+    """
+
+    name: str
+    kind: Kind
+    matrices: Float[np.ndarray, "element d d"] = field(repr=False)
+    label: str = ""
+    partition: tuple[int, ...] | None = None
+    frequency: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind not in COMMUTANT_DIM:
+            raise ValueError(f"kind = {self.kind!r} is unknown; accepted: {', '.join(COMMUTANT_DIM)}")
+        matrices = np.array(self.matrices, dtype=np.float64)
+        if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or 0 in matrices.shape:
+            raise ValueError(
+                f"matrices of irrep {self.name!r} have shape {matrices.shape}; need [element, d, d]"
+            )
+        if matrices.shape[1] % COMMUTANT_DIM[self.kind]:
+            raise ValueError(
+                f"irrep {self.name!r} of kind {self.kind} has dim {matrices.shape[1]}; complex irreps have "
+                "even real dimension and quaternionic ones a multiple of 4"
+            )
+        matrices.setflags(write=False)
+        object.__setattr__(self, "matrices", matrices)
+
+    @property
+    def dim(self) -> int:
+        """d, the real dimension."""
+        return self.matrices.shape[1]
+
+    @property
+    def commutant_dim(self) -> int:
+        """1, 2 or 4: the real dimension of the matrices that commute with every rho(g)."""
+        return COMMUTANT_DIM[self.kind]
+
+    @property
+    def span_dim(self) -> int:
+        """d^2 / commutant_dim: the dimension of the span of the matrix entries as functions on G."""
+        return self.dim**2 // self.commutant_dim
+
+    @cached_property
+    def character(self) -> Float[np.ndarray, " element"]:
+        """chi(g) = tr rho(g), read-only."""
+        character = np.trace(self.matrices, axis1=1, axis2=2)
+        character.setflags(write=False)
+        return character
+
+    def basis(self) -> Float[np.ndarray, "element span"]:
+        """Orthonormal basis (columns) of the functions g -> tr(A rho(g)), A any d x d matrix; read-only.
+
+        Real type: sqrt(d / n) rho_ij(g), the columns j of rho one after the other (Schur
+        orthogonality). Otherwise only d^2 / commutant_dim entries are independent: the first ones in
+        that order, orthonormalised; for a rotation of Z_n, sqrt(2/n) cos and sqrt(2/n) sin.
+        The bases of all irreps of G together are an orthonormal basis of the functions on G.
+
+        Source: Serre (1977), section 2.2, corollary 3 to Schur's lemma.
+        """
+        return self._basis
+
+    @cached_property
+    def _basis(self) -> Float[np.ndarray, "element span"]:
+        order = len(self.matrices)
+        entries = self.matrices.transpose(0, 2, 1).reshape(order, self.dim**2)
+        if self.kind == "real":
+            basis = entries * np.sqrt(self.dim / order)
+        else:
+            basis = orthonormal_columns(entries, self.span_dim)
+        basis.setflags(write=False)
+        return basis
+
+
+def irreducible_kind(
+    character: Float[np.ndarray, " element"], squares: Int[np.ndarray, " element"]
+) -> Kind | None:
+    """The type of the real representation with this character; None if it is reducible.
+
+    With <chi, chi> = (1/n) sum_g chi(g)^2 and the Frobenius-Schur sum nu = (1/n) sum_g chi(g^2), a real
+    representation is irreducible exactly if (<chi, chi>, nu) is (1, 1): real, (2, 0): complex, or
+    (4, -2): quaternionic. The norm alone would mistake a sum of two real irreps for a complex one.
+
+    Arguments:
+        character: `[element]`, chi(g).
+        squares: `[element]`, the index of g * g.
+
+    Source: Serre (1977), section 13.2, proposition 39.
+    """
+    norm = float(np.mean(character**2))
+    indicator = float(np.mean(character[squares]))
+    signatures: dict[Kind, tuple[int, int]] = {"real": (1, 1), "complex": (2, 0), "quaternionic": (4, -2)}
+    for kind, (kind_norm, kind_indicator) in signatures.items():
+        if abs(norm - kind_norm) < 1e-6 and abs(indicator - kind_indicator) < 1e-6:
+            return kind
+    return None
+
+
+def character_order(character: Float[np.ndarray, " element"]) -> tuple[float, ...]:
+    """Sort key that puts larger characters first, element by element; rounding does not change it."""
+    return tuple((-np.round(character, 6) + 0.0).tolist())
+
+
+def check_complete(irreps: Sequence[Irrep], order: int, group_name: str) -> None:
+    """Raise RuntimeError unless sum_rho d^2 / commutant_dim = |G|, as it is for the full set of irreps."""
+    total = sum(irrep.span_dim for irrep in irreps)
+    if total != order:
+        raise RuntimeError(f"the irreps of {group_name} span {total} functions, not {order}: one is missing")

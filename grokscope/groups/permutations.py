@@ -1,0 +1,79 @@
+"""Groups of permutations, multiplied as the `permutation` task does: first a, then b."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Int
+
+from grokscope.groups.finite import FiniteGroup
+
+
+class PermutationGroup(FiniteGroup):
+    """A group of permutations of 0..m-1, listed in any order.
+
+    table[a, b] = index of the permutation i -> b[a[i]] (first a, then b).
+
+    Arguments:
+        permutations: `[element, point]` integers, each row a permutation of 0..m-1; closed under the product.
+        name: what to call the group.
+
+    Attributes (beside those of `FiniteGroup`; labels are the permutations in one-line notation):
+        permutations: `[element, point]` int64, read-only.
+        degree: m.
+
+    Raises ValueError if a row is not a permutation, occurs twice, or a product is missing.
+    """
+
+    def __init__(self, permutations: Any, *, name: str) -> None:
+        rows = np.asarray(permutations)
+        if rows.ndim != 2 or 0 in rows.shape or not np.issubdtype(rows.dtype, np.integer):
+            raise ValueError(
+                f"permutations has shape {rows.shape} and dtype {rows.dtype}; need integers [element, point]"
+            )
+        self.degree = rows.shape[1]
+        wrong = np.flatnonzero((np.sort(rows, axis=1) != np.arange(self.degree)).any(axis=1))
+        if len(wrong):
+            raise ValueError(
+                f"permutations[{wrong[0]}] = {rows[wrong[0]].tolist()} is not a permutation "
+                f"of 0..{self.degree - 1}"
+            )
+        self.permutations: Int[np.ndarray, "element point"] = rows.astype(np.int64)
+        self.permutations.setflags(write=False)
+        separator = "" if self.degree <= 10 else "-"
+        labels = [separator.join(map(str, row)) for row in self.permutations.tolist()]
+        super().__init__(_product_table(self.permutations), name=name, labels=labels)
+
+    def index_of(self, permutation: Sequence[int]) -> int:
+        """Index of a permutation. Raises ValueError if it is not in the group."""
+        row = np.asarray(permutation)
+        matches = (self.permutations == row).all(axis=1) if row.shape == (self.degree,) else np.zeros(1, bool)
+        found = np.flatnonzero(matches)
+        if len(found) == 0:
+            raise ValueError(f"permutation = {list(permutation)} is not an element of {self.name}")
+        return int(found[0])
+
+
+def inversions(permutations: Int[np.ndarray, "element point"]) -> Int[np.ndarray, " element"]:
+    """Number of pairs i < j with a[i] > a[j]: the length of a in adjacent transpositions; odd for odd a."""
+    degree = permutations.shape[1]
+    first, second = np.triu_indices(degree, k=1)
+    return (permutations[:, first] > permutations[:, second]).sum(axis=1).astype(np.int64)
+
+
+def _product_table(permutations: Int[np.ndarray, "element point"]) -> Int[np.ndarray, "element element"]:
+    index = {row.tobytes(): i for i, row in enumerate(permutations)}
+    if len(index) != len(permutations):
+        raise ValueError(f"permutations has {len(permutations)} rows, only {len(index)} of them distinct")
+    table = np.empty((len(permutations), len(permutations)), dtype=np.int64)
+    for a, first in enumerate(permutations):
+        # Row b of the products is b[a[0]], b[a[1]], ...
+        for b, product in enumerate(np.ascontiguousarray(permutations[:, first])):
+            found = index.get(product.tobytes())
+            if found is None:
+                raise ValueError(
+                    f"permutations is not closed: {first.tolist()} then {permutations[b].tolist()} gives "
+                    f"{product.tolist()}, which is missing"
+                )
+            table[a, b] = found
+    return table

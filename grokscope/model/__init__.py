@@ -1,0 +1,42 @@
+"""The network: the one place that touches TransformerLens.
+
+parameters  names, shapes, groups and scopes of parameters
+build       `HookedTransformer`s from a config, with or without weights
+initial     freshly drawn weights
+blocks      the `normed` block, and an embedding with a deterministic backward
+"""
+
+from grokscope.model.build import build_model, load_model
+from grokscope.model.initial import initial_weights
+from grokscope.model.parameters import (
+    DECODER,
+    ROLES,
+    Role,
+    Weights,
+    d_vocab_out,
+    dtype_of,
+    in_scope,
+    is_buffer,
+    is_trained,
+    parameter_shapes,
+    role,
+    trained_names,
+)
+
+__all__ = [
+    "DECODER",
+    "ROLES",
+    "Role",
+    "Weights",
+    "build_model",
+    "d_vocab_out",
+    "dtype_of",
+    "in_scope",
+    "initial_weights",
+    "is_buffer",
+    "is_trained",
+    "load_model",
+    "parameter_shapes",
+    "role",
+    "trained_names",
+]

@@ -1,0 +1,68 @@
+"""Initial weights: what torch's own layers would draw, or what TransformerLens draws."""
+
+from __future__ import annotations
+
+from math import sqrt
+
+import torch
+
+from grokscope.config import ModelConfig
+from grokscope.model.build import build_model
+from grokscope.model.parameters import Weights, dtype_of, is_buffer, parameter_shapes, role
+from grokscope.tasks import Task, generator
+
+
+def initial_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
+    """A complete state dict of freshly drawn weights, on the CPU; the same for the same seed.
+
+    Draws are made in float32 and then converted, so that a float64 run starts from the same numbers.
+    """
+    weights = _torch_weights(config, task, seed) if config.init == "torch" else _hooked_weights(config, task, seed)
+    dtype = dtype_of(config)
+    for layer in range(config.n_layers):
+        # The buffers of transformer_lens.components.Attention, as they are in its state dict.
+        weights[f"blocks.{layer}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
+        weights[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
+    return {name: value if is_buffer(name) else value.to(dtype) for name, value in weights.items()}
+
+
+def _torch_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
+    """What nn.Embedding, nn.MultiheadAttention, nn.LayerNorm and nn.Linear would draw.
+
+    Embeddings N(0, 1). Linear weights and biases U(-a, a), a = 1/sqrt(fan_in). Attention input projection
+    U(-a, a), a = sqrt(6 / (3 d_model + d_model)): Xavier over the joint [3 d_model, d_model] matrix; its
+    biases and the output projection's are zero. LayerNorm gains one, biases zero.
+    """
+    source = generator(seed, "weights")
+    d, m = config.d_model, config.d_mlp
+    bounds = {
+        "W_Q": sqrt(6 / (4 * d)), "W_K": sqrt(6 / (4 * d)), "W_V": sqrt(6 / (4 * d)), "W_O": 1 / sqrt(d),
+        "W_in": 1 / sqrt(d), "b_in": 1 / sqrt(d), "W_out": 1 / sqrt(m), "b_out": 1 / sqrt(m),
+        "W_U": 1 / sqrt(d), "b_U": 1 / sqrt(d),
+    }  # fmt: skip
+    weights: Weights = {}
+    for name, shape in parameter_shapes(config, task).items():
+        leaf = name.rpartition(".")[2]
+        value = torch.zeros(shape)
+        if leaf in ("W_E", "W_pos"):
+            value.normal_(generator=source)
+        elif leaf in bounds:
+            value.uniform_(-bounds[leaf], bounds[leaf], generator=source)
+        elif leaf == "w":
+            value.fill_(1.0)
+        if (role(name) == "biases" and not config.biases) or (leaf == "b_U" and not config.unembed_bias):
+            value.zero_()  # drawn all the same, so that weights do not depend on which biases are used
+        weights[name] = value
+    return weights
+
+
+def _hooked_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
+    """What `HookedTransformer.init_weights` draws: matrices N(0, 0.64 / d_model), biases zero, gains one."""
+    from dataclasses import replace
+
+    model = build_model(replace(config, dtype="float32"), task)
+    with torch.random.fork_rng(devices=[]):
+        # TransformerLens draws from torch's global generator; the fork leaves it as it was.
+        torch.random.set_rng_state(generator(seed, "weights").get_state())
+        model.init_weights()
+    return {name: value.detach().clone() for name, value in model.named_parameters()}

@@ -1,0 +1,108 @@
+"""Names, shapes and roles of the parameters of a `HookedTransformer`, without building one.
+
+Weights are a `dict[str, Tensor]` with the names and shapes of `HookedTransformer.state_dict()`, in its
+order. Beside parameters that dict holds two constant buffers per attention layer; they are kept so that
+every checkpoint loads into a `HookedTransformer` as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal, TypeAlias, get_args
+
+import torch
+from torch import Tensor
+
+from grokscope.config import ConfigError, ModelConfig
+from grokscope.tasks import Task
+
+Weights: TypeAlias = dict[str, Tensor]
+Role = Literal["attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
+"""The parameter group that each parameter belongs to, and belongs to alone."""
+
+ROLES: tuple[Role, ...] = get_args(Role)
+DECODER: tuple[Role, ...] = tuple(role for role in ROLES if role not in ("embed", "unembed"))
+"""What the scope `decoder` stands for."""
+
+
+def d_vocab_out(config: ModelConfig, task: Task) -> int:
+    """Width of the unembedding: every token, or the answers only (`model.output`)."""
+    return task.d_vocab if config.output == "vocab" else task.n_answers
+
+
+def dtype_of(config: ModelConfig) -> torch.dtype:
+    """The torch dtype that `model.dtype` names."""
+    return {"float32": torch.float32, "float64": torch.float64}[config.dtype]
+
+
+def parameter_shapes(config: ModelConfig, task: Task) -> dict[str, tuple[int, ...]]:
+    """Shape of every parameter by its `HookedTransformer` name, in the order of `named_parameters()`."""
+    d, h, e, m = config.d_model, config.n_heads, config.d_head, config.d_mlp
+    layer_norm = config.normalization == "LN"
+    shapes: dict[str, tuple[int, ...]] = {"embed.W_E": (task.d_vocab, d), "pos_embed.W_pos": (task.n_positions, d)}
+    for layer in range(config.n_layers):
+        block: dict[str, tuple[int, ...]] = {}
+        if layer_norm:
+            block |= {"ln1.w": (d,), "ln1.b": (d,), "ln2.w": (d,), "ln2.b": (d,)}
+        block |= {"attn.W_Q": (h, d, e), "attn.W_O": (h, e, d), "attn.b_Q": (h, e), "attn.b_O": (d,)}
+        block |= {"attn.W_K": (h, d, e), "attn.W_V": (h, d, e), "attn.b_K": (h, e), "attn.b_V": (h, e)}
+        block |= {"mlp.W_in": (d, m), "mlp.b_in": (m,), "mlp.W_out": (m, d), "mlp.b_out": (d,)}
+        shapes |= {f"blocks.{layer}.{name}": shape for name, shape in block.items()}
+    if layer_norm:
+        shapes |= {"ln_final.w": (d,), "ln_final.b": (d,)}
+    out = d_vocab_out(config, task)
+    return shapes | {"unembed.W_U": (d, out), "unembed.b_U": (out,)}
+
+
+def is_buffer(name: str) -> bool:
+    """Whether an entry of a state dict is one of TransformerLens' constants, not a parameter."""
+    return name.endswith((".attn.mask", ".attn.IGNORE"))
+
+
+def role(name: str) -> Role:
+    """The group of a parameter. LayerNorm gains are `ln` (in blocks) or `ln_final`; their biases are `biases`.
+
+    Raises ValueError for a name that no `HookedTransformer` of ours has.
+    """
+    module, _, leaf = name.rpartition(".")
+    if module in ("embed", "unembed", "pos_embed"):
+        return module  # type: ignore[return-value]
+    if leaf == "b" or leaf.startswith("b_"):
+        return "biases"
+    if leaf == "w":
+        return "ln_final" if module == "ln_final" else "ln"
+    if leaf in ("W_Q", "W_K", "W_V", "W_O"):
+        return "attention"
+    if leaf in ("W_in", "W_out"):
+        return "mlp"
+    raise ValueError(f"parameter {name!r} has no role: use HookedTransformer parameter names such as blocks.0.attn.W_Q")
+
+
+def in_scope(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
+    """The parameters, in their order, that a scope of group names covers; `decoder` is all but embed and unembed.
+
+    Raises `ConfigError` for a group that does not exist.
+    """
+    wanted: set[str] = set()
+    for group in scope:
+        if group == "decoder":
+            wanted.update(DECODER)
+        elif group in ROLES:
+            wanted.add(group)
+        else:
+            raise ConfigError(f"scope names {group!r}: use decoder or some of {', '.join(ROLES)}")
+    return tuple(name for name in names if not is_buffer(name) and role(name) in wanted)
+
+
+def is_trained(name: str, config: ModelConfig) -> bool:
+    """Whether training changes a parameter: biases that are switched off stay zero."""
+    if is_buffer(name):
+        return False
+    if name == "unembed.b_U":
+        return config.unembed_bias
+    return config.biases or role(name) != "biases"
+
+
+def trained_names(names: Iterable[str], config: ModelConfig) -> tuple[str, ...]:
+    """The parameters that training changes, in their order."""
+    return tuple(name for name in names if is_trained(name, config))

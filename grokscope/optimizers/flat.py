@@ -1,0 +1,57 @@
+"""All trained parameters in one buffer.
+
+Adam, Lion, SGD and SignSGD treat every entry alike, so one tensor that holds all of them can be updated
+by one kernel instead of one per parameter. The weights are views into the buffer: what the optimizer or
+a clip writes, the network reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from grokscope.model import Weights
+
+
+class FlatParameters:
+    """Named views into one parameter vector, and one gradient vector of the same layout.
+
+    Arguments:
+        weights: a state dict; its tensors are copied.
+        names: the parameters to train; the rest is kept as it is.
+        device: where to put everything.
+    """
+
+    def __init__(self, weights: Weights, names: Iterable[str], device: str | torch.device = "cpu") -> None:
+        self.names = tuple(names)
+        values = [weights[name].detach().to(device) for name in self.names]
+        self.vector: Float[Tensor, "parameter"] = torch.cat([value.flatten() for value in values]).requires_grad_()
+        self.vector.grad = torch.zeros_like(self.vector)
+        sizes = [value.numel() for value in values]
+        views = dict(zip(self.names, self.vector.detach().split(sizes), strict=True))
+        self.weights: Weights = {
+            name: views[name].view(value.shape).requires_grad_() if name in views else value.detach().to(device)
+            for name, value in weights.items()
+        }
+        """A complete state dict whose trained tensors share memory with `vector`."""
+
+    @property
+    def leaves(self) -> list[Tensor]:
+        """The trained tensors, to differentiate with respect to."""
+        return [self.weights[name] for name in self.names]
+
+    def set_gradient(self, grads: Iterable[Tensor | None]) -> Float[Tensor, "parameter"]:
+        """Write the gradients of `leaves`, in their order, into the gradient vector, and return it.
+
+        None stands for zeros: a parameter that the loss does not depend on.
+        """
+        grad = self.vector.grad
+        assert grad is not None
+        parts = [
+            torch.zeros_like(leaf) if value is None else value
+            for leaf, value in zip(self.leaves, grads, strict=True)
+        ]
+        return torch.cat([part.reshape(-1) for part in parts], out=grad)

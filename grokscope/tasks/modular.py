@@ -1,0 +1,87 @@
+"""Arithmetic modulo a prime, one operation or several in one dataset.
+
+Addition and subtraction live on Z_p. Multiplication and division live on the units modulo p, which
+are Z_(p-1) by discrete logarithm; x = 0 is a valid operand there but no group element.
+
+Tokens: numbers 0 .. p-1, then `=`, then one token per operation (none in the three-token form).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from grokscope.config.schema import Operation as OperationName
+from grokscope.config.schema import TaskConfig
+from grokscope.groups import CyclicGroup, UnitsModulo
+from grokscope.tasks.sequences import operand_positions, sequence
+from grokscope.tasks.task import Operation, Task
+
+SYMBOLS: dict[OperationName, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+INVERTED: tuple[OperationName, ...] = ("sub", "div")
+"""Operations that apply the inverse of their second operand."""
+
+
+def operands(name: OperationName, p: int) -> tuple[Int[Tensor, "example"], Int[Tensor, "example"]]:
+    """All pairs (x, y), x slowest; y = 0 is left out where it has no inverse or maps everything to 0."""
+    first = 1 if name in ("mul", "div") else 0
+    x, y = torch.cartesian_prod(torch.arange(p), torch.arange(first, p)).unbind(1)
+    return x, y
+
+
+def answers(
+    name: OperationName, x: Int[Tensor, "example"], y: Int[Tensor, "example"], p: int
+) -> Int[Tensor, "example"]:
+    """x op y modulo p; division multiplies by y^-1 = pow(y, -1, p)."""
+    if name == "add":
+        return (x + y) % p
+    if name == "sub":
+        return (x - y) % p
+    if name == "div":
+        y = torch.tensor([0] + [pow(v, -1, p) for v in range(1, p)])[y]
+    return x * y % p
+
+
+def _algebra(names: tuple[OperationName, ...], p: int, d_vocab: int) -> tuple[Operation, ...]:
+    found, start = [], 0
+    for name in names:
+        element = np.full(d_vocab, -1, dtype=np.int64)
+        if name in ("add", "sub"):
+            group = CyclicGroup(p)
+            element[:p] = np.arange(p)
+        else:
+            group = UnitsModulo(p)
+            element[:p] = group.element_of_residue
+        right = np.where(element >= 0, group.inverse[element], -1) if name in INVERTED else element
+        stop = start + len(operands(name, p)[0])
+        found.append(Operation(name, group, element, right, element, np.arange(start, stop)))
+        start = stop
+    return tuple(found)
+
+
+def modular_task(config: TaskConfig) -> Task:
+    """The task of a config named add, sub, mul, div or mixed; operations follow one another in the table."""
+    p = config.modulus
+    names: tuple[OperationName, ...] = config.operations if config.name == "mixed" else (config.name,)  # type: ignore[assignment]
+    token_names = [*map(str, range(p)), "="]
+    if config.form == "x_op_y_eq":
+        token_names += [SYMBOLS[name] for name in names]
+    tokens, labels = [], []
+    for i, name in enumerate(names):
+        x, y = operands(name, p)
+        tokens.append(sequence(x, y, equals=p, operation=p + 1 + i, form=config.form))
+        labels.append(answers(name, x, y, p))
+    title = f"{'+'.join(names)} mod {p}" if config.name == "mixed" else f"{config.name} mod {p}"
+    return Task(
+        name=title,
+        tokens=torch.cat(tokens),
+        labels=torch.cat(labels),
+        token_names=tuple(token_names),
+        n_answers=p,
+        operand_positions=operand_positions(config.form),
+        _algebra=partial(_algebra, names, p, len(token_names)),
+    )

@@ -1,0 +1,96 @@
+"""What a task is: labelled token sequences, and the group in which each answer is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from grokscope.groups import FiniteGroup
+from grokscope.tasks.seeds import generator
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """The algebra behind some examples of a task: answer = left * right in `group`.
+
+    `left`, `right` and `answer` map a token to the group element that it stands for in that place, -1
+    where it stands for none (0 under multiplication; `=`). Subtraction and division are products too:
+    there `right` maps a token to the inverse of its own element.
+    """
+
+    name: str
+    group: FiniteGroup
+    left: Int[np.ndarray, "d_vocab"]
+    right: Int[np.ndarray, "d_vocab"]
+    answer: Int[np.ndarray, "d_vocab"]
+    examples: Int[np.ndarray, "example"]
+    """Which examples of the task belong to this operation."""
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """A finite labelled dataset of token sequences whose answer is read at the last position.
+
+    Tokens 0 .. n_answers - 1 are the possible answers. Tensors live on the CPU.
+    """
+
+    name: str
+    tokens: Int[Tensor, "example position"]
+    labels: Int[Tensor, "example"]
+    token_names: tuple[str, ...]
+    n_answers: int
+    operand_positions: tuple[int, ...]
+    _algebra: Callable[[], tuple[Operation, ...]]
+
+    @property
+    def n_examples(self) -> int:
+        return self.tokens.shape[0]
+
+    @property
+    def n_positions(self) -> int:
+        return self.tokens.shape[1]
+
+    @property
+    def d_vocab(self) -> int:
+        return len(self.token_names)
+
+    @cached_property
+    def operations(self) -> tuple[Operation, ...]:
+        """The group operation behind every example; empty where there is none (parity)."""
+        return self._algebra()
+
+    @property
+    def group(self) -> FiniteGroup | None:
+        """The group of the task's one operation; None for parity and for a mix of operations."""
+        return self.operations[0].group if len(self.operations) == 1 else None
+
+    @property
+    def operand_elements(self) -> tuple[Int[np.ndarray, "d_vocab"], ...] | None:
+        """For each operand, the group element that every token stands for (-1: none); None as for `group`."""
+        if self.group is None:
+            return None
+        return self.operations[0].left, self.operations[0].right
+
+    def split(self, train_fraction: float, seed: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "val"]]:
+        """Random disjoint train and validation indices: floor(train_fraction * n) of n examples are trained on.
+
+        The same seed gives the same split, whatever else a run draws. Raises ValueError where either
+        side would be empty.
+        """
+        n_train = int(self.n_examples * train_fraction)
+        if not 0 < n_train < self.n_examples:
+            raise ValueError(
+                f"task.train_fraction = {train_fraction} leaves {n_train} of {self.n_examples} examples of {self.name} "
+                f"to train on: use at least {1 / self.n_examples:.3g} and less than 1"
+            )
+        order = torch.randperm(self.n_examples, generator=generator(seed, "split"))
+        return order[:n_train], order[n_train:]
+
+    def __repr__(self) -> str:
+        return f"<Task {self.name}: {self.n_examples} examples of {self.n_positions} tokens, {self.n_answers} answers>"

@@ -1,0 +1,157 @@
+"""The loop that turns a config into a run, and continues one."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grokscope.config import RunConfig, override
+from grokscope.engine import retain_freed_memory
+from grokscope.runs import Milestones, Run, RunWriter, checkpoint_due, create_run, open_run, reopen_run, run_name
+from grokscope.tasks import build_task
+from grokscope.training.progress import Progress, progress_bar
+from grokscope.training.trainer import Diverged, Trainer
+
+STATE_EVERY_SECONDS = 5.0
+"""How much training a kill can cost: the resume state is saved with a checkpoint when it is this old."""
+
+FULL_BATCH_EVALUATION = 10
+"""Steps between evaluations in full-batch training, where an epoch is one step."""
+
+
+def train(config: RunConfig, out: str | os.PathLike[str] | None = None, *, progress: bool = True, **overrides: Any) -> Run:
+    """Train a network and save its run.
+
+    Arguments:
+        config: what to train; see `grokscope.preset`.
+        out: the run directory, which must not exist; left out: `checkpoints/` and a name made of task, arm, seed.
+        progress: show a progress bar.
+        overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`).
+
+    Returns the finished run. A loss or gradient that is not finite ends it with status `diverged`; an
+    interrupt leaves a run that `resume` continues. Raises `ConfigError` for settings that cannot be run and
+    `RunError` for a directory that cannot be used, before anything is written.
+    """
+    config = override(config, overrides)
+    with _threads(config.training.threads):
+        trainer = Trainer(config, build_task(config.task))
+        path = Path("checkpoints", run_name(config)) if out is None else Path(out)
+        with create_run(path, config) as writer:
+            _run(trainer, writer, Milestones(), progress)
+    return open_run(path)
+
+
+def resume(path: str | os.PathLike[str], *, progress: bool = True) -> Run:
+    """Continue an interrupted run from its last saved state; a finished one is returned as it is.
+
+    The result is bit-identical to an uninterrupted run: steps after the saved state are trained again, and
+    their checkpoints compared with those on disk. Raises `RunError` where that is impossible.
+    """
+    run = open_run(path)
+    if run.status in ("finished", "diverged"):
+        return run
+    config = run.config
+    with _threads(config.training.threads):
+        trainer = Trainer(config, build_task(config.task))
+        with reopen_run(path, config) as writer:
+            milestones, seconds = Milestones(), 0.0
+            state = writer.load_state()
+            if state is not None:
+                trainer.restore(*state)
+                seconds = state[1]["seconds"]
+                writer.truncate_metrics(trainer.step)
+                for row in open_run(path).metrics.to_dict("records"):
+                    milestones.update(int(row["step"]), row["train_accuracy"], row["val_accuracy"])
+            else:
+                writer.truncate_metrics(-1)
+            _run(trainer, writer, milestones, progress, seconds)
+    return open_run(path)
+
+
+def _run(trainer: Trainer, writer: RunWriter, milestones: Milestones, progress: bool, seconds: float = 0.0) -> None:
+    config = trainer.config
+    title = f"{config.arm} seed {config.seed}"
+    with progress_bar(progress, title, config.training.steps, trainer.step) as shown:
+        try:
+            _loop(trainer, writer, milestones, shown, _Clock(seconds))
+        except Diverged as error:
+            writer.checkpoint(trainer.step, trainer.weights)
+            writer.finish("diverged", str(error))
+        else:
+            enough = trainer.step == config.training.steps
+            writer.finish("finished", "budget used" if enough else "grok sustained for long enough")
+
+
+def _loop(trainer: Trainer, writer: RunWriter, milestones: Milestones, shown: Progress, clock: _Clock) -> None:
+    """Train to the end of the budget, or to as many evaluations after a sustained grok as were asked for."""
+    config = trainer.config
+    cadence = config.training.eval_every
+    if cadence is None:
+        cadence = FULL_BATCH_EVALUATION if config.training.batch_size is None else trainer.batches.steps_per_epoch
+    state_saved = float("-inf")
+
+    def done() -> bool:
+        since, enough = milestones.evaluations_since_sustained, config.training.stop_evaluations
+        return trainer.step == config.training.steps or (since is not None and enough is not None and since >= enough)
+
+    def observe() -> None:
+        """Evaluate and save where due."""
+        nonlocal state_saved
+        step = trainer.step
+        if step % cadence == 0 or done():
+            with clock.paused():
+                metrics = trainer.evaluate()
+            writer.log({"step": step, **metrics, "seconds": clock.seconds})
+            milestones.update(step, metrics["train_accuracy"], metrics["val_accuracy"])
+            shown.evaluation(metrics)
+        if done() or checkpoint_due(config.checkpoints, step, milestones.sustained_at):
+            writer.checkpoint(step, trainer.weights)
+            if time.monotonic() - state_saved > STATE_EVERY_SECONDS:
+                tensors, info = trainer.state()
+                writer.save_state(tensors, {**info, "seconds": clock.seconds})
+                state_saved = time.monotonic()
+
+    if trainer.step == 0:
+        observe()
+    while not done():
+        trainer.update()
+        shown.step(trainer.step)
+        observe()
+
+
+class _Clock:
+    """Seconds of training, evaluations left out; it goes on from `seconds`."""
+
+    def __init__(self, seconds: float) -> None:
+        self._start = time.perf_counter() - seconds
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._start
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Time inside the block does not count."""
+        begin = time.perf_counter()
+        yield
+        self._start += time.perf_counter() - begin
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    """Train with this many CPU threads, which is part of a run's identity, and with freed memory kept."""
+    retain_freed_memory()
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+

@@ -1,0 +1,119 @@
+"""The state of a run in training, and one step of it.
+
+A step is: forward and backward pass, the optimizer's update, the clip. Nothing is written here; see `loop`.
+"""
+
+from __future__ import annotations
+
+from math import isfinite
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from grokscope.config import RunConfig
+from grokscope.engine import Engine, evaluate
+from grokscope.model import build_model, in_scope, initial_weights, trained_names
+from grokscope.norms import clip_rows_, start_rows_
+from grokscope.optimizers import (
+    FlatParameters,
+    build_optimizer,
+    learning_rate,
+    optimizer_tensors,
+    restore_optimizer,
+    set_learning_rate,
+)
+from grokscope.tasks import Task
+from grokscope.training.batches import BatchStream
+
+_OPTIMIZER, _WEIGHTS, _EPOCH = "optimizer.", "weights.", "epoch_generator"
+
+
+class Diverged(Exception):
+    """A loss or gradient that is not finite; the weights are those before the update."""
+
+
+class Trainer:
+    """Weights, optimizer and batch order of a run, at some step.
+
+    Arguments:
+        config: the run; its seed draws weights, split and batch order.
+        task: the task of that config.
+    """
+
+    def __init__(self, config: RunConfig, task: Task) -> None:
+        self.config, self.task, self.step = config, task, 0
+        device = config.training.device
+        weights = initial_weights(config.model, task, config.seed)
+        start_rows_(weights, config.norms)
+        self.parameters = FlatParameters(weights, trained_names(weights, config.model), device)
+        self.optimizer = build_optimizer(config.optimizer, self.parameters.vector)
+        self.engine = Engine(config.model, task, device)
+        self._hooked = None
+        if config.forward == "hooked":
+            self._hooked = build_model(config.model, task, device)
+            self._tokens = task.tokens.to(device)
+        train, val = task.split(config.task.train_fraction, config.seed)
+        self.train, self.val = train.to(device), val.to(device)
+        self.batches = BatchStream(self.train, config.training.batch_size, config.seed)
+        self._clipped = () if config.norms.max_norm is None else in_scope(self.parameters.names, config.norms.scope)
+
+    @property
+    def weights(self) -> dict[str, Tensor]:
+        """A complete state dict, live: the next step changes it."""
+        return self.parameters.weights
+
+    def update(self) -> float:
+        """One step on the next batch; returns the loss before it, in nats.
+
+        Raises `Diverged`, with the weights left as they were, on a loss or gradient that is not finite.
+        """
+        examples = self.batches.next()
+        logits = self._answer_logits(examples)
+        loss = F.cross_entropy(logits, self.engine.labels[examples])
+        grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
+        gradient = self.parameters.set_gradient(grads)
+        value = float(loss.detach())
+        # One pass over the gradient: a sum is finite if all terms are, short of an overflow, which is looked into.
+        if not isfinite(value):
+            raise Diverged(f"the loss of step {self.step + 1} is {value}")
+        if not isfinite(float(gradient.sum())) and not bool(gradient.isfinite().all()):
+            raise Diverged(f"the gradient of step {self.step + 1} is not finite")
+        set_learning_rate(self.optimizer, learning_rate(self.config.optimizer, self.step + 1))
+        self.optimizer.step()
+        if self._clipped and self.config.norms.max_norm is not None:
+            clip_rows_(self.weights, self.config.norms.max_norm, self._clipped)
+        self.step += 1
+        return value
+
+    def evaluate(self) -> dict[str, float]:
+        """Loss (nats) and accuracy on the full train and validation sets."""
+        out = {}
+        for split, examples in (("train", self.train), ("val", self.val)):
+            out[f"{split}_loss"], out[f"{split}_accuracy"] = evaluate(self._answer_logits, self.engine.labels, examples)
+        return out
+
+    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Everything that a bit-identical continuation needs: tensors by name, and plain values."""
+        epoch_state, position = self.batches.state()
+        tensors = {_WEIGHTS + name: value.detach() for name, value in self.weights.items()}
+        tensors |= {_OPTIMIZER + name: value for name, value in optimizer_tensors(self.optimizer).items()}
+        return tensors | {_EPOCH: epoch_state}, {"step": self.step, "epoch_position": position}
+
+    @torch.no_grad()
+    def restore(self, tensors: dict[str, Tensor], info: dict[str, Any]) -> None:
+        """Put back what `state` gave."""
+        for name, value in self.weights.items():
+            value.copy_(tensors[_WEIGHTS + name])
+        moments = {key.removeprefix(_OPTIMIZER): v for key, v in tensors.items() if key.startswith(_OPTIMIZER)}
+        restore_optimizer(self.optimizer, moments)
+        self.batches.restore(tensors[_EPOCH], info["epoch_position"])
+        self.step = info["step"]
+
+    def _answer_logits(self, examples: Int[Tensor, "example"]) -> Float[Tensor, "example d_vocab_out"]:
+        if self._hooked is None:
+            return self.engine.answer_logits(self.weights, examples)
+        logits = torch.func.functional_call(self._hooked, self.weights, (self._tokens[examples],))
+        return logits[:, -1]
