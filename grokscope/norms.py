@@ -47,7 +47,8 @@ def row_dims(name: str) -> tuple[int, ...] | None:
 def row_norms(name: str, value: Tensor) -> Float[Tensor, "..."]:
     """L2 norm of every row, with the row's dimensions kept at size 1, so that it broadcasts against `value`."""
     dims = row_dims(name)
-    return torch.linalg.vector_norm(value, dim=tuple(range(value.ndim)) if dims is None else dims, keepdim=True)
+    # Not vector_norm: over any but the last dimension it is ten times slower than squares and a sum.
+    return (value * value).sum(tuple(range(value.ndim)) if dims is None else dims, keepdim=True).sqrt_()
 
 
 def bundles(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:

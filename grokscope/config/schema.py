@@ -23,9 +23,7 @@ Residual = Literal["normed", "pre_ln"]
 Output = Literal["vocab", "answers"]
 OptimizerName = Literal["adam", "adamw", "sgd", "lion", "signsgd"]
 InitRows = Literal["none", "all", "edge", "edge_ln"]
-ScopeName = Literal[
-    "decoder", "attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"
-]
+ScopeName = Literal["decoder", "attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
 Schedule = Literal["every", "log", "dense"]
 Forward = Literal["engine", "hooked"]
 
@@ -95,7 +93,9 @@ class TaskConfig:
         _integer("task.modulus", self.modulus, 2)
         if self.name in ("add", "sub", "mul", "div", "mixed") and not is_prime(self.modulus):
             near = ", ".join(map(str, nearest_primes(self.modulus)))
-            raise ConfigError(f"task.modulus = {self.modulus} is not prime; {self.name} needs a prime (nearest: {near})")
+            raise ConfigError(
+                f"task.modulus = {self.modulus} is not prime; {self.name} needs a prime (nearest: {near})"
+            )
         if not isinstance(self.operations, tuple) or not self.operations:
             _refuse("task.operations", self.operations, f"use one or more of {', '.join(get_args(Operation))}")
         for operation in self.operations:
@@ -216,7 +216,8 @@ class NormConfig:
             _positive("norms.max_norm", self.max_norm)
         if self.init_rows != "none" and self.row_norm_at_start is None:
             raise ConfigError(
-                f"norms.init_rows = {self.init_rows!r} needs a norm: set norms.init_norm or norms.max_norm to a number > 0"
+                f"norms.init_rows = {self.init_rows!r} needs a norm: "
+                "set norms.init_norm or norms.max_norm to a number > 0"
             )
         if not isinstance(self.scope, tuple) or not self.scope:
             _refuse("norms.scope", self.scope, f"name one or more of {', '.join(get_args(ScopeName))}")

@@ -4,6 +4,7 @@ engine      `Engine`: logits, loss, activations, evaluation
 evaluation  loss and accuracy over a whole dataset, in bounded memory
 prefixes    which rows have to be computed at all
 attention   a few keys per query, found by index
+gather      rows by index, with a deterministic backward
 linear      matrix products through the fastest exact kernel
 memory      keeping freed memory in the process
 """

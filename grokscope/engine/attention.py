@@ -4,8 +4,8 @@
 
 Keys and values of shared prefixes are stored once and looked up, so each query has its own short list of
 keys. With 3 or 4 positions a head's products are far too small for matrix kernels: they are
-element-wise products over [key, row, d_model], and sums over each head's coordinates are products with
-the 0/1 matrix that says which coordinate belongs to which head.
+element-wise products and sums over [key, query, head, d_head], keys first, so that every operand is
+contiguous and a query is broadcast by repeating one block.
 """
 
 from __future__ import annotations
@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from math import sqrt
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.engine.linear import matmul_transposed
+from grokscope.engine.gather import add_rows, rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +33,7 @@ class Keys:
 
     def gather(self, table: Float[Tensor, "row d"]) -> Float[Tensor, "key query d"]:
         """The rows that each query sees."""
-        looked_up = F.embedding(self.index, table)
+        looked_up = rows(table, self.index)
         own = table[self.own]
         if not len(own):
             return looked_up
@@ -43,48 +42,35 @@ class Keys:
     def scatter(self, grad: Float[Tensor, "key query d"], n_rows: int) -> Float[Tensor, "row d"]:
         """The transpose of `gather`; it adds in a fixed order on any number of threads."""
         split = self.index.shape[0]
-        table = torch.ops.aten.embedding_dense_backward(grad[:split], self.index, n_rows, -1, False)
+        table = add_rows(grad[:split], self.index, n_rows)
         table[self.own] += grad[split:].flatten(0, 1)
         return table
-
-
-def head_indicator(n_heads: int, d_head: int, like: Tensor) -> Float[Tensor, "head d_model"]:
-    """1 where a coordinate of the joined heads belongs to the head, else 0."""
-    return torch.eye(n_heads, dtype=like.dtype, device=like.device).repeat_interleave(d_head, dim=1)
 
 
 class _Attend(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, keys: Keys, n_heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        scale = 1 / sqrt(q.shape[1] // n_heads)
-        heads = head_indicator(n_heads, q.shape[1] // n_heads, q)
+        heads = (n_heads, q.shape[1] // n_heads)
         k_seen, v_seen = keys.gather(k), keys.gather(v)
-        scores = _sum_heads(k_seen * q, heads).mul_(scale)
+        scores = (k_seen * q).unflatten(-1, heads).sum(-1).mul_(1 / sqrt(heads[1]))
         pattern = torch.softmax(scores, dim=0)  # [key, query, head]
-        z = (v_seen * _spread_heads(pattern, heads)).sum(0)
-        ctx.save_for_backward(q, k_seen, v_seen, pattern, heads)
-        ctx.keys, ctx.n_rows, ctx.scale = keys, k.shape[0], scale
+        z = (v_seen.unflatten(-1, heads) * pattern[..., None]).sum(0).flatten(1)
+        ctx.save_for_backward(q, k_seen, v_seen, pattern)
+        ctx.keys, ctx.n_rows, ctx.heads = keys, k.shape[0], heads
         ctx.mark_non_differentiable(scores, pattern)
         return z, scores, pattern
 
     @staticmethod
     def backward(ctx, dz: Tensor, _scores: Tensor, _pattern: Tensor):  # type: ignore[override]
-        q, k_seen, v_seen, pattern, heads = ctx.saved_tensors
-        d_v_seen = _spread_heads(pattern, heads).mul_(dz)
-        d_pattern = _sum_heads(v_seen * dz, heads)
-        d_scores = torch.ops.aten._softmax_backward_data(d_pattern, pattern, 0, pattern.dtype).mul_(ctx.scale)
-        d_scores = _spread_heads(d_scores, heads)
-        dq = (k_seen * d_scores).sum(0)
-        d_k_seen = d_scores.mul_(q)
+        q, k_seen, v_seen, pattern = ctx.saved_tensors
+        heads = ctx.heads
+        d_v_seen = (pattern[..., None] * dz.unflatten(-1, heads)).flatten(2)
+        d_pattern = (v_seen * dz).unflatten(-1, heads).sum(-1)
+        d_scores = torch.ops.aten._softmax_backward_data(d_pattern, pattern, 0, pattern.dtype)
+        d_scores = d_scores.mul_(1 / sqrt(heads[1]))[..., None]
+        dq = (k_seen.unflatten(-1, heads) * d_scores).sum(0).flatten(1)
+        d_k_seen = (d_scores * q.unflatten(-1, heads)).flatten(2)
         return dq, ctx.keys.scatter(d_k_seen, ctx.n_rows), ctx.keys.scatter(d_v_seen, ctx.n_rows), None, None
-
-
-def _sum_heads(x: Float[Tensor, "key query d_model"], heads: Tensor) -> Float[Tensor, "key query head"]:
-    return matmul_transposed(x.flatten(0, 1), heads).unflatten(0, x.shape[:2])
-
-
-def _spread_heads(x: Float[Tensor, "key query head"], heads: Tensor) -> Float[Tensor, "key query d_model"]:
-    return matmul_transposed(x.flatten(0, 1), heads.T).unflatten(0, x.shape[:2])
 
 
 def attend(

@@ -28,6 +28,7 @@ from torch import Tensor
 from grokscope.config import ModelConfig
 from grokscope.engine.attention import attend
 from grokscope.engine.evaluation import CHUNK, evaluate
+from grokscope.engine.gather import rows
 from grokscope.engine.linear import linear
 from grokscope.engine.prefixes import Batch, PrefixTable
 from grokscope.model import Weights, d_vocab_out
@@ -61,9 +62,7 @@ class Engine:
 
     # --- what users call ---------------------------------------------------------------------------
 
-    def answer_logits(
-        self, weights: Weights, examples: Int[Tensor, "example"]
-    ) -> Float[Tensor, "example d_vocab_out"]:
+    def answer_logits(self, weights: Weights, examples: Int[Tensor, "example"]) -> Float[Tensor, "example d_vocab_out"]:
         """Logits at the answer position of the given examples of the task; differentiable."""
         return self._forward(weights, self.prefixes.batch(examples), _no_tap)
 
@@ -146,12 +145,11 @@ class Engine:
             stream = self._layer_norm(weights, "ln_final", stream, tap)
         bias = weights["unembed.b_U"] if self.config.unembed_bias else None
         logits = linear(stream, weights["unembed.W_U"], bias)
-        return logits if batch.answer is None else F.embedding(batch.answer, logits)
+        return logits if batch.answer is None else rows(logits, batch.answer)
 
     def _unigrams(self, weights: Weights, batch: Batch, tap: Tap) -> Float[Tensor, "unigram d_model"]:
-        # F.embedding, not W_E[tokens]: the latter's backward adds in an order that depends on the threads.
-        embed = F.embedding(self.prefixes.unigram_tokens, weights["embed.W_E"])
-        position = F.embedding(self.prefixes.unigram_positions, weights["pos_embed.W_pos"])
+        embed = rows(weights["embed.W_E"], self.prefixes.unigram_tokens)
+        position = rows(weights["pos_embed.W_pos"], self.prefixes.unigram_positions)
         own = batch.queries[-1].own_unigrams
         tap("hook_embed", lambda: embed[own])
         tap("hook_pos_embed", lambda: position[own])
@@ -181,14 +179,15 @@ class Engine:
         k, v = self._project(w, "K", normed), self._project(w, "V", normed)
         q = self._rows(self._project(w, "Q", normed), own) if layer == 0 else self._project(w, "Q", normed[own])
         attended = []
-        for query, rows in zip(queries, q.split([query.rows.stop - query.rows.start for query in queries]), strict=True):
-            z, scores, pattern = attend(rows, k, v, query.unigrams if layer == 0 else query.prefix, config.n_heads)
+        sizes = [query.rows.stop - query.rows.start for query in queries]
+        for query, own_q in zip(queries, q.split(sizes), strict=True):
+            z, scores, pattern = attend(own_q, k, v, query.unigrams if layer == 0 else query.prefix, config.n_heads)
             attended.append(z)
         z = attended[0] if len(attended) == 1 else torch.cat(attended)
         attn_out = linear(z, w["attn.W_O"].flatten(0, 1), w["attn.b_O"] if config.biases else None)
         mid = self._rows(residual, own) + attn_out
 
-        answer = slice(-(queries[-1].rows.stop - queries[-1].rows.start), None)
+        answer = slice(-sizes[-1], None)
         heads = (config.n_heads, config.d_head)
         tap(name + "attn.hook_q", lambda: q[answer].unflatten(-1, heads))
         tap(name + "attn.hook_k", lambda: k[answer_own].unflatten(-1, heads))
@@ -219,10 +218,15 @@ class Engine:
     @staticmethod
     def _rows(x: Float[Tensor, "row d"], which: Int[Tensor, "chosen"] | slice) -> Float[Tensor, "chosen d"]:
         """Rows by index, with a deterministic backward, or by slice."""
-        return x[which] if isinstance(which, slice) else F.embedding(which, x)
+        return x[which] if isinstance(which, slice) else rows(x, which)
 
     def _layer_norm(
-        self, weights: Weights, name: str, x: Float[Tensor, "row d_model"], tap: Tap, answer: Tensor | slice = slice(None)
+        self,
+        weights: Weights,
+        name: str,
+        x: Float[Tensor, "row d_model"],
+        tap: Tap,
+        answer: Tensor | slice = slice(None),
     ) -> Float[Tensor, "row d_model"]:
         def scale() -> Tensor:
             return (x[answer].var(-1, correction=0, keepdim=True) + EPS).sqrt()
@@ -230,5 +234,3 @@ class Engine:
         tap(name + ".hook_scale", scale)
         tap(name + ".hook_normalized", lambda: (x[answer] - x[answer].mean(-1, keepdim=True)) / scale())
         return F.layer_norm(x, x.shape[-1:], weights[name + ".w"], weights[name + ".b"], EPS)
-
-

@@ -49,7 +49,9 @@ class _Linear(torch.autograd.Function):
                 dw = matmul_transposed(x.T, dy.T)
             else:
                 dw = matmul_transposed(dy.T, x.T).T
-        db = dy.sum(0) if ctx.has_bias and needs_b else None
+        db = None
+        if ctx.has_bias and needs_b:
+            db = (dy.new_ones((1, dy.shape[0])) @ dy)[0]  # faster than dy.sum(0), which runs down columns
         return dx, dw, db
 
 

@@ -30,4 +30,5 @@ def retain_freed_memory() -> bool:
         return False
     # 32 MiB is glibc's own limit for the mmap threshold (HEAP_MAX_SIZE / 2).
     settings = ((_M_MMAP_THRESHOLD, 32 << 20), (_M_TRIM_THRESHOLD, _KEEP_BYTES), (_M_TOP_PAD, 64 << 20))
-    return all([bool(mallopt(option, value)) for option, value in settings])
+    told = [bool(mallopt(option, value)) for option, value in settings]  # each, whether or not another is refused
+    return all(told)

@@ -36,7 +36,7 @@ class Irrep:
 
     name: str
     kind: Kind
-    matrices: Float[np.ndarray, "element d d"] = field(repr=False)
+    matrices: Float[np.ndarray, "..."] = field(repr=False)  # [element, d, d]; __post_init__ checks and explains
     label: str = ""
     partition: tuple[int, ...] | None = None
     frequency: int | None = None

@@ -51,7 +51,6 @@ class FlatParameters:
         grad = self.vector.grad
         assert grad is not None
         parts = [
-            torch.zeros_like(leaf) if value is None else value
-            for leaf, value in zip(self.leaves, grads, strict=True)
+            torch.zeros_like(leaf) if value is None else value for leaf, value in zip(self.leaves, grads, strict=True)
         ]
         return torch.cat([part.reshape(-1) for part in parts], out=grad)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from jaxtyping import Int
 from torch import Tensor
@@ -53,5 +51,3 @@ class BatchStream:
         order = torch.randperm(len(self._train), generator=self._generator)
         self._order = self._train[order.to(self._train.device)] if self._shuffled else self._train
         self._position = 0
-
-

@@ -25,7 +25,9 @@ FULL_BATCH_EVALUATION = 10
 """Steps between evaluations in full-batch training, where an epoch is one step."""
 
 
-def train(config: RunConfig, out: str | os.PathLike[str] | None = None, *, progress: bool = True, **overrides: Any) -> Run:
+def train(
+    config: RunConfig, out: str | os.PathLike[str] | None = None, *, progress: bool = True, **overrides: Any
+) -> Run:
     """Train a network and save its run.
 
     Arguments:
@@ -153,5 +155,3 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-

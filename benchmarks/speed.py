@@ -1,0 +1,126 @@
+"""`make bench`: ms per training step, ms per full-dataset evaluation and peak memory of each contestant.
+
+    python -m benchmarks.speed [--rounds 12] [--workloads mul s5 ...] [--threads 1 2]
+
+Contestants take turns (A B C A B C ...), each in a process of its own; figures are medians over all steps,
+and ratios are between medians of the same run. Writes benchmarks/last.json.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.contestants import CONTESTANTS, WORKLOADS, Worker
+from benchmarks.machine import describe, matmul_rate
+
+STEPS_PER_TURN = 4
+
+
+def measure(workload: str, threads: int, rounds: int) -> dict[str, Any]:
+    """One workload at one thread count."""
+    preset_name, overrides = WORKLOADS[workload]
+    names = list(CONTESTANTS)
+    workers = {name: Worker(name, preset_name, overrides, threads) for name in names}
+    pair = [Worker("c", preset_name, overrides, 1) for _ in range(2)] if threads == 1 else []
+    for worker in [*workers.values(), *pair]:
+        worker.wait_ready()
+    step: dict[str, list[float]] = {name: [] for name in [*names, *(["d"] if pair else [])]}
+    evaluation: dict[str, list[float]] = {name: [] for name in names}
+    for worker in workers.values():
+        worker.run("step", 3)
+    for turn in range(rounds):
+        for name, worker in workers.items():
+            step[name] += worker.run("step", STEPS_PER_TURN)
+            if turn % 4 == 0:
+                evaluation[name] += worker.run("evaluate")
+        for worker in pair:
+            worker.ask("step", 2 * STEPS_PER_TURN)
+        for worker in pair:
+            step["d"] += worker.answer()
+    memory = {name: worker.run("memory") for name, worker in workers.items()}
+    for worker in [*workers.values(), *pair]:
+        worker.stop()
+    out: dict[str, Any] = {"workload": workload, "preset": preset_name, "threads": threads}
+    out["step_ms"] = {name: statistics.median(times) for name, times in step.items()}
+    out["evaluation_ms"] = {name: statistics.median(times) for name, times in evaluation.items()}
+    out["peak_mib"] = {name: peak for name, (peak, _) in memory.items()}
+    out["peak_above_start_mib"] = {name: grown for name, (_, grown) in memory.items()}
+    out["ratio"] = {f"step {name}/c": out["step_ms"][name] / out["step_ms"]["c"] for name in step if name != "c"} | {
+        f"evaluation {name}/c": out["evaluation_ms"][name] / out["evaluation_ms"]["c"] for name in names if name != "c"
+    }
+    return out | floor(preset_name, threads, out["step_ms"]["c"])
+
+
+def floor(preset_name: str, threads: int, step_ms: float) -> dict[str, Any]:
+    """The time that the needed products alone would take at the rate of a large product."""
+    from grokscope.config import preset
+    from grokscope.engine import Engine
+    from grokscope.tasks import build_task
+
+    config = preset(preset_name)
+    task = build_task(config.task)
+    batch = config.training.batch_size or len(task.split(config.task.train_fraction, 0)[0])
+    gflop = 3 * Engine(config.model, task).flops(batch) / 1e9
+    rates = matmul_rate(threads)
+    floors = {name: 1e3 * gflop / rate for name, rate in rates.items()}
+    return {
+        "gflop_per_step": gflop,
+        "gflops_rate": rates,
+        "floor_ms": floors,
+        "share_of_floor": {name: value / step_ms for name, value in floors.items()},
+    }
+
+
+def show(console: Console, results: list[dict[str, Any]]) -> None:
+    """The results as a table."""
+    table = Table("workload", "threads", "contestant", "ms/step", "vs engine", "ms/eval", "peak MiB", "above start")
+    for result in results:
+        for name, ms in result["step_ms"].items():
+            title = CONTESTANTS.get(name, "two engines side by side, per run")
+            peak = result["peak_mib"].get(name)
+            evaluation = result["evaluation_ms"].get(name)
+            table.add_row(
+                result["workload"], str(result["threads"]), f"({name}) {title}", f"{ms:.1f}",
+                f"{ms / result['step_ms']['c']:.2f}x", "" if evaluation is None else f"{evaluation:.0f}",
+                "" if peak is None else f"{peak:.0f}",
+                "" if peak is None else f"{result['peak_above_start_mib'][name]:.0f}",
+            )  # fmt: skip
+        for name, ms in result["floor_ms"].items():
+            share = result["share_of_floor"][name]
+            table.add_row(
+                result["workload"], str(result["threads"]), f"floor at {name} rate", f"{ms:.1f}",
+                f"engine at {share:.0%} of it", "", "", "",
+            )  # fmt: skip
+        table.add_section()
+    console.print(table)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=12)
+    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("last.json"))
+    options = parser.parse_args()
+    console = Console()
+    machine = describe()
+    console.print(", ".join(f"{key} {value}" for key, value in machine.items()))
+    results = []
+    for workload in options.workloads:
+        for threads in options.threads:
+            console.print(f"measuring {workload}, {threads} thread(s) ...")
+            results.append(measure(workload, threads, options.rounds))
+    show(console, results)
+    options.out.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
+    console.print(f"wrote {options.out}")
+
+
+if __name__ == "__main__":
+    main()
