@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.contestants import CONTESTANTS, WORKLOADS, Worker
 from benchmarks.machine import describe, matmul_rate
@@ -79,27 +78,22 @@ def floor(preset_name: str, threads: int, step_ms: float) -> dict[str, Any]:
 
 
 def show(console: Console, results: list[dict[str, Any]]) -> None:
-    """The results as a table."""
-    table = Table("workload", "threads", "contestant", "ms/step", "vs engine", "ms/eval", "peak MiB", "above start")
+    """The results as lines, narrow enough for any terminal or log."""
     for result in results:
+        console.print(
+            f"\n{result['workload']}, {result['threads']} thread(s), {result['gflop_per_step']:.2f} GFLOP a step"
+        )
         for name, ms in result["step_ms"].items():
-            title = CONTESTANTS.get(name, "two engines side by side, per run")
-            peak = result["peak_mib"].get(name)
-            evaluation = result["evaluation_ms"].get(name)
-            table.add_row(
-                result["workload"], str(result["threads"]), f"({name}) {title}", f"{ms:.1f}",
-                f"{ms / result['step_ms']['c']:.2f}x", "" if evaluation is None else f"{evaluation:.0f}",
-                "" if peak is None else f"{peak:.0f}",
-                "" if peak is None else f"{result['peak_above_start_mib'][name]:.0f}",
-            )  # fmt: skip
+            title = CONTESTANTS.get(name, "two engines at once, each")
+            line = f"  ({name}) {title:<26} {ms:7.1f} ms/step  {ms / result['step_ms']['c']:5.2f}x"
+            if name in result["evaluation_ms"]:
+                line += f"  {result['evaluation_ms'][name]:6.0f} ms/evaluation"
+                line += f"  peak {result['peak_mib'][name]:4.0f} MiB"
+                line += f" ({result['peak_above_start_mib'][name]:.0f} above its start)"
+            console.print(line, soft_wrap=True, highlight=False)
         for name, ms in result["floor_ms"].items():
-            share = result["share_of_floor"][name]
-            table.add_row(
-                result["workload"], str(result["threads"]), f"floor at {name} rate", f"{ms:.1f}",
-                f"engine at {share:.0%} of it", "", "", "",
-            )  # fmt: skip
-        table.add_section()
-    console.print(table)
+            line = f"      floor at {name}'s rate".ljust(32) + f"{ms:7.1f} ms; the engine runs at"
+            console.print(f"{line} {result['share_of_floor'][name]:.0%} of it", soft_wrap=True, highlight=False)
 
 
 def main() -> None:

@@ -44,7 +44,7 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
     with warnings.catch_warnings():
         # TransformerLens 3.9 warns that HookedTransformer goes away in 4.0; we require < 4 and use it knowingly.
         warnings.filterwarnings("ignore", message="HookedTransformer is deprecated", category=DeprecationWarning)
-        model = HookedTransformer(cfg, move_to_device=False)  # moving prints a line; `to` below does not
+        model = HookedTransformer(cfg, move_to_device=False)  # moving prints a line
     model.embed = DeterministicEmbed(model.cfg)
     if config.residual == "normed":
         for layer in range(config.n_layers):
@@ -53,7 +53,7 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
     trained = set(trained_names((name for name, _ in model.named_parameters()), config))
     for name, parameter in model.named_parameters():
         parameter.requires_grad_(name in trained)
-    return model.to(device)
+    return model.to(device, print_details=False)
 
 
 def load_model(

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from grokscope.config.schema import ConfigError
 from grokscope.groups import FiniteGroup
 from grokscope.tasks.seeds import generator
 
@@ -80,14 +82,16 @@ class Task:
     def split(self, train_fraction: float, seed: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "val"]]:
         """Random disjoint train and validation indices: floor(train_fraction * n) of n examples are trained on.
 
-        The same seed gives the same split, whatever else a run draws. Raises ValueError where either
+        The same seed gives the same split, whatever else a run draws. Raises `ConfigError` where either
         side would be empty.
         """
         n_train = int(self.n_examples * train_fraction)
         if not 0 < n_train < self.n_examples:
-            raise ValueError(
+            # Rounded up, so that the fraction that is named is accepted.
+            enough = ceil(1e6 / self.n_examples + 1e-6) / 1e6
+            raise ConfigError(
                 f"task.train_fraction = {train_fraction} leaves {n_train} of {self.n_examples} examples of {self.name} "
-                f"to train on: use at least {1 / self.n_examples:.3g} and less than 1"
+                f"to train on: use at least {enough:g} and less than 1"
             )
         order = torch.randperm(self.n_examples, generator=generator(seed, "split"))
         return order[:n_train], order[n_train:]

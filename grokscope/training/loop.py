@@ -119,7 +119,7 @@ def _loop(trainer: Trainer, writer: RunWriter, milestones: Milestones, shown: Pr
                 writer.save_state(tensors, {**info, "seconds": clock.seconds})
                 state_saved = time.monotonic()
 
-    if trainer.step == 0:
+    if not writer.rows:  # a resume from the state of step 0 has seen that step
         observe()
     while not done():
         trainer.update()

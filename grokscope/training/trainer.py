@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.config import RunConfig
+from grokscope.config import ConfigError, RunConfig
 from grokscope.engine import Engine, evaluate
 from grokscope.model import build_model, in_scope, initial_weights, trained_names
 from grokscope.norms import clip_rows_, start_rows_
@@ -45,7 +45,7 @@ class Trainer:
 
     def __init__(self, config: RunConfig, task: Task) -> None:
         self.config, self.task, self.step = config, task, 0
-        device = config.training.device
+        device = _usable(config.training.device)
         weights = initial_weights(config.model, task, config.seed)
         start_rows_(weights, config.norms)
         self.parameters = FlatParameters(weights, trained_names(weights, config.model), device)
@@ -117,3 +117,13 @@ class Trainer:
             return self.engine.answer_logits(self.weights, examples)
         logits = torch.func.functional_call(self._hooked, self.weights, (self._tokens[examples],))
         return logits[:, -1]
+
+
+def _usable(device: str) -> str:
+    """The device, if this machine has it; raises `ConfigError` saying why not."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:  # an assertion is what torch without CUDA fails
+        why = str(error).partition("\n")[0]
+        raise ConfigError(f"training.device = {device!r} cannot be used here: {why}; cpu always can") from None
+    return device

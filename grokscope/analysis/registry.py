@@ -1,0 +1,94 @@
+"""All analyses of a run's circuit by name, and several of them made together.
+
+tables = run_all(run)                       # every analysis that the run's task has
+tables = run_all(run, only=["fourier"])     # a family, or names
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from grokscope.analysis.ablation import ablation
+from grokscope.analysis.circles import circles
+from grokscope.analysis.clock_pizza import clock_pizza
+from grokscope.analysis.embedding_overlap import embedding_overlap
+from grokscope.analysis.frames import frames
+from grokscope.analysis.keys import keys
+from grokscope.analysis.logit_characters import logit_characters
+from grokscope.analysis.neurons import neurons
+from grokscope.analysis.onset import onset
+from grokscope.analysis.outside_group import outside_group
+from grokscope.analysis.over_checkpoints import CheckpointAnalysis, in_one_pass
+from grokscope.analysis.restricted import restricted_loss
+from grokscope.analysis.spectra import spectra
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+CHECKPOINT_ANALYSES: dict[str, CheckpointAnalysis] = {
+    "spectra": spectra,
+    "neurons": neurons,
+    "logit_characters": logit_characters,
+    "keys": keys,
+    "restricted_loss": restricted_loss,
+    "ablation": ablation,
+    "clock_pizza": clock_pizza,
+    "circles": circles,
+    "outside_group": outside_group,
+    "embedding_overlap": embedding_overlap,
+}
+"""Made of one checkpoint at a time."""
+DERIVED: dict[str, Callable[[Run], pd.DataFrame]] = {"onset": onset}
+"""Made of the tables of others."""
+FAMILIES: dict[str, tuple[str, ...]] = {"fourier": (*CHECKPOINT_ANALYSES, *DERIVED)}
+
+
+def applicable(run: Run) -> tuple[str, ...]:
+    """The analyses that a run's task has; none for a task without a group."""
+    if not run.task.operations:
+        return ()
+    groups = {frame.group.name for frame in frames(run.task) if frame.basis == "own"}
+    names = (*CHECKPOINT_ANALYSES, *DERIVED)
+    return tuple(name for name in names if name != "embedding_overlap" or len(groups) > 1)
+
+
+def run_all(run: Run, only: Iterable[str] | None = None, workers: int = 1) -> dict[str, pd.DataFrame]:
+    """Tables of a run by name of the analysis; what is kept is read, and the rest is made in one pass.
+
+    Arguments:
+        only: names of analyses or of families (`fourier`); all that the task has, if not given. Of a family, those
+            that the task has.
+        workers: how many checkpoints to look at at a time (see `in_one_pass`).
+
+    Raises ValueError for a name that does not exist, for an analysis that the task does not have when it is asked
+    for by name, and for a task without a group.
+    """
+    frames(run.task)
+    available = applicable(run)
+    wanted = list(available) if only is None else _resolve(only, available)
+    checkpointed = {name: CHECKPOINT_ANALYSES[name] for name in _needed(wanted) if name in CHECKPOINT_ANALYSES}
+    tables = in_one_pass(run, checkpointed, workers)
+    tables |= {name: DERIVED[name](run) for name in wanted if name in DERIVED}
+    return {name: tables[name] for name in wanted}
+
+
+def _needed(wanted: Iterable[str]) -> tuple[str, ...]:
+    """With the tables that derived ones are made of."""
+    names = list(wanted)
+    return tuple(dict.fromkeys([*names, *(("keys", "restricted_loss") if "onset" in names else ())]))
+
+
+def _resolve(only: Iterable[str], available: Iterable[str]) -> list[str]:
+    names: list[str] = []
+    known: Mapping[str, object] = {**CHECKPOINT_ANALYSES, **DERIVED, **FAMILIES}
+    for name in only:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 3, 0.4)
+            hint = f"nearest: {', '.join(near)}; " if near else ""
+            raise ValueError(f"there is no analysis {name!r}; {hint}there are: {', '.join(known)}")
+        names += [part for part in FAMILIES[name] if part in available] if name in FAMILIES else [name]
+    return list(dict.fromkeys(names))

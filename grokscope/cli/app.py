@@ -1,0 +1,94 @@
+"""The table of commands, and what becomes of errors.
+
+Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run or a full disk, told in one
+line; 130 interrupted or terminated. Anything else that goes wrong is a bug, and shows its traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+
+from grokscope.cli.browsing import list_presets, list_runs, report, verify
+from grokscope.cli.demo import demo
+from grokscope.cli.doctor import doctor
+from grokscope.cli.output import say_error
+from grokscope.cli.training import resume, train
+
+COMMANDS: dict[str, Callable[..., int]] = {
+    "demo": demo,
+    "train": train,
+    "resume": resume,
+    "runs": list_runs,
+    "verify": verify,
+    "report": report,
+    "presets": list_presets,
+    "doctor": doctor,
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command that `words` (by default those of the command line) ask for; returns the exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    try:
+        with _termination_as_interrupt():
+            code = _dispatch(words)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; without this, Python complains once more when it closes stdout.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt as interrupt:
+        say_error(f"interrupted{'; ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")
+        return 130
+    except (ValueError, OSError) as error:
+        if os.environ.get("GROKSCOPE_DEBUG"):
+            traceback.print_exc()
+        say_error(_message(error))
+        return 2
+
+
+@contextmanager
+def _termination_as_interrupt() -> Iterator[None]:
+    """Make SIGTERM, which is how clusters and `kill` end a process, what Ctrl-C is: a run is left to be resumed."""
+    before = None
+    if threading.current_thread() is threading.main_thread():
+        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["train"]:
+        # Settings are too many, and their short names too free, for tyro: it shows them, and we read them.
+        return train(words[1:])
+    if words and not words[0].startswith("-") and words[0] not in COMMANDS:
+        near = get_close_matches(words[0], COMMANDS, 3, 0.5)
+        hint = f"nearest: {', '.join(near)}" if near else f"commands: {', '.join(COMMANDS)}"
+        raise ValueError(f"there is no command {words[0]!r}; {hint}")
+    from tyro.extras import subcommand_cli_from_dict
+
+    return subcommand_cli_from_dict(
+        COMMANDS,
+        prog="grokscope",
+        description="A microscope for grokking: train small transformers with and without weight-norm "
+        "control, keep dense checkpoints, and look inside.",
+        args=words or ["--help"],
+    )
+
+
+def _message(error: ValueError | OSError) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        paths = [str(path) for path in (error.filename, error.filename2) if path is not None]
+        return f"{error.strerror}: {' -> '.join(paths)}" if paths else error.strerror
+    return str(error) or type(error).__name__

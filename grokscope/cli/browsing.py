@@ -1,0 +1,118 @@
+"""presets, runs, verify and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tyro.conf import Positional
+
+from grokscope.cli.output import console, one_line, print_table, say, say_error
+from grokscope.config import RunConfig, presets
+
+
+def list_presets() -> int:
+    """List the presets, with what their sources report; tab-separated where the output is not a terminal."""
+    rows, sources = [], list(dict.fromkeys(p.published.source for p in presets().values() if p.published))
+    notes = console().is_terminal  # a source in full would leave no room for anything else
+    for name, one in presets().items():
+        row: list[object] = [
+            name,
+            one.about.partition(";")[0],
+            _optimizer(one.config),
+            _norm_control(one.config),
+        ]
+        row.append(one.config.training.steps)
+        if one.published is None:
+            row += [None, None, None]
+        else:
+            source = one.published.source
+            grok = "never" if one.published.grok_step is None else one.published.grok_step
+            row += [grok, one.published.seeds, f"[{sources.index(source) + 1}]" if notes else source]
+        rows.append(row)
+    columns = (
+        "preset",
+        "task",
+        "optimizer",
+        "norm control",
+        "budget",
+        "published step",
+        "seeds",
+        "source",
+    )
+    print_table(columns, rows, numbers=("budget", "published step", "seeds"))
+    for number, source in enumerate(sources if notes else (), start=1):
+        say(f"[{number}] {source}")
+    return 0
+
+
+def list_runs(directory: Positional[Path] = Path("checkpoints")) -> int:
+    """List the runs in a directory; tab-separated where the output is not a terminal.
+
+    Args:
+        directory: Where to look, at any depth.
+    """
+    from grokscope import runs
+
+    rows = runs.list_runs(directory)
+    columns = ("path", "task", "arm", "seed", "steps", "status", "grok_step")
+    print_table(
+        tuple(column.replace("_", " ") for column in columns),
+        [tuple(row[column] for column in columns) for row in rows],
+        numbers=("seed", "steps", "grok step"),
+    )
+    for row in rows:
+        if row["problem"]:
+            say_error(row["problem"])
+    return 0
+
+
+def verify(run: Positional[Path]) -> int:
+    """Check every file of a run against its recorded digest; exit code 2 if one is bad.
+
+    Args:
+        run: The run directory.
+    """
+    from grokscope.runs import verify_run
+
+    found = verify_run(run)
+    bad = [finding for finding in found if finding.is_bad]
+    print_table(("file", "verdict"), [(finding.file, finding.verdict) for finding in found])
+    for finding in found:
+        if finding.detail:
+            say(one_line(finding.detail))
+    say(f"{run}: {len(found)} files, " + (f"{len(bad)} bad" if bad else "all as they were written"))
+    return 2 if bad else 0
+
+
+def report(name: Positional[str], runs: Positional[tuple[Path, ...]], out: Path | None = None) -> int:
+    """Write a report on one or more runs: one page, with figures and tables beside it.
+
+    Args:
+        name: Name of the report.
+        runs: The run directories, in the order in which they are shown.
+        out: The report's directory; left out: reports/NAME.
+    """
+    from grokscope.report import build_report
+    from grokscope.runs import open_run
+
+    if not runs:
+        raise ValueError(f"name the runs to report on: grokscope report {name} RUN...")
+    say(str(build_report(name, [open_run(run) for run in runs], out)))
+    return 0
+
+
+def _optimizer(config: RunConfig) -> str:
+    decay = f", decay {config.optimizer.weight_decay:g}" if config.optimizer.weight_decay else ""
+    return f"{config.optimizer.name} {config.optimizer.lr:g}{decay}"
+
+
+def _norm_control(config: RunConfig) -> str:
+    norms = config.norms
+    parts = []
+    if norms.max_norm is not None:
+        bound = "" if norms.scope == ("decoder",) else f"{'+'.join(norms.scope)} "
+        parts.append(f"{bound}<= {norms.max_norm:g}")
+    if norms.init_rows != "none":
+        norm = "" if norms.row_norm_at_start == norms.max_norm else f" {norms.row_norm_at_start:g}"
+        parts.append(f"start {norms.init_rows}{norm}")
+    return ", ".join(parts) or "none"

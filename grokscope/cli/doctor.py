@@ -1,0 +1,161 @@
+"""doctor: is this machine fit for it, and if not, what to do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import median
+
+from grokscope.cli.output import console, one_line
+
+TORCH = ((2, 10), (2, 14))
+TRANSFORMER_LENS = ((3, 9), (4,))
+"""Versions that grokscope works with: from the first, up to but without the second. As in pyproject.toml."""
+
+_ENOUGH_BYTES = 2 * 10**9
+"""Dense checkpoints of the demo and of one longer run."""
+_SLOW_FSYNC_SECONDS = 0.02
+
+
+@dataclass(frozen=True)
+class Check:
+    """The outcome of one check."""
+
+    name: str
+    is_ok: bool
+    detail: str
+    advice: str = ""
+
+
+def doctor() -> int:
+    """Check Python, packages, determinism and disk, and say what to do; exit code 1 if a check fails."""
+    out = console()
+    failed = 0
+    for check in CHECKS:
+        try:
+            found = check()
+        except Exception as error:  # whatever it is, the other checks are worth having
+            name = check.__name__.strip("_").replace("_", " ")
+            found = Check(name, False, f"{type(error).__name__}: {error}")
+        failed += not found.is_ok
+        style = "green" if found.is_ok else "bold red"
+        out.print("ok  " if found.is_ok else "FAIL", style=style, end="  ")
+        out.print(f"{found.name}: {one_line(found.detail)}", markup=False, soft_wrap=True)
+        if found.advice and not found.is_ok:
+            out.print(f"      {found.advice}", markup=False, soft_wrap=True)
+    out.print(f"{failed} of {len(CHECKS)} checks failed" if failed else "all is well", soft_wrap=True)
+    return 1 if failed else 0
+
+
+def _python() -> Check:
+    found = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", sys.version_info >= (3, 11), found, "use Python >= 3.11: make PYTHON=python3.12")
+
+
+def _package(name: str, low: tuple[int, ...], high: tuple[int, ...]) -> Check:
+    wanted = f">={'.'.join(map(str, low))},<{'.'.join(map(str, high))}"
+    advice = f"install it: pip install -c constraints.txt '{name}{wanted}'"
+    try:
+        found = version(name)
+    except PackageNotFoundError:
+        return Check(name, False, "not installed", advice)
+    release = tuple(int(part) for part in found.partition("+")[0].split(".")[:2] if part.isdigit())
+    return Check(name, low <= release < high, f"{found} (wanted: {wanted})", advice)
+
+
+def _torch() -> Check:
+    return _package("torch", *TORCH)
+
+
+def _transformer_lens() -> Check:
+    return _package("transformer-lens", *TRANSFORMER_LENS)
+
+
+def _threads() -> Check:
+    import torch
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = torch.get_num_threads()
+    return Check(
+        "threads",
+        asked <= cores,
+        f"torch uses {asked}, cores {cores}; a run uses its own number (training.threads)",
+        f"more threads than cores are slow: set OMP_NUM_THREADS={cores}, or unset it",
+    )
+
+
+def _determinism() -> Check:
+    from grokscope.config import preset
+    from grokscope.training import train
+
+    tiny = {"modulus": 23, "d_model": 32, "d_mlp": 64, "batch_size": 64, "checkpoints.every": 10}
+    config = preset("mul-lion-clip", steps=20, **tiny)
+    with tempfile.TemporaryDirectory() as folder:
+        first, second = (train(config, out=Path(folder, name), progress=False) for name in ("a", "b"))
+    same = first.digests == second.digests
+    return Check(
+        "determinism",
+        same,
+        f"20 steps, twice: {'bit-identical' if same else 'different'} weights",
+        "runs here cannot be repeated bit for bit: install the pinned versions (make install) and try again",
+    )
+
+
+def _disk_space() -> Check:
+    free = shutil.disk_usage(_existing(Path("checkpoints"))).free
+    detail = f"{free / 1e9:.1f} GB free for ./checkpoints"
+    advice = f"dense checkpoints need {_ENOUGH_BYTES / 1e9:.0f} GB: free some, or write elsewhere with --out"
+    return Check("disk space", free >= _ENOUGH_BYTES, detail, advice)
+
+
+def _write_access() -> Check:
+    folder = _existing(Path("checkpoints"))
+    advice = "change its permissions, or go elsewhere: grokscope train PRESET --out DIR"
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"grokscope")
+    except OSError as error:
+        return Check("write access", False, f"cannot write in {folder.resolve()}: {error.strerror}", advice)
+    return Check("write access", True, f"can write in {folder.resolve()}")
+
+
+def _fsync() -> Check:
+    seconds = []
+    with tempfile.TemporaryFile(dir=_existing(Path("checkpoints"))) as file:
+        for _ in range(20):
+            file.write(os.urandom(4096))
+            file.flush()
+            begin = time.perf_counter()
+            os.fsync(file.fileno())
+            seconds.append(time.perf_counter() - begin)
+    typical = median(seconds)
+    return Check(
+        "fsync",
+        typical < _SLOW_FSYNC_SECONDS,
+        f"{1000 * typical:.1f} ms (median of {len(seconds)})",
+        "saving a checkpoint is slow on this disk: write to a local one with --out, or save less often",
+    )
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the folder that it would be made in."""
+    return path if path.is_dir() else Path(".")
+
+
+CHECKS: tuple[Callable[[], Check], ...] = (
+    _python,
+    _torch,
+    _transformer_lens,
+    _threads,
+    _determinism,
+    _disk_space,
+    _write_access,
+    _fsync,
+)

@@ -1,0 +1,75 @@
+"""Settings on the command line: `--lr 1e-4` and `--optimizer.lr 1e-4` become changes of a config.
+
+The schema is the one judge of a value. What cannot be read as a setting's type is handed on as the word
+that was typed, so that the schema refuses it by field, value and what is accepted.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Sequence
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from grokscope.config import SECTIONS, ConfigError, RunConfig, resolve
+
+_BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+
+
+def grouped(words: Sequence[str]) -> dict[str, list[str]]:
+    """Words after each `--flag` (or `--flag=word`), by flag; raises `ConfigError` for words before one."""
+    groups: dict[str, list[str]] = {}
+    flag = None
+    for word in words:
+        if word.startswith("--") and len(word) > 2:
+            name, equals, value = word[2:].partition("=")
+            flag = name.replace("-", "_")
+            if flag in groups:
+                raise ConfigError(f"--{name} is given twice")
+            groups[flag] = [value] if equals else []
+        elif flag is None:
+            raise ConfigError(f"{word!r} is not expected here: settings are given as --name value")
+        else:
+            groups[flag].append(word)
+    return groups
+
+
+def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
+    """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
+    found: dict[str, Any] = {}
+    for name, words in groups.items():
+        full = resolve(name)
+        if full in found:
+            raise ConfigError(f"setting {full} is given twice")
+        found[full] = _value(full, words)
+    return found
+
+
+def _type_of(full: str) -> Any:
+    section, _, leaf = full.rpartition(".")
+    return get_type_hints(SECTIONS[section] if section else RunConfig)[leaf]
+
+
+def _value(full: str, words: list[str]) -> Any:
+    kind = _type_of(full)
+    if get_origin(kind) is tuple:
+        # Both `--betas 0.9 0.97` and `--betas 0.9,0.97`.
+        return tuple(_read(get_args(kind)[0], part) for word in words for part in word.split(",") if part)
+    if len(words) != 1:
+        given = "no value" if not words else f"{len(words)} values: {' '.join(words)}"
+        raise ConfigError(f"setting {full} takes one value, but has {given}")
+    return _read(kind, words[0])
+
+
+def _read(kind: Any, word: str) -> Any:
+    if get_origin(kind) in (Union, types.UnionType):
+        if word.lower() == "none":
+            return None
+        kind = next(option for option in get_args(kind) if option is not types.NoneType)
+    if kind is bool:
+        return _BOOLEANS.get(word.lower(), word)
+    if kind in (int, float):
+        try:
+            return kind(word)
+        except ValueError:
+            return word
+    return word

@@ -1,0 +1,65 @@
+"""The logits' character spectrum: how much of the logits each character of a * b * c^-1 explains."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grokscope.analysis import select
+from grokscope.figures import style
+from grokscope.figures.circuit_panels import (
+    OWN,
+    WRONG,
+    grid_of_panels,
+    irrep_word,
+    last_checkpoint,
+    panel_title,
+    panels_of,
+    rows_of,
+    short_irreps,
+)
+
+LABELLED = 0.02
+
+
+def logit_characters(table: pd.DataFrame) -> Figure:
+    """Share of the centred logits in every character at the last checkpoint, in the own and in the wrong basis.
+
+    Args:
+        table: of `grokscope.analysis.logit_characters`.
+    """
+    final = last_checkpoint(table)
+    panels = panels_of(final)
+    figure, axes = grid_of_panels(len(panels), 1.8)
+    for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        totals = []
+        for basis, shift, colour in (("own", -0.2, OWN), ("wrong", 0.2, WRONG)):
+            rows = select.rows(rows_of(final, panel), basis=basis)
+            if rows.empty:
+                continue
+            share = select.numbers(rows, "share")
+            at = np.arange(1, len(rows) + 1)
+            ax.bar(at + shift, share, width=0.42, color=colour, linewidth=0)
+            totals.append(f"{basis} {100 * share.sum():.1f}%")
+            if basis == "own":
+                names = list(short_irreps(rows).values())
+                for place in np.flatnonzero(share >= LABELLED):
+                    ax.annotate(
+                        names[place], (at[place] + shift, share[place]), (0, 1.5), textcoords="offset points",
+                        ha="center", va="bottom", size=style.TICK - 1, color=style.INK,
+                    )  # fmt: skip
+                ax.set_xlabel(irrep_word(rows), size=style.LABEL)
+        ax.margins(y=0.12)
+        ax.set_ylim(bottom=0)
+        ax.grid(False, axis="x")
+        style.title(ax, panel_title(final, panel))
+        ax.set_title(", ".join(totals), loc="right", size=style.TICK, color=style.INK)
+        if index % 2 == 0:
+            ax.set_ylabel("share of the logits", size=style.LABEL)
+    handles = [
+        Line2D([], [], color=c, linewidth=5, label=label) for c, label in ((OWN, "own basis"), (WRONG, "wrong basis"))
+    ]
+    style.legend(figure, handles)
+    return figure

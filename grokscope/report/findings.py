@@ -1,0 +1,106 @@
+"""What a set of runs shows, in sentences whose every number is computed from the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from grokscope.analysis import milestones, names, numbers, reached, rows, weight_norms
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+
+def findings(runs: Sequence[Run]) -> list[str]:
+    """For every task a sentence per arm on when it memorised and grokked, and one on the final weight norms.
+
+    Clipped arms come first. Where a task has one clipped and one unclipped arm, the last of those sentences
+    ends in the speed-up; if unclipped runs did not grok it is a lower bound, from the steps that they had.
+    """
+    table, norms = milestones(runs), weight_norms(runs)
+    tasks = names(table, "task")
+    sentences = []
+    for task in tasks:
+        prefix = f"{task}: " if len(tasks) > 1 else ""
+        arms = _arms(rows(table, task=task))
+        said = [_when(arm) for arm in arms]
+        if [arm.clipped for arm in arms] == [True, False]:
+            said[-1] += f"; {_speed_up(arms[0].runs, arms[1].runs)}"
+        said.append(_final_norms(arms, norms))
+        sentences += [f"{prefix}{sentence}." for sentence in said]
+    return sentences
+
+
+class _Arm(NamedTuple):
+    name: str
+    clipped: bool
+    runs: pd.DataFrame  # its rows of the milestones
+
+    def __str__(self) -> str:
+        bounds = sorted(set(reached(self.runs, "max_norm")))
+        about = f"clipped at {' or '.join(f'{bound:g}' for bound in bounds)}" if bounds else "unclipped"
+        return f"{self.name} ({about})"
+
+
+def _arms(of_task: pd.DataFrame) -> list[_Arm]:
+    """The arms of a task, clipped ones first."""
+    arms = []
+    for name in names(of_task, "arm"):
+        runs = rows(of_task, arm=name)
+        arms.append(_Arm(name, len(reached(runs, "max_norm")) > 0, runs))
+    return sorted(arms, key=lambda arm: not arm.clipped)
+
+
+def _when(arm: _Arm) -> str:
+    memorised, grokked = reached(arm.runs, "memorisation_step"), reached(arm.runs, "grok_step")
+    n, steps = len(arm.runs), numbers(arm.runs, "steps").max()
+    if n > 1:
+        first = f"{len(memorised)} of {n} runs memorise" + _at(memorised)
+        return f"{arm}: {first}; {len(grokked)} grok" + (_at(grokked) or f" within {steps:,.0f} steps")
+    train = numbers(arm.runs, "final_train_accuracy")[0]
+    first = f"memorises{_at(memorised)}" if len(memorised) else f"does not memorise (train accuracy {train:.3f})"
+    if len(grokked):
+        return f"{arm} {first} and groks{_at(grokked)}"
+    accuracy = numbers(arm.runs, "final_val_accuracy")[0]
+    return f"{arm} {first} and has not grokked after {steps:,.0f} steps (validation accuracy {accuracy:.3f})"
+
+
+def _at(steps: Float[np.ndarray, "run"]) -> str:
+    if not len(steps):
+        return ""
+    low, middle, high = steps.min(), np.median(steps), steps.max()
+    return f" at step {low:,.0f}" if low == high else f" at a median step of {middle:,.0f} ({low:,.0f} to {high:,.0f})"
+
+
+def _speed_up(clipped: pd.DataFrame, unclipped: pd.DataFrame) -> str:
+    """The median grok step without the clip over that with it.
+
+    A run that has not grokked would do so later than its last step, so that step is a lower bound for it, and
+    a median over such runs too is a lower bound.
+    """
+    with_clip, without = numbers(clipped, "grok_step"), numbers(unclipped, "grok_step")
+    if np.isnan(with_clip).any():
+        return "no speed-up can be stated, since not every clipped run grokked"
+    censored = np.isnan(without)
+    without = np.where(censored, numbers(unclipped, "steps"), without)
+    ratio = np.median(without) / max(np.median(with_clip), 1.0)
+    if censored.any() and ratio <= 1:
+        return "no speed-up can be stated, since the unclipped arm was trained for too few steps"
+    if ratio < 1:
+        return f"the clipped arm groks {1 / ratio:.1f} times later"
+    return f"the clipped arm groks {'at least ' if censored.any() else ''}{ratio:.1f} times sooner"
+
+
+def _final_norms(arms: Sequence[_Arm], norms: pd.DataFrame) -> str:
+    """Total norm and largest row at the last checkpoint of each arm, medians over its runs."""
+    totals = rows(norms, group="total").drop_duplicates("run", keep="last")
+    parts = []
+    for arm in arms:
+        last = totals.loc[totals["run"].isin(names(arm.runs, "run"))]
+        norm, row = (np.median(numbers(last, column)) for column in ("norm", "max_row_norm"))
+        parts.append(f"{norm:,.1f} for {arm.name} (largest row {row:,.2f})")
+    return f"Final weight norm: {', '.join(parts)}"

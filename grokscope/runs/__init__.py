@@ -1,0 +1,58 @@
+"""Run directories: dense checkpoints that can be trusted.
+
+opening      create a run, or reopen it to resume, for one process at a time
+writer       everything that training puts on disk
+reader       open a run: config, metrics, weights, models, trajectories
+verify       check every file of a run against its recorded digest
+listing      all runs below a directory
+milestones   memorisation, grok and sustained-grok steps
+schedule     which steps are checkpointed
+
+record       config.json and status.json
+manifest     the list of checkpoints, which is the truth about them; one checkpoint on disk
+metrics      metrics.jsonl while training, metrics.parquet at the end
+state        what a resume continues from
+background   the one thread that writes
+files        durable writes and JSON lines
+layout       file names, run names, and which paths are accepted
+errors       `RunError`
+
+A run directory:
+
+    config.json       the config, the format, and the versions and machine of the first process
+    status.json       how far it is, why it stopped, and which process says so
+    manifest.jsonl    a line {step, file, bytes, sha256} per checkpoint
+    checkpoints/      step_00000540.safetensors, ...
+    metrics.jsonl     a line per evaluation; kept, since it is what a resume continues
+    metrics.parquet   the same as a table, once the run has ended
+    state.json        the resume state, and which of state.0.safetensors and state.1.safetensors belongs to it
+    run.lock          held by the process that writes
+    analysis/         results computed from the run, by `grokscope.analysis`
+"""
+
+from grokscope.runs.errors import RunError
+from grokscope.runs.layout import run_name, task_label
+from grokscope.runs.listing import list_runs
+from grokscope.runs.milestones import Milestones, milestones
+from grokscope.runs.opening import create_run, reopen_run
+from grokscope.runs.reader import Run, open_run
+from grokscope.runs.schedule import checkpoint_due
+from grokscope.runs.verify import Finding, verify_run
+from grokscope.runs.writer import RunWriter
+
+__all__ = [
+    "Finding",
+    "Milestones",
+    "Run",
+    "RunError",
+    "RunWriter",
+    "checkpoint_due",
+    "create_run",
+    "list_runs",
+    "milestones",
+    "open_run",
+    "reopen_run",
+    "run_name",
+    "task_label",
+    "verify_run",
+]

@@ -1,0 +1,19 @@
+"""The error of everything that goes wrong with a run directory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class RunError(ValueError):
+    """A run directory that cannot be used as asked; the message names the file and what is wrong with it."""
+
+
+@contextmanager
+def disk_errors(doing: str) -> Iterator[None]:
+    """Turn an `OSError` of the block (disk full, no permission) into a `RunError`: "cannot {doing}: why"."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"cannot {doing}: {error.strerror or error}") from error

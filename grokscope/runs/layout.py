@@ -1,0 +1,96 @@
+"""Where things are in a run directory, what a run is called, and which paths are accepted."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from grokscope.config import RunConfig, TaskConfig
+from grokscope.runs.errors import RunError, disk_errors
+
+CONFIG = "config.json"
+STATUS = "status.json"
+MANIFEST = "manifest.jsonl"
+METRICS = "metrics.jsonl"
+METRICS_TABLE = "metrics.parquet"
+STATE = "state.json"
+LOCK = "run.lock"
+CHECKPOINTS = "checkpoints"
+ANALYSIS = "analysis"
+
+_CHECKPOINT = re.compile(r"step_(\d{8,})\.safetensors")
+_LONGEST_NAME = 255
+"""Bytes in one component of a path, on every common file system."""
+
+
+def checkpoint_file(step: int) -> str:
+    """Path of a checkpoint relative to its run directory."""
+    return f"{CHECKPOINTS}/step_{step:08d}.safetensors"
+
+
+def is_run(path: Path) -> bool:
+    """Whether there is a run directory at `path`. Raises `RunError` where that cannot be told."""
+    with disk_errors(f"read {path}"):
+        return (path / CONFIG).is_file()
+
+
+def checkpoint_steps(path: Path) -> list[int]:
+    """Steps of the checkpoint files that lie in a run directory, whether or not the manifest lists them."""
+    folder = path / CHECKPOINTS
+    with disk_errors(f"read {folder}"):
+        names = os.listdir(folder) if folder.is_dir() else []
+    return sorted(int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)))
+
+
+def task_label(config: TaskConfig) -> str:
+    """Short name of a task: mul, add-p113, add+mul, s5, parity3of10."""
+    if config.name == "permutation":
+        return f"s{config.degree}"
+    if config.name == "parity":
+        return f"parity{config.parity_bits}of{config.bits}"
+    default = TaskConfig()
+    name: str = config.name
+    if name == "mixed" and config.operations != default.operations:
+        name = "+".join(config.operations)
+    return name if config.modulus == default.modulus else f"{name}-p{config.modulus}"
+
+
+def run_name(config: RunConfig) -> str:
+    """A directory name for a run of this config: task, arm and seed, as in `mul-lion-clip-seed0`.
+
+    Characters of the arm's name other than ASCII letters, digits, `.`, `_`, `+` and `-` become `-`.
+    """
+    arm = re.sub(r"[^A-Za-z0-9._+-]+", "-", config.arm).strip("-.")[:100] or "custom"
+    return f"{task_label(config.task)}-{arm}-seed{config.seed}"
+
+
+def check_path(path: str | os.PathLike[str]) -> Path:
+    """The path, if the operating system can hold it. Raises `RunError` naming what is wrong with it."""
+    text = os.fspath(path)
+    if not isinstance(text, str):
+        raise RunError(f"run path {text!r} is not accepted: use a str or a pathlib.Path")
+    if not text or "\0" in text:
+        raise RunError(f"run path {text!r} is not accepted: {'it holds a NUL' if text else 'it is empty'}")
+    for part in Path(text).parts:
+        try:
+            size = len(os.fsencode(part))
+        except UnicodeEncodeError:
+            raise RunError(f"run path {text!r} is not accepted: {part!r} cannot be encoded as a file name") from None
+        if size > _LONGEST_NAME:
+            raise RunError(f"run path is not accepted: {part[:40]!r}... has {size} bytes; use at most {_LONGEST_NAME}")
+    return Path(text)
+
+
+def check_new_path(path: str | os.PathLike[str]) -> Path:
+    """The path, if a run may be made there: no `..`, no control character in its name, no `-` before."""
+    checked = check_path(path)
+    if ".." in checked.parts:
+        raise RunError(f"run path {str(checked)!r} is not accepted: write it without '..' (an absolute path will do)")
+    if not checked.name:
+        raise RunError(f"run path {str(checked)!r} is not accepted: it names no new directory")
+    if checked.name.startswith("-"):
+        raise RunError(f"run name {checked.name!r} is not accepted: it starts with '-' and would be read as an option")
+    if any(ord(character) < 32 or ord(character) == 127 for character in checked.name):
+        raise RunError(f"run name {checked.name!r} is not accepted: it holds a control character")
+    return checked

@@ -1,0 +1,107 @@
+"""Making a run directory, and taking one up again: by one process at a time."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from grokscope.config import RunConfig, differences
+from grokscope.runs import layout
+from grokscope.runs.errors import RunError, disk_errors
+from grokscope.runs.files import TEMPORARY, sync_directory, write_atomic
+from grokscope.runs.manifest import read_manifest
+from grokscope.runs.metrics import metric_rows
+from grokscope.runs.record import read_config, read_status, write_config, write_status
+from grokscope.runs.writer import RunWriter, last_step
+
+
+def create_run(path: str | os.PathLike[str], config: RunConfig) -> RunWriter:
+    """Make a new run directory (and the directories above it) and open it for writing.
+
+    Raises `RunError` for a path that is not accepted (`..`, leading `-`, NUL, too long), for a directory that
+    exists and holds anything but the traces of a creation that was interrupted, and if it cannot be written.
+    """
+    run = layout.check_new_path(path)
+    with disk_errors(f"make run directory {run}"):
+        made = not run.exists()
+        run.mkdir(parents=True, exist_ok=True)
+        _check_vacant(run)
+        if made:
+            sync_directory(run.parent)
+    lock = _locked(run)
+    try:
+        _check_vacant(run)  # again: another process may have made a run here before it gave up the lock
+        with disk_errors(f"make run directory {run}"):
+            (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
+            write_atomic(run / layout.MANIFEST, b"")
+            write_atomic(run / layout.METRICS, b"")
+            write_status(run, "running", None, None)
+            write_config(run, config)  # last of the files: what has a config.json is a run
+            return RunWriter(run, config, lock, {}, [])
+    except BaseException:
+        lock.release()
+        raise
+
+
+def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) -> RunWriter:
+    """Open a run to continue it, and clear away what an interruption left: torn last lines, temporary files.
+
+    Raises `RunError` if another process is training it, if its manifest is missing or damaged, and, naming
+    the settings, if `config` is given and is not the config of the run.
+    """
+    run = layout.check_path(path)
+    if not layout.is_run(run):
+        raise RunError(f"{run} is not a run: it has no {layout.CONFIG}")
+    lock = _locked(run)
+    try:
+        own, _ = read_config(run)
+        changed = differences(own, config) if config is not None else {}
+        if changed:
+            listed = "; ".join(f"{name} = {old!r} in the run, {new!r} given" for name, (old, new) in changed.items())
+            raise RunError(f"the config of {run} cannot be changed: {listed}. Start a new run for another config")
+        entries = read_manifest(run)
+        rows = metric_rows(run)
+        with disk_errors(f"write {run}"):
+            for leftover in (*run.glob(f"*{TEMPORARY}"), *(run / layout.CHECKPOINTS).glob(f"*{TEMPORARY}")):
+                leftover.unlink()
+            (run / layout.METRICS_TABLE).unlink(missing_ok=True)
+            (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
+            write_status(run, "running", last_step(entries, rows), None)
+            return RunWriter(run, own, lock, entries, rows)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _check_vacant(run: Path) -> None:
+    """Raise `RunError` unless the directory is empty or holds only what a creation that was killed leaves."""
+    if (run / layout.CONFIG).exists():
+        raise RunError(f"{run} is a run already: resume it, or choose another directory")
+    traces = (layout.LOCK, layout.MANIFEST, layout.METRICS, layout.STATUS, layout.CHECKPOINTS)
+    with disk_errors(f"read {run}"):
+        names = [name for name in sorted(os.listdir(run)) if not name.endswith(TEMPORARY)]
+        held = [name for name in names if name not in traces]
+        held += [n for n in names if n in (layout.MANIFEST, layout.METRICS) and (run / n).stat().st_size]
+        held += [layout.checkpoint_file(step) for step in layout.checkpoint_steps(run)]
+    if held:
+        listed = ", ".join(held[:3])
+        raise RunError(f"{run} is not empty (it holds {listed}): choose a new directory for the run")
+
+
+def _locked(run: Path) -> FileLock:
+    # Not bound to a thread: a notebook may finish a run in another one.
+    lock = FileLock(run / layout.LOCK, thread_local=False)
+    with disk_errors(f"lock {run / layout.LOCK}"):
+        try:
+            lock.acquire(blocking=False)
+        except Timeout:
+            holder = ""
+            with suppress(RunError):
+                holder = f" ({read_status(run).writer})"
+            raise RunError(
+                f"{run} is being trained by another process{holder}; wait for it, or choose another run"
+            ) from None
+    return lock

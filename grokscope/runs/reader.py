@@ -1,0 +1,218 @@
+"""A run on disk, read: its config, its metrics, and the network at any of its checkpoints."""
+
+from __future__ import annotations
+
+import difflib
+import operator
+import os
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, SupportsIndex
+
+from jaxtyping import Shaped
+from safetensors import safe_open
+from torch import Tensor
+
+from grokscope.config import RunConfig
+from grokscope.model import Weights, load_model, parameter_shapes
+from grokscope.runs import layout
+from grokscope.runs.errors import RunError
+from grokscope.runs.manifest import Entry, deserialise, read_manifest
+from grokscope.runs.metrics import metric_rows, read_table
+from grokscope.runs.milestones import Milestones, milestones
+from grokscope.runs.record import State, Status, read_config, read_status
+from grokscope.tasks import Task, build_task
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+    from transformer_lens import HookedTransformer
+
+
+class Run:
+    """A run directory, as it was when it was opened: to see what training has added since, open it again.
+
+    No number comes from a file that has changed since it was written: weights are checked against the
+    manifest's digest whenever they are read, and a trajectory checks each file the first time it needs it.
+    """
+
+    def __init__(self, path: Path, config: RunConfig, status: Status, entries: dict[int, Entry]) -> None:
+        """For `open_run`."""
+        self.path = path
+        self.config = config
+        self._status = status
+        self._entries = entries
+        self._verified: set[int] = set()
+
+    @property
+    def name(self) -> str:
+        """The name of the directory."""
+        return self.path.name or self.path.resolve().name
+
+    @property
+    def steps(self) -> list[int]:
+        """Steps that have a checkpoint, increasing."""
+        return list(self._entries)
+
+    @property
+    def digests(self) -> dict[int, str]:
+        """sha256 of every checkpoint, by step."""
+        return {step: entry.sha256 for step, entry in self._entries.items()}
+
+    @property
+    def status(self) -> State:
+        """running, finished, diverged, interrupted or failed."""
+        return self._status.state
+
+    @property
+    def reason(self) -> str | None:
+        """Why the run stopped, where there is something to say."""
+        return self._status.reason
+
+    @property
+    def final_step(self) -> int | None:
+        """The step of the last checkpoint; None if there is none yet."""
+        return max(self._entries, default=None)
+
+    @property
+    def analysis_path(self) -> Path:
+        """Where results computed from this run are cached. It need not exist."""
+        return self.path / layout.ANALYSIS
+
+    @cached_property
+    def task(self) -> Task:
+        """The dataset that the run was trained on."""
+        return build_task(self.config.task)
+
+    @cached_property
+    def _metrics(self) -> DataFrame:
+        return read_table(self.path)
+
+    @property
+    def metrics(self) -> DataFrame:
+        """A copy of the table of evaluations, a row each.
+
+        Columns: `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, and what else was logged.
+        """
+        return self._metrics.copy()
+
+    @cached_property
+    def milestones(self) -> Milestones:
+        """Memorisation, grok and sustained grok, as far as the run has come."""
+        return milestones(metric_rows(self.path))
+
+    @property
+    def memorisation_step(self) -> int | None:
+        """First evaluation with train accuracy >= 0.99."""
+        return self.milestones.memorisation_step
+
+    @property
+    def grok_step(self) -> int | None:
+        """First evaluation with validation accuracy >= 0.95."""
+        return self.milestones.grok_step
+
+    @property
+    def sustained_grok_step(self) -> int | None:
+        """First evaluation with validation accuracy >= 0.95 there and at the next 5 evaluations."""
+        return self.milestones.sustained_grok_step
+
+    @property
+    def delay(self) -> int | None:
+        """Grok step minus memorisation step."""
+        return self.milestones.delay
+
+    def weights(self, step: SupportsIndex) -> Weights:
+        """The weights after `step` updates, on the CPU, by `HookedTransformer` name.
+
+        Parameters are in the order of `HookedTransformer.named_parameters()`, buffers after them.
+        A negative `step` counts checkpoints from the end: -1 is the last. Raises `RunError` for one without a
+        checkpoint (naming the nearest), and for a file that is not as the manifest records it.
+        """
+        entry = self._entry(step)
+        stored = deserialise(entry.read(self.path))
+        order = parameter_shapes(self.config.model, self.task)
+        return {name: stored[name] for name in (*order, *sorted(stored.keys() - order.keys())) if name in stored}
+
+    def model(self, step: SupportsIndex) -> HookedTransformer:
+        """A `HookedTransformer` in evaluation mode with the weights of `step` (see `weights`)."""
+        return load_model(self.config.model, self.task, self.weights(step))
+
+    def trajectory(self, name: str) -> Shaped[Tensor, "checkpoint *shape"]:
+        """One parameter at every checkpoint of `steps`; the other parameters are not loaded.
+
+        Raises `RunError` for a name that the checkpoints do not hold (with the nearest names), and for a file
+        that is not as the manifest records it.
+        """
+        if not self._entries:
+            raise RunError(f"{self.path} has no checkpoints yet")
+        values = (self._parameter(entry, name) for entry in self._entries.values())
+        first = next(values)
+        out = first.new_empty((len(self._entries), *first.shape))
+        out[0] = first
+        for i, value in enumerate(values, start=1):
+            out[i] = value
+        return out
+
+    def __repr__(self) -> str:
+        steps = f"{len(self._entries)} checkpoints"
+        if self._entries:
+            steps += f" at steps {self.steps[0]} to {self.steps[-1]}"
+        try:
+            grok = "no grok" if self.grok_step is None else f"grok step {self.grok_step}"
+        except RunError:
+            grok = "metrics unreadable"
+        return (
+            f"<Run {self.name}: task {layout.task_label(self.config.task)}, arm {self.config.arm}, "
+            f"seed {self.config.seed}, {steps}, {grok}, {self.status}>"
+        )
+
+    def _entry(self, step: SupportsIndex) -> Entry:
+        number = operator.index(step)
+        if number in self._entries:
+            return self._entries[number]
+        steps = self.steps
+        if not steps:
+            raise RunError(f"{self.path} has no checkpoints yet")
+        if number < 0:
+            if -number > len(steps):
+                raise RunError(f"checkpoint {number} from the end does not exist: {self.path} has {len(steps)}")
+            return self._entries[steps[number]]
+        near = sorted(sorted(steps, key=lambda other: abs(other - number))[:4])
+        raise RunError(f"{self.path} has no checkpoint at step {number}; nearest: {', '.join(map(str, near))}")
+
+    def _parameter(self, entry: Entry, name: str) -> Tensor:
+        if entry.step not in self._verified:
+            found = entry.check(self.path)
+            if found is not None:
+                raise RunError(found[1])
+            self._verified.add(entry.step)
+        with safe_open(self.path / entry.file, "pt") as file:
+            names = list(file.keys())
+            if name not in names:
+                raise RunError(f"{self.path / entry.file} has no parameter {name!r}; {_nearest(name, names)}")
+            return file.get_tensor(name)
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open a run directory for reading, finished or still training.
+
+    Raises `RunError` if there is no run (naming similar ones beside it), or if its config, status or manifest
+    is missing or damaged.
+    """
+    run = layout.check_path(path)
+    if not layout.is_run(run):
+        siblings: list[str] = []
+        with suppress(OSError):
+            siblings = [other.name for other in run.parent.iterdir() if (other / layout.CONFIG).is_file()]
+        near = difflib.get_close_matches(run.name, siblings, 3, 0.4)
+        hint = f"; nearest: {', '.join(str(run.parent / name) for name in near)}" if near else ""
+        raise RunError(f"there is no run at {run}{hint}")
+    config, _ = read_config(run)
+    return Run(run, config, read_status(run), read_manifest(run))
+
+
+def _nearest(name: str, names: list[str]) -> str:
+    near = difflib.get_close_matches(name, names, 3, 0.4)
+    # W_E or attn.W_Q: the last part alone says which ones were meant.
+    near += [full for full in names if full.endswith(f".{name}")]
+    return f"nearest: {', '.join(dict.fromkeys(near))}" if near else f"parameters: {', '.join(sorted(names))}"

@@ -1,0 +1,87 @@
+"""The demo from end to end on tiny networks, and what a second one does."""
+
+import subprocess
+
+import pytest
+
+import grokscope as gs
+from grokscope.cli.demo import Arm, run_demo
+
+SMALL = {"steps": 20, "modulus": 13, "d_model": 16, "d_mlp": 16, "n_heads": 2, "batch_size": 32}
+ARMS = (Arm("clipped", "mul-lion-clip", SMALL), Arm("unclipped", "mul-lion", SMALL | {"steps": 40}))
+
+
+@pytest.fixture
+def folders(tmp_path):
+    return tmp_path / "checkpoints", tmp_path / "report"
+
+
+def test_a_demo_trains_both_arms_writes_the_report_and_is_not_repeated(folders, capsys, monkeypatch):
+    checkpoints, report = folders
+    page, found = run_demo(ARMS, checkpoints, report)
+    assert page == report / "index.html"
+    assert page.exists()
+    assert len(found) == 3
+    runs = [gs.open_run(path) for path in sorted(checkpoints.iterdir())]
+    assert [run.final_step for run in runs] == [20, 40]
+    assert "clipped: training 20 steps" in capsys.readouterr().out
+
+    def no_more(*_, **__):
+        raise AssertionError("a worker was started")
+
+    monkeypatch.setattr("subprocess.Popen", no_more)
+    again = run_demo(ARMS, checkpoints, report)
+    assert again == (page, found)
+    assert "clipped: already there" in capsys.readouterr().out
+
+
+def test_a_half_done_demo_is_continued(folders, capsys):
+    checkpoints, report = folders
+    clipped = ARMS[0]
+    path = checkpoints / gs.run_name(clipped.config)
+    gs.train(clipped.config, out=path, progress=False)
+    whole = gs.open_run(path).digests
+    # As a kill leaves it: no end was recorded.
+    status = path / "status.json"
+    status.write_text(status.read_text().replace('"finished"', '"interrupted"'))
+    run_demo(ARMS, checkpoints, report)
+    assert "clipped: continuing from step 20" in capsys.readouterr().out
+    assert gs.open_run(path).digests == whole
+    assert gs.open_run(path).status == "finished"
+
+
+def test_a_run_of_other_settings_is_left_alone_and_named(folders):
+    checkpoints, report = folders
+    path = checkpoints / gs.run_name(ARMS[0].config)
+    gs.train(ARMS[0].config, out=path, progress=False, lr=5e-4)
+    with pytest.raises(gs.ConfigError, match=r"optimizer.lr is 0.0005, not 0.001\): move it away or delete it"):
+        run_demo(ARMS, checkpoints, report)
+    assert not report.exists()
+
+
+def test_a_worker_that_fails_says_why_and_stops_the_other(folders, monkeypatch):
+    checkpoints, report = folders
+    bad = Arm("bad", "mul-lion-clip", SMALL | {"device": "warp"})
+    endless = Arm("endless", "mul-lion", SMALL | {"steps": 10**6})
+    started = []
+
+    class Recorded(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **kwargs)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    with pytest.raises(ChildProcessError, match=r"bad: .*warp"):
+        run_demo((bad, endless), checkpoints, report)
+    assert len(started) == 2
+    assert all(process.returncode is not None for process in started)
+    assert not report.exists()
+
+
+def test_the_arms_of_the_demo_differ_in_the_clip_alone():
+    from grokscope.cli.demo import ARMS
+    from grokscope.config import differences
+
+    clipped, unclipped = (arm.config for arm in ARMS)
+    assert {name.partition(".")[0] for name in differences(clipped, unclipped)} <= {"arm", "norms", "training"}
+    assert clipped.seed == unclipped.seed

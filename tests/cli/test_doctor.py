@@ -1,0 +1,56 @@
+"""The doctor finds what is wrong, and says what to do."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from grokscope.cli import doctor
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_sound_machine_passes(grokscope):
+    done = grokscope("doctor")
+    failed = [line for line in done.out.splitlines() if line.startswith("FAIL")]
+    # Space and speed of the disk are the test machine's own affair.
+    assert [line for line in failed if "disk space" not in line and "fsync" not in line] == []
+    assert "determinism: 20 steps, twice: bit-identical weights" in done.out
+    assert done.code == (1 if failed else 0)
+
+
+def test_versions_are_those_of_the_distribution():
+    def wanted(low, high):
+        return f">={'.'.join(map(str, low))},<{'.'.join(map(str, high))}"
+
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert f"torch{wanted(*doctor.TORCH)}" in needed
+    assert f"transformer-lens{wanted(*doctor.TRANSFORMER_LENS)}" in needed
+
+
+@pytest.mark.parametrize(
+    ("found", "is_ok"),
+    [("2.9.1", False), ("2.10.0", True), ("2.13.0+cpu", True), ("2.14.0", False), ("3.0", False)],
+)
+def test_versions_are_compared_as_numbers(monkeypatch, found, is_ok):
+    monkeypatch.setattr(doctor, "version", lambda _: found)
+    assert doctor._torch().is_ok == is_ok
+
+
+def test_a_check_that_breaks_fails_and_the_others_go_on(grokscope, monkeypatch):
+    def broken():
+        raise ImportError("libgomp.so.1: no such file")
+
+    monkeypatch.setattr(doctor, "CHECKS", (broken, doctor._python))
+    done = grokscope("doctor")
+    assert done.code == 1
+    assert done.out.splitlines()[0] == "FAIL  broken: ImportError: libgomp.so.1: no such file"
+    assert "ok    python" in done.out
+
+
+def test_a_failed_check_says_what_to_do(grokscope, monkeypatch):
+    monkeypatch.setattr(doctor, "_ENOUGH_BYTES", 10**30)
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._disk_space,))
+    done = grokscope("doctor")
+    assert done.code == 1
+    assert "free some, or write elsewhere with --out" in done.out

@@ -1,0 +1,88 @@
+"""`make` installs once, from pinned versions, with any Python that is new enough."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def make(tmp_path):
+    """`make -n` in a copy of the files that it reads."""
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(ROOT / name, tmp_path)
+        os.utime(tmp_path / name, (1000, 1000))
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        # Not as a part of the make that runs the tests.
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
+        return subprocess.run(["make", *words], cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def installed(tmp_path: Path) -> Path:
+    stamp = tmp_path / ".venv/.installed"
+    stamp.parent.mkdir()
+    stamp.touch()
+    return stamp
+
+
+TARGETS = ("demo", "test", "test-slow", "lint", "types", "bench")
+
+
+def test_make_alone_lists_the_targets(make):
+    done = make()
+    assert done.returncode == 0
+    assert all(f"make {target} " in done.stdout for target in TARGETS)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_the_first_call_installs_torch_first_and_the_second_nothing(make, tmp_path, target):
+    first = make("-n", target).stdout
+    assert first.index("pip install torch==2.13.0") < first.index("pip install -c constraints.txt")
+    installed(tmp_path)
+    assert "pip install" not in make("-n", target).stdout
+    assert make("-q", ".venv/.installed").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_changed_requirements_are_installed_again(make, tmp_path, name):
+    stamp = installed(tmp_path)
+    os.utime(stamp, (2000, 2000))
+    (tmp_path / name).touch()
+    assert "pip install" in make("-n", "test").stdout
+
+
+def test_another_index_is_for_torch_alone(make):
+    lines = make("-n", "test", "TORCH_INDEX=https://index.invalid/cpu").stdout.splitlines()
+    assert [line for line in lines if "index.invalid" in line] == [
+        ".venv/bin/python -m pip install torch==2.13.0 --index-url https://index.invalid/cpu"
+    ]
+
+
+@pytest.mark.parametrize("python", ["./old", "./missing"])
+def test_a_python_that_will_not_do_is_named(make, tmp_path, python):
+    old = tmp_path / "old"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    done = make("test", f"PYTHON={python}")
+    assert done.returncode == 2
+    assert f"grokscope needs Python >= 3.11; '{python}' is not" in done.stderr
+    assert not (tmp_path / ".venv").exists()
+
+
+def test_every_dependency_is_pinned_exactly():
+    import tomllib
+
+    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+    assert all(line.count("==") == 1 and "+" not in line for line in lines)
+    pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    names = {"".join(c if c.isalnum() or c == "-" else " " for c in one).split()[0].lower() for one in needed}
+    assert names <= pinned

@@ -1,0 +1,76 @@
+"""Words of the command line become the settings that they say."""
+
+import pytest
+
+from grokscope.cli.settings import changes, grouped
+from grokscope.config import ConfigError, override, preset
+
+
+def read(words: str):
+    return changes(grouped(words.split()))
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("--optimizer.lr 1e-4", {"optimizer.lr": 1e-4}),
+        ("--lr 1e-4", {"optimizer.lr": 1e-4}),
+        ("--lr=1e-4", {"optimizer.lr": 1e-4}),
+        ("--lr 1", {"optimizer.lr": 1.0}),
+        ("--seed 3 --steps 500", {"seed": 3, "training.steps": 500}),
+        ("--forward hooked", {"forward": "hooked"}),
+        ("--max-norm none", {"norms.max_norm": None}),
+        ("--max_norm None", {"norms.max_norm": None}),
+        ("--norms.max-norm 1.5", {"norms.max_norm": 1.5}),
+        ("--normalization none", {"model.normalization": "none"}),
+        ("--init-rows none", {"norms.init_rows": "none"}),
+        ("--batch-size none", {"training.batch_size": None}),
+        ("--biases false", {"model.biases": False}),
+        ("--betas 0.9 0.98", {"optimizer.betas": (0.9, 0.98)}),
+        ("--betas 0.9,0.98", {"optimizer.betas": (0.9, 0.98)}),
+        ("--scope ln mlp", {"norms.scope": ("ln", "mlp")}),
+        ("--operations add", {"task.operations": ("add",)}),
+    ],
+)
+def test_words_are_read_as_the_type_of_the_setting(words, expected):
+    found = read(words)
+    assert found == expected
+    assert list(map(type, found.values())) == list(map(type, expected.values()))
+    override(preset("mul-lion"), found)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--stepz 3", "there is no setting 'stepz'; nearest: training.steps"),
+        ("--name mul", "ambiguous: write task.name or optimizer.name"),
+        ("--lr 1 --lr 2", "--lr is given twice"),
+        ("--lr 1 --optimizer.lr 2", "optimizer.lr is given twice"),
+        ("--lr", "takes one value, but has no value"),
+        ("--lr 1 2", "takes one value, but has 2 values"),
+        ("3", "'3' is not expected here"),
+        ("--", "'--' is not expected here"),
+    ],
+)
+def test_words_that_make_no_setting_are_refused(words, message):
+    with pytest.raises(ConfigError, match=message.replace(".", r"\.")):
+        read(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--steps abc", r"training\.steps = 'abc' is not accepted: use an integer >= 1"),
+        ("--steps 1.5", r"training\.steps = '1.5' is not accepted"),
+        ("--lr fast", r"optimizer\.lr = 'fast' is not accepted"),
+        ("--lr nan", r"optimizer\.lr = nan is not accepted"),
+        ("--biases maybe", r"model\.biases = 'maybe' is not accepted: use true or false"),
+        ("--task.name modular", r"task\.name = 'modular' is not accepted: use one of add"),
+        ("--max-norm -1", r"norms\.max_norm = -1\.0 is not accepted"),
+        ("--scope", r"norms\.scope = \(\) is not accepted"),
+        ("--betas 0.9", r"optimizer\.betas = \(0\.9,\) is not accepted: use two numbers"),
+    ],
+)
+def test_the_schema_refuses_a_value_in_the_words_that_were_typed(words, message):
+    with pytest.raises(ConfigError, match=message):
+        override(preset("mul-lion"), read(words))

@@ -1,0 +1,127 @@
+"""Settings by full and short name, and configs as dictionaries."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from grokscope.config import (
+    ConfigError,
+    ModelConfig,
+    RunConfig,
+    differences,
+    field_names,
+    from_dict,
+    override,
+    preset,
+    presets,
+    resolve,
+    to_dict,
+)
+
+AMBIGUOUS = {"name": ("task.name", "optimizer.name")}
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_survives_json(name):
+    config = presets()[name].config
+    assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
+
+
+@settings(max_examples=40)
+@given(
+    seed=st.integers(0, 2**31 - 1),
+    lr=st.floats(1e-30, 1e30),
+    max_norm=st.none() | st.floats(1e-10, 1e10),
+    scope=st.lists(st.sampled_from(["mlp", "ln", "attention", "biases"]), min_size=1).map(tuple),
+    arm=st.text(min_size=1),
+)
+def test_any_config_survives_json(seed, lr, max_norm, scope, arm):
+    config = override(RunConfig(), {"seed": seed, "lr": lr, "max_norm": max_norm, "scope": scope, "arm": arm})
+    assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
+
+
+def test_a_part_of_a_dictionary_keeps_the_other_defaults():
+    config = from_dict(tomllib.loads('seed = 4\n[model]\nn_layers = 1\n[task]\noperations = ["add", "div"]'))
+    assert (config.seed, config.model, config.optimizer) == (4, ModelConfig(n_layers=1), RunConfig().optimizer)
+    assert config.task.operations == ("add", "div")
+
+
+@pytest.mark.parametrize("full", field_names())
+def test_a_setting_has_its_full_name_and_a_short_one_where_that_is_unique(full):
+    short = full.rpartition(".")[2]
+    assert resolve(full) == full
+    if short not in AMBIGUOUS:
+        assert resolve(short) == full
+
+
+@pytest.mark.parametrize("short", AMBIGUOUS)
+def test_an_ambiguous_short_name_is_refused_with_its_candidates(short):
+    with pytest.raises(ConfigError, match=" or ".join(AMBIGUOUS[short])):
+        resolve(short)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [("optimizer.lrr", "optimizer.lr"), ("maxnorm", "norms.max_norm"), ("sed", "seed"),
+     ("model.n_layer", "model.n_layers"), ("train.steps", "training.steps"), ("betas_", "optimizer.betas")],
+)  # fmt: skip
+def test_an_unknown_setting_is_refused_with_the_nearest(wrong, near):
+    with pytest.raises(ConfigError) as caught:
+        override(RunConfig(), {wrong: 1})
+    assert repr(wrong) in str(caught.value)
+    assert near in str(caught.value)
+
+
+@pytest.mark.parametrize("field", ["__class__", "task.__dict__", "model.d_head", "norms.row_norm_at_start", ""])
+def test_what_is_no_field_is_no_setting(field):
+    with pytest.raises(ConfigError, match="there is no setting"):
+        override(RunConfig(), {field: 1})
+
+
+def test_settings_are_changed_by_full_short_and_nested_name_alike():
+    expected = override(RunConfig(), {"optimizer.lr": 0.5})
+    assert override(RunConfig(), {"lr": 0.5}) == expected
+    assert override(RunConfig(), {"optimizer": {"lr": 0.5}}) == expected
+    assert preset("mul-lion-clip", lr=0.5).optimizer.lr == 0.5
+    assert override(RunConfig(), {"model": ModelConfig(n_layers=1)}).model == ModelConfig(n_layers=1)
+    assert RunConfig().optimizer.lr == 1e-3
+
+
+def test_a_setting_given_twice_is_refused():
+    with pytest.raises(ConfigError, match=r"optimizer\.lr is given twice"):
+        override(RunConfig(), {"lr": 0.5, "optimizer.lr": 0.4})
+
+
+def test_a_section_given_a_value_is_refused():
+    with pytest.raises(ConfigError, match="task = 'mul'"):
+        override(RunConfig(), {"task": "mul"})
+
+
+def test_settings_that_depend_on_each_other_change_together():
+    # 32 does not divide by 5, nor 128 by 8 * 5; only the pair is valid.
+    model = override(RunConfig(), {"d_model": 40, "n_heads": 5}).model
+    assert (model.d_model, model.n_heads) == (40, 5)
+    assert override(preset("mul-lion"), {"init_rows": "all", "max_norm": 2.0}).norms.max_norm == 2.0
+
+
+def test_differences_name_what_changed_and_nothing_else():
+    first = preset("mul-lion-clip")
+    second = override(first, {"seed": 5, "lr": 0.5, "scope": ("mlp",)})
+    assert differences(first, second) == {
+        "seed": (0, 5),
+        "optimizer.lr": (1e-3, 0.5),
+        "norms.scope": (("decoder",), ("mlp",)),
+    }
+    assert differences(first, first) == {}
+
+
+def test_an_unknown_preset_is_refused_with_the_nearest():
+    with pytest.raises(ConfigError, match=r"'mul-lion-clipp'.*mul-lion-clip"):
+        preset("mul-lion-clipp")
+    with pytest.raises(ConfigError, match=r"'zzzz'.*mul-lion-clip"):
+        preset("zzzz")

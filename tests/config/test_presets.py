@@ -1,0 +1,104 @@
+"""The presets against the published settings, written out here a second time (issue 2)."""
+
+from __future__ import annotations
+
+import pytest
+
+from grokscope.config import preset, presets
+
+BATCH = {"add": 512, "sub": 512, "mul": 512, "div": 512, "mixed": 2048, "s5": 960}
+MAX_NORM = {"add": 1.75, "sub": 1.5, "mul": 2.0, "div": 1.75, "mixed": 1.75, "s5": 1.0}
+OPTIMIZER = {
+    "adamw": ("adamw", (0.9, 0.98), 0.01),
+    "lion": ("lion", (0.9, 0.97), 0.0),
+    "lion-clip": ("lion", (0.9, 0.97), 0.0),
+    "adam-clip": ("adam", (0.9, 0.98), 0.0),
+    "signsgd-clip": ("signsgd", None, 0.0),
+}
+# Median grok steps: "Clip to Grok" (2026), its table of max_norm by task.
+PUBLISHED = {"mul-lion-clip": 535, "s5-lion-clip": 1348}
+
+
+def test_there_is_a_preset_for_every_task_and_arm_and_two_more():
+    named = {f"{task}-{arm}" for task in BATCH for arm in OPTIMIZER}
+    assert set(presets()) == named | {"mul-8layer-lion-clip", "nanda-add-p113"}
+
+
+@pytest.mark.parametrize("arm", OPTIMIZER)
+@pytest.mark.parametrize("task", BATCH)
+def test_a_preset_has_the_published_settings(task, arm):
+    config = preset(f"{task}-{arm}")
+    assert config.arm == arm
+    assert config.seed == 0
+    assert config.forward == "engine"
+
+    if task == "s5":
+        assert (config.task.name, config.task.degree) == ("permutation", 5)
+    else:
+        assert (config.task.name, config.task.modulus) == (task, 97)
+    if task == "mixed":
+        assert set(config.task.operations) == {"add", "sub", "mul", "div"}
+    assert config.task.form == "x_op_y_eq"
+    assert config.task.train_fraction == 0.5
+
+    model = config.model
+    assert (model.n_layers, model.d_model, model.n_heads, model.d_mlp) == (2, 128, 4, 512)
+    assert (model.activation, model.normalization, model.residual, model.init) == ("gelu", "LN", "normed", "torch")
+    assert (model.biases, model.unembed_bias, model.dtype) == (True, False, "float32")
+
+    name, betas, decay = OPTIMIZER[arm]
+    assert config.optimizer.name == name
+    assert config.optimizer.lr == 1e-3
+    assert config.optimizer.warmup_steps == 10
+    assert config.optimizer.weight_decay == decay
+    if betas is not None:
+        assert config.optimizer.betas == betas
+
+    assert config.training.batch_size == BATCH[task]
+    assert config.training.eval_every is None
+    if arm.endswith("clip"):
+        assert config.norms.init_rows == "all"
+        assert config.norms.max_norm == MAX_NORM[task]
+        assert config.norms.row_norm_at_start == MAX_NORM[task]
+        assert config.norms.scope == ("decoder",)
+    else:
+        assert config.norms.init_rows == "none"
+        assert config.norms.max_norm is None
+
+
+def test_the_eight_layer_preset_has_the_published_settings():
+    config, two_layers = preset("mul-8layer-lion-clip"), preset("mul-lion-clip")
+    assert config.model.n_layers == 8
+    assert config.optimizer.lr == 1e-4
+    assert config.optimizer.name == "lion"
+    assert config.norms.init_rows == "edge_ln"
+    assert config.norms.max_norm == 2.0
+    assert config.task == two_layers.task
+    assert config.training.batch_size == 512
+
+
+def test_the_nanda_preset_has_the_published_settings():
+    config = preset("nanda-add-p113")
+    assert (config.task.name, config.task.modulus, config.task.form) == ("add", 113, "x_y_eq")
+    assert config.task.train_fraction == 0.3
+    model = config.model
+    assert (model.n_layers, model.d_model, model.n_heads, model.d_mlp) == (1, 128, 4, 512)
+    assert (model.activation, model.normalization) == ("relu", "none")
+    assert config.training.batch_size is None
+    assert (config.optimizer.name, config.optimizer.lr, config.optimizer.weight_decay) == ("adamw", 1e-3, 1.0)
+    assert config.norms.max_norm is None
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_a_published_grok_step_is_shown_beside_its_preset(name):
+    published = presets()[name].published
+    assert published is not None
+    assert published.grok_step == PUBLISHED[name]
+    assert published.seeds >= 1
+    assert published.source
+
+
+def test_the_budget_of_a_clip_preset_exceeds_what_its_source_needed():
+    for name, found in presets().items():
+        if "clip" in name and found.published is not None and found.published.grok_step is not None:
+            assert found.config.training.steps > 1.5 * found.published.grok_step, name

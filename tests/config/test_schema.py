@@ -1,0 +1,228 @@
+"""Every setting refuses what cannot be run, and says which setting, which value and what would do."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, get_args, get_type_hints
+
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grokscope.config import (
+    SECTIONS,
+    CheckpointConfig,
+    ConfigError,
+    ModelConfig,
+    NormConfig,
+    OptimizerConfig,
+    RunConfig,
+    TaskConfig,
+    TrainingConfig,
+    field_names,
+    is_prime,
+    nearest_primes,
+)
+
+# Setting -> values that are refused, and a piece of what the message says would do.
+NO_CHOICE: list[Any] = ["", "nonsense", None, 3, "LION"]
+NO_BOOLEAN: list[Any] = [0, 1, "true", None]
+NO_COUNT: list[Any] = [0, -1, 1.0, 2.5, "2", True, None, float("nan")]
+NO_COUNT_OR_NONE: list[Any] = [0, -1, 1.0, "2", True]
+NO_POSITIVE: list[Any] = [0, 0.0, -1e-9, float("inf"), float("nan"), "1", True]
+REFUSED: dict[str, tuple[list[Any], str]] = {
+    "arm": (["", None, 3], "non-empty"),
+    "seed": ([-1, 2**31, 0.0, "0", True, None], "from 0 to 2147483647"),
+    "forward": (NO_CHOICE, "engine, hooked"),
+    "task.name": (NO_CHOICE, "add, sub, mul, div, mixed, permutation, parity"),
+    "task.modulus": ([1, 0, -7, 97.0, "97", True, None], ">= 2"),
+    "task.operations": ([(), ["add"], "add", ("pow",), ("add", "add"), None], ""),
+    "task.degree": ([2, 7, 5.0, "5", True, None], "from 3 to 6"),
+    "task.bits": ([0, 21, 4.0, None], "from 1 to 20"),
+    "task.parity_bits": ([0, -1, 2.0, None], ">= 1"),
+    "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq"),
+    "task.train_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
+    "model.n_layers": (NO_COUNT, ">= 1"),
+    "model.d_model": (NO_COUNT, ">= 1"),
+    "model.n_heads": (NO_COUNT, ">= 1"),
+    "model.d_mlp": (NO_COUNT, ">= 1"),
+    "model.activation": (NO_CHOICE, "gelu, relu"),
+    "model.normalization": (NO_CHOICE, "LN, none"),
+    "model.biases": (NO_BOOLEAN, "true or false"),
+    "model.unembed_bias": (NO_BOOLEAN, "true or false"),
+    "model.dtype": (NO_CHOICE, "float32, float64"),
+    "model.init": (NO_CHOICE, "torch, hooked"),
+    "model.residual": (NO_CHOICE, "normed, pre_ln"),
+    "model.output": (NO_CHOICE, "vocab, answers"),
+    "optimizer.name": (NO_CHOICE, "adam, adamw, sgd, lion, signsgd"),
+    "optimizer.lr": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.betas": ([0.9, (0.9,), (0.9, 0.9, 0.9), (0.9, 1.0), (-0.1, 0.9), [0.9, 0.9], None], ""),
+    "optimizer.momentum": ([-0.1, 1.0, 2, float("nan"), "0", None], "[0, 1)"),
+    "optimizer.weight_decay": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "optimizer.warmup_steps": ([-1, 1.5, "0", True, None], ">= 0"),
+    "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln"),
+    "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
+    "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
+    "norms.scope": ([(), "decoder", ["mlp"], ("decoder", "atention"), None], "decoder, attention, mlp, ln"),
+    "training.steps": (NO_COUNT, ">= 1"),
+    "training.batch_size": (NO_COUNT_OR_NONE, ">= 1"),
+    "training.eval_every": (NO_COUNT_OR_NONE, ">= 1"),
+    "training.stop_evaluations": ([-1, 1.5, "0", True], ">= 0"),
+    "training.threads": (NO_COUNT, ">= 1"),
+    "training.device": (["", None, 0], "torch device"),
+    "checkpoints.schedule": (NO_CHOICE, "every, log, dense"),
+    "checkpoints.every": (NO_COUNT, ">= 1"),
+    "checkpoints.per_decade": (NO_COUNT, ">= 1"),
+    "checkpoints.sparse_every": (NO_COUNT, ">= 1"),
+}
+
+
+def _make(name: str, value: Any) -> Any:
+    section, _, leaf = name.rpartition(".")
+    return SECTIONS.get(section, RunConfig)(**{leaf: value})
+
+
+def test_every_setting_has_values_that_are_refused():
+    assert set(REFUSED) == set(field_names())
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, bad) for name, (values, _) in REFUSED.items() for bad in values])
+def test_a_refusal_names_setting_value_and_what_is_accepted(name, value):
+    with pytest.raises(ConfigError) as caught:
+        _make(name, value)
+    message = str(caught.value)
+    assert name in message
+    # For a tuple the message may name the one member at fault.
+    members = value if isinstance(value, tuple) else ()
+    assert any(repr(part) in message for part in (value, *members)), message
+    assert REFUSED[name][1] in message
+    assert ": use " in message or ": name " in message, message
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_a_section_that_is_no_section_is_refused(name):
+    with pytest.raises(ConfigError, match=f"^{name} = 3 .*{SECTIONS[name].__name__}"):
+        RunConfig(**{name: 3})
+
+
+CHOICES = [
+    (f"{section}.{leaf}" if section else leaf, option)
+    for section, kind in {"": RunConfig, **SECTIONS}.items()
+    for leaf, hint in get_type_hints(kind).items()
+    for option in get_args(hint)
+    if isinstance(option, str)
+]
+
+
+@pytest.mark.parametrize(("name", "option"), CHOICES)
+def test_every_option_that_a_type_lists_is_accepted(name, option):
+    section, _, leaf = name.rpartition(".")
+    extra = {"init_norm": 1.0} if leaf == "init_rows" else {}
+    assert getattr(SECTIONS.get(section, RunConfig)(**{leaf: option}, **extra), leaf) == option
+
+
+@given(st.integers(-10, 20_000))
+def test_primes_agree_with_sympy(n):
+    assert is_prime(n) == sympy.isprime(n)
+    expected = ([sympy.prevprime(n)] if n > 2 else []) + [sympy.nextprime(n)]
+    assert list(nearest_primes(n)) == expected
+
+
+COMPOSITES = st.integers(4, 5000).filter(lambda n: not sympy.isprime(n))
+
+
+@given(COMPOSITES, st.sampled_from(["add", "sub", "mul", "div", "mixed"]))
+def test_a_composite_modulus_is_refused_with_the_nearest_primes(n, name):
+    with pytest.raises(ConfigError) as caught:
+        TaskConfig(name=name, modulus=n)
+    message = str(caught.value)
+    assert f"task.modulus = {n} is not prime; {name}" in message
+    assert f"(nearest: {sympy.prevprime(n)}, {sympy.nextprime(n)})" in message
+
+
+@pytest.mark.parametrize("name", ["permutation", "parity"])
+def test_a_task_without_modulus_accepts_any(name):
+    assert TaskConfig(name=name, modulus=96).modulus == 96
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_train_fraction_is_accepted_in_the_open_interval_alone(value):
+    if 0 < value < 1:
+        assert TaskConfig(train_fraction=value).train_fraction == value
+    else:
+        with pytest.raises(ConfigError, match=r"task\.train_fraction"):
+            TaskConfig(train_fraction=value)
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_max_norm_and_lr_are_accepted_if_positive_and_finite(value):
+    for kind, name in ((NormConfig, "max_norm"), (NormConfig, "init_norm"), (OptimizerConfig, "lr")):
+        if 0 < value < float("inf"):
+            assert getattr(kind(**{name: value}), name) == value
+        else:
+            with pytest.raises(ConfigError, match=name):
+                kind(**{name: value})
+
+
+@given(st.integers(1, 200), st.integers(1, 200))
+def test_heads_must_divide_d_model_and_the_error_names_two_that_do(d_model, n_heads):
+    if d_model % n_heads == 0:
+        assert ModelConfig(d_model=d_model, n_heads=n_heads).d_head * n_heads == d_model
+        return
+    with pytest.raises(ConfigError) as caught:
+        ModelConfig(d_model=d_model, n_heads=n_heads)
+    message = str(caught.value)
+    assert f"model.d_model = {d_model}" in message
+    assert f"model.n_heads = {n_heads}" in message
+    near = [int(n) for n in message.partition("divide it: ")[2].rstrip(")").split(", ")]
+    assert near == sorted(near)
+    divisors = sympy.divisors(d_model)
+    assert set(near) <= set(divisors)
+    assert min(divisors, key=lambda h: abs(h - n_heads)) in near
+
+
+@given(st.integers(1, 20), st.integers(1, 25))
+def test_parity_bits_are_at_most_bits_for_the_parity_task_alone(bits, parity_bits):
+    assert TaskConfig(name="mul", bits=bits, parity_bits=parity_bits).parity_bits == parity_bits
+    if parity_bits <= bits:
+        assert TaskConfig(name="parity", bits=bits, parity_bits=parity_bits).parity_bits == parity_bits
+    else:
+        with pytest.raises(ConfigError, match=f"task.parity_bits = {parity_bits} .*task.bits = {bits}"):
+            TaskConfig(name="parity", bits=bits, parity_bits=parity_bits)
+
+
+def test_a_mixture_of_operations_needs_their_tokens():
+    with pytest.raises(ConfigError, match=r"task\.form = 'x_y_eq'.*x_op_y_eq"):
+        TaskConfig(name="mixed", form="x_y_eq")
+    assert TaskConfig(name="mixed", operations=("mul",), form="x_y_eq").form == "x_y_eq"
+
+
+@pytest.mark.parametrize("rows", ["all", "edge", "edge_ln"])
+def test_projected_rows_need_a_norm(rows):
+    with pytest.raises(ConfigError, match=rf"norms\.init_rows = '{rows}'.*norms\.init_norm.*norms\.max_norm"):
+        NormConfig(init_rows=rows)
+    assert NormConfig(init_rows=rows, max_norm=2.0).row_norm_at_start == 2.0
+    assert NormConfig(init_rows=rows, max_norm=2.0, init_norm=3.0).row_norm_at_start == 3.0
+    assert NormConfig(init_rows=rows, init_norm=3.0).row_norm_at_start == 3.0
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "lion", "signsgd"])
+def test_momentum_belongs_to_sgd(name):
+    with pytest.raises(ConfigError, match=rf"optimizer\.momentum = 0\.9 .*{name}"):
+        OptimizerConfig(name=name, momentum=0.9)
+    assert OptimizerConfig(name="sgd", momentum=0.9).momentum == 0.9
+
+
+def test_signsgd_has_no_weight_decay():
+    with pytest.raises(ConfigError, match=r"optimizer\.weight_decay = 0\.1 .*signsgd"):
+        OptimizerConfig(name="signsgd", weight_decay=0.1)
+
+
+def test_configs_are_frozen_hashable_and_equal_by_value():
+    first, second = RunConfig(seed=3), RunConfig(seed=3)
+    assert first == second
+    assert hash(first) == hash(second)
+    for part in (first, TaskConfig(), ModelConfig(), TrainingConfig(), CheckpointConfig()):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            part.anything = 1

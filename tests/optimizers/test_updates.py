@@ -1,0 +1,224 @@
+"""One vector of all parameters against the libraries' optimizers on one tensor per parameter."""
+
+from __future__ import annotations
+
+import lion_pytorch
+import pytest
+import safetensors.torch
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grokscope.config import ModelConfig, OptimizerConfig, TaskConfig
+from grokscope.model import trained_names
+from grokscope.optimizers import (
+    FlatParameters,
+    SignSGD,
+    build_optimizer,
+    learning_rate,
+    optimizer_tensors,
+    restore_optimizer,
+    set_learning_rate,
+)
+from grokscope.tasks import build_task
+from tests.model.strategies import random_weights
+
+TASK = build_task(TaskConfig(name="add", modulus=5))
+BETAS = (0.8, 0.95)
+
+
+class FormulaSignSGD(torch.optim.Optimizer):
+    """w - lr * (-1, 0 or 1), entry by entry in Python."""
+
+    def __init__(self, params, lr):
+        super().__init__(params, {"lr": lr})
+
+    @torch.no_grad()
+    def step(self):
+        for group in self.param_groups:
+            for p in group["params"]:
+                flat, grad = p.flatten().tolist(), p.grad.flatten().tolist()
+                moved = [w - group["lr"] * ((g > 0) - (g < 0)) for w, g in zip(flat, grad, strict=True)]
+                p.copy_(torch.tensor(moved, dtype=p.dtype).view_as(p))
+
+
+OPTIMIZERS = {
+    "adam": (OptimizerConfig(name="adam", betas=BETAS), lambda p: torch.optim.Adam(p, betas=BETAS, foreach=False)),
+    "adam-l2": (
+        OptimizerConfig(name="adam", betas=BETAS, weight_decay=0.1),
+        lambda p: torch.optim.Adam(p, betas=BETAS, weight_decay=0.1, foreach=False),
+    ),
+    "adamw": (
+        OptimizerConfig(name="adamw", betas=BETAS, weight_decay=1.0),
+        lambda p: torch.optim.AdamW(p, betas=BETAS, weight_decay=1.0, foreach=False),
+    ),
+    "sgd": (
+        OptimizerConfig(name="sgd", momentum=0.9, weight_decay=0.1),
+        lambda p: torch.optim.SGD(p, momentum=0.9, weight_decay=0.1, foreach=False),
+    ),
+    "sgd-plain": (OptimizerConfig(name="sgd"), lambda p: torch.optim.SGD(p, foreach=False)),
+    "lion": (
+        OptimizerConfig(name="lion", betas=BETAS, weight_decay=0.1),
+        lambda p: lion_pytorch.Lion(p, betas=BETAS, weight_decay=0.1),
+    ),
+    "signsgd": (OptimizerConfig(name="signsgd"), lambda p: FormulaSignSGD(p, lr=1e-3)),
+}
+
+
+def _flat(dtype: str = "float64") -> FlatParameters:
+    config = ModelConfig(n_layers=1, d_model=8, n_heads=2, d_mlp=12, dtype=dtype)
+    weights = random_weights(config, TASK, 0)
+    return FlatParameters(weights, trained_names(weights, config))
+
+
+def _gradients(flat: FlatParameters, step: int) -> list[torch.Tensor]:
+    source = torch.Generator().manual_seed(step)
+    grads = [torch.randn(leaf.shape, generator=source, dtype=torch.float64) for leaf in flat.leaves]
+    for grad in grads:
+        grad.view(-1)[::7] = 0.0  # exact zeros, as for embeddings of tokens that are not in the batch
+    return [grad.to(flat.vector.dtype) for grad in grads]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_twenty_steps_on_one_vector_equal_twenty_steps_on_separate_parameters(name):
+    config, library = OPTIMIZERS[name]
+    flat = _flat()
+    separate = [torch.nn.Parameter(leaf.detach().clone()) for leaf in flat.leaves]
+    ours, theirs = build_optimizer(config, flat.vector), library(separate)
+    for step in range(1, 21):
+        grads = _gradients(flat, step)
+        flat.set_gradient(grads)
+        rate = 0.01 * min(1.0, step / 5)
+        set_learning_rate(ours, rate)
+        for group in theirs.param_groups:
+            group["lr"] = rate
+        for parameter, grad in zip(separate, grads, strict=True):
+            parameter.grad = grad
+        ours.step()
+        theirs.step()
+        for leaf, parameter in zip(flat.leaves, separate, strict=True):
+            torch.testing.assert_close(leaf.detach(), parameter.detach(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_state_that_went_through_safetensors_continues_bit_for_bit(name, dtype):
+    config = OPTIMIZERS[name][0]
+
+    def steps(flat, optimizer, first, last):
+        for step in range(first, last):
+            flat.set_gradient(_gradients(flat, step))
+            optimizer.step()
+
+    whole = _flat(dtype)
+    optimizer = build_optimizer(config, whole.vector)
+    steps(whole, optimizer, 0, 13)
+    saved = safetensors.torch.save({**optimizer_tensors(optimizer), "vector": whole.vector.detach()})
+    steps(whole, optimizer, 13, 20)
+
+    again = _flat(dtype)
+    tensors = safetensors.torch.load(saved)
+    with torch.no_grad():
+        again.vector.copy_(tensors.pop("vector"))
+    continued = build_optimizer(config, again.vector)
+    restore_optimizer(continued, tensors)
+    steps(again, continued, 13, 20)
+    assert torch.equal(whole.vector, again.vector)
+    first, second = optimizer_tensors(optimizer), optimizer_tensors(continued)
+    assert set(first) == set(second)
+    assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_a_state_before_the_first_step_can_be_restored(name):
+    flat = _flat()
+    optimizer = build_optimizer(OPTIMIZERS[name][0], flat.vector)
+    restore_optimizer(optimizer, optimizer_tensors(optimizer))
+    flat.set_gradient(_gradients(flat, 0))
+    before = flat.vector.detach().clone()
+    optimizer.step()
+    assert not torch.equal(before, flat.vector)
+
+
+def test_weights_share_memory_with_the_vector():
+    flat = _flat()
+    storage = flat.vector.untyped_storage().data_ptr()
+    assert all(flat.weights[name].untyped_storage().data_ptr() == storage for name in flat.names)
+    assert sum(flat.weights[name].numel() for name in flat.names) == flat.vector.numel()
+    with torch.no_grad():
+        flat.vector.fill_(3.0)
+        assert all((flat.weights[name] == 3.0).all() for name in flat.names)
+        flat.weights["embed.W_E"].fill_(4.0)
+    assert int((flat.vector == 4.0).sum()) == flat.weights["embed.W_E"].numel()
+
+
+def test_parameters_are_copied_and_laid_out_in_order():
+    config = ModelConfig(n_layers=1, d_model=8, n_heads=2, d_mlp=12, biases=False)
+    weights = random_weights(config, TASK, 0)
+    before = {name: value.clone() for name, value in weights.items()}
+    names = trained_names(weights, config)
+    flat = FlatParameters(weights, names)
+    assert flat.names == names
+    assert list(flat.weights) == list(weights)
+    assert torch.equal(flat.vector.detach(), torch.cat([weights[name].flatten() for name in names]))
+    with torch.no_grad():
+        flat.vector.zero_()
+    assert all(torch.equal(weights[name], before[name]) for name in weights)
+    # What is not trained is there, and no leaf.
+    assert not flat.weights["blocks.0.mlp.b_in"].requires_grad
+    assert torch.equal(flat.weights["blocks.0.mlp.b_in"], before["blocks.0.mlp.b_in"])
+    assert all(leaf.requires_grad and leaf.is_leaf for leaf in flat.leaves)
+
+
+def test_gradients_are_written_in_place_and_a_missing_one_is_zeros():
+    flat = _flat()
+    grads: list[torch.Tensor | None] = list(_gradients(flat, 0))
+    flat.set_gradient(grads)
+    pointer = flat.vector.grad.data_ptr()
+    expected = torch.cat([torch.zeros_like(g).flatten() if i == 2 else g.flatten() for i, g in enumerate(grads)])
+    grads[2] = None
+    # A gradient may come in any memory layout; the numbers go where the weight's are.
+    grads[0] = grads[0].T.contiguous().T
+    returned = flat.set_gradient(grads)
+    assert flat.vector.grad.data_ptr() == pointer == returned.data_ptr()
+    assert torch.equal(flat.vector.grad, expected)
+
+
+@pytest.mark.parametrize("count", [-1, 1])
+def test_a_wrong_number_of_gradients_is_refused(count):
+    flat = _flat()
+    grads = _gradients(flat, 0)
+    with pytest.raises(ValueError):
+        flat.set_gradient(grads[:-1] if count < 0 else [*grads, grads[0]])
+
+
+@given(st.floats(1e-8, 10), st.integers(0, 30), st.integers(1, 100))
+def test_the_warm_up_is_linear_and_then_constant(lr, warmup, step):
+    rate = learning_rate(OptimizerConfig(lr=lr, warmup_steps=warmup), step)
+    if step >= warmup:
+        assert rate == lr
+    else:
+        assert rate == pytest.approx(lr * step / warmup, rel=1e-14)
+        assert rate < lr
+
+
+def test_the_default_warm_up_takes_ten_steps():
+    rates = [learning_rate(OptimizerConfig(lr=1.0), step) for step in range(1, 13)]
+    assert rates == pytest.approx([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.0, 1.0])
+
+
+def test_sign_sgd_moves_every_entry_by_lr_or_not_at_all():
+    parameter = torch.nn.Parameter(torch.zeros(5))
+    unused = torch.nn.Parameter(torch.ones(2))
+    parameter.grad = torch.tensor([1e-30, -5.0, 0.0, float("inf"), -0.0])
+    optimizer = SignSGD([parameter, unused], lr=0.25)
+    assert optimizer.step(lambda: 7.0) == 7.0
+    assert parameter.tolist() == [-0.25, 0.25, 0.0, -0.25, 0.0]
+    assert unused.tolist() == [1.0, 1.0]
+    assert optimizer_tensors(optimizer) == {}
+
+
+@pytest.mark.parametrize("lr", [0, -1, float("nan")])
+def test_sign_sgd_needs_a_positive_rate(lr):
+    with pytest.raises(ValueError, match=r"lr = .* > 0"):
+        SignSGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)

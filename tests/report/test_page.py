@@ -1,0 +1,213 @@
+"""The page: self-contained, escaped, complete, and whole after an error."""
+
+from __future__ import annotations
+
+import base64
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from grokscope.analysis import milestones
+from grokscope.config import field_names, override, preset
+from grokscope.report import Plate, Section, build_report, preset_of
+from grokscope.report import page as page_module
+from grokscope.report.tables import differing_settings, flat, summary
+from grokscope.runs import RunError
+
+VOID = {"meta", "link", "img", "br", "hr"}
+PLATES = (
+    "learning_curves",
+    "weight_norms",
+    "spectrum_over_training",
+    "right_and_wrong_basis",
+    "circuit_losses",
+    "neuron_clusters",
+    "logit_characters",
+)
+"""In the order of the page. The runs of these tests have no key irreps, so there are no circles."""
+
+
+class Page(HTMLParser):
+    """Tags, addresses and text of a page; tags that are not closed in order are an error."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "srcset", "action", "data")]
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self._open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def plain(runs) -> Section:
+    """A section that is drawn in no time."""
+    return Section("plain", "Frequencies & more", (Plate("plain", Figure(), milestones(runs), "A caption."),))
+
+
+@pytest.fixture
+def light(monkeypatch) -> None:
+    """Reports of one plain section, for tests of anything but figures."""
+    monkeypatch.setattr(page_module, "SECTIONS", [plain])
+
+
+def test_a_report_is_a_page_with_its_figures_and_tables_beside_it(page):
+    assert page.name == "index.html"
+    figures = sorted(path.name for path in (page.parent / "figures").iterdir())
+    assert figures == [f"{name}.{end}" for name in sorted(PLATES) for end in ("csv", "pdf", "png")]
+    assert sorted(path.name for path in page.parent.iterdir()) == ["figures", "index.html"]
+
+
+@pytest.mark.usefixtures("light")
+def test_a_report_goes_to_its_folder_under_reports(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert build_report("mine", runs) == Path("reports/mine/index.html")
+
+
+def test_the_page_needs_nothing_from_outside_itself(page):
+    text = page.read_text()
+    parsed = Page(text)
+    for address in parsed.addresses:
+        assert address.startswith("data:") or (page.parent / address).exists(), address
+    assert not {"script", "iframe", "object", "embed", "base", "form"} & set(parsed.tags)
+    assert "@import" not in text
+    assert "url(" not in text
+    assert "default-src 'none'" in text  # and a browser is told to hold to it
+
+
+def test_images_on_the_page_are_the_files_beside_it(page):
+    images = re.findall(r'src="data:image/png;base64,([^"]+)"', page.read_text())
+    files = [page.parent / "figures" / f"{name}.png" for name in PLATES]
+    assert [base64.b64decode(image) for image in images] == [file.read_bytes() for file in files]
+
+
+def test_the_page_tells_what_the_runs_did(page, runs):
+    text = Page(page.read_text()).text
+    clipped, free = runs
+    for step in (clipped.grok_step, clipped.memorisation_step, clipped.delay, free.memorisation_step):
+        assert str(step) in text
+    assert "times sooner" in text
+    for name in field_names():
+        assert text.count(name) >= 2  # in the settings of both
+
+
+@pytest.mark.usefixtures("light")
+def test_hostile_names_are_text(write_run, tmp_path):
+    evil = "<script>alert(1)</script>\"'&"
+    run = write_run("<img src=x onerror=alert(1)>", arm=evil)
+    page = build_report("x", [run], tmp_path / "report", title=evil, findings=[evil])
+    parsed = Page(page.read_text())
+    assert "script" not in parsed.tags
+    assert parsed.tags.count("img") == 1
+    assert parsed.text.count(evil) >= 4
+    assert run.name in parsed.text
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "-x", "a/b", "a\\b", "a\0b", ".hidden", "a\n", "x" * 101])
+def test_a_name_that_is_no_plain_folder_name_is_refused_before_anything_is_written(runs, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="report name"):
+        build_report(name, runs)
+    assert not Path("reports").exists()
+
+
+@pytest.mark.usefixtures("light")
+def test_a_folder_that_cannot_be_written_is_named(runs, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(RunError, match=r"cannot write report .*file"):
+        build_report("x", runs, tmp_path / "file")
+
+
+def test_no_runs_or_twins_are_refused(runs, tmp_path):
+    with pytest.raises(ValueError, match="at least one run"):
+        build_report("x", [], tmp_path / "report")
+    with pytest.raises(ValueError, match="same name"):
+        build_report("x", [runs[0], runs[0]], tmp_path / "report")
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.usefixtures("light")
+def test_an_error_leaves_the_old_report_as_it_was(runs, tmp_path, monkeypatch):
+    build_report("demo", runs, tmp_path / "report")
+    old = files_of(tmp_path / "report")
+
+    def fails(runs):
+        raise RuntimeError("half way")
+
+    monkeypatch.setattr(page_module, "SECTIONS", [plain, fails])
+    with pytest.raises(RuntimeError, match="half way"):
+        build_report("demo", runs[:1], tmp_path / "report")
+    assert files_of(tmp_path / "report") == old
+
+
+@pytest.mark.usefixtures("light")
+def test_a_crash_before_the_page_is_written_leaves_the_old_page_whole(runs, tmp_path, monkeypatch):
+    page = build_report("demo", runs, tmp_path / "report")
+    old = page.read_bytes()
+
+    def dies(path, data):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(page_module, "write_atomic", dies)
+    with pytest.raises(KeyboardInterrupt):
+        build_report("demo", runs[:1], tmp_path / "report")
+    assert page.read_bytes() == old
+
+
+def test_the_same_runs_give_the_same_report(page, runs, tmp_path):
+    again = build_report("demo", runs, tmp_path / "again")
+    assert list(files_of(again.parent).values()) == list(files_of(page.parent).values())
+
+
+def test_a_section_is_added_by_its_function_alone_and_may_have_nothing_to_say(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(page_module, "SECTIONS", [plain, lambda runs: None])
+    page = build_report("x", runs, tmp_path / "report")
+    assert "Frequencies & more" in Page(page.read_text()).text
+    assert (page.parent / "figures" / "plain.csv").exists()
+
+
+def test_a_run_that_repeats_a_preset_is_shown_beside_what_its_source_reports():
+    config = preset("mul-lion-clip", seed=7, steps=50, threads=2)
+    found = preset_of(config)
+    assert found is not None
+    assert found.name == "mul-lion-clip"
+    assert preset_of(override(config, {"lr": 2e-3})) is None
+
+
+def test_differing_settings_are_those_and_only_those(runs):
+    table = differing_settings(runs)
+    assert table.columns == ("setting", "mul-lion-clip-seed0", "mul-lion-seed0")
+    assert table.rows == (("arm", "lion-clip", "lion"), ("norms.max_norm", "2", "none"))
+    assert set(flat(runs[0].config)) == set(field_names())
+    assert differing_settings(runs[:1]).rows == ()
+
+
+def test_the_summary_names_runs_that_nothing_else_tells_apart(write_run, runs):
+    assert summary(runs).columns[0] == "arm"
+    twin = write_run("twin", arm="lion")
+    table = summary([*runs, twin])
+    assert table.columns[0] == "run"
+    assert [row[0] for row in table.rows] == [run.name for run in (*runs, twin)]
+
+
+def test_a_run_of_a_task_without_a_group_has_a_report(write_run, tmp_path):
+    run = write_run("parity", **{"task.name": "parity", "bits": 4, "parity_bits": 2}, train_fraction=0.6)
+    assert build_report("parity", [run], tmp_path / "report").exists()

@@ -1,0 +1,152 @@
+"""Every task's table of examples against a definition computed another way."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from itertools import permutations, product
+
+import pytest
+import sympy
+import torch
+from sympy.combinatorics import Permutation
+
+from grokscope.config import TaskConfig
+from grokscope.tasks import Task, build_task
+
+SYMBOL = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+
+
+def _by_search(condition: Callable[[int], bool], p: int) -> int:
+    """The one answer among 0 .. p-1 that fits: no inverse, no remainder of a negative number is computed."""
+    found = [z for z in range(p) if condition(z)]
+    assert len(found) == 1
+    return found[0]
+
+
+DEFINITIONS: dict[str, Callable[[int, int, int], int]] = {
+    "add": lambda x, y, p: divmod(x + y, p)[1],
+    "sub": lambda x, y, p: _by_search(lambda z: divmod(z + y, p)[1] == x, p),
+    "mul": lambda x, y, p: divmod(sum([x] * y), p)[1],
+    "div": lambda x, y, p: _by_search(lambda z: divmod(z * y, p)[1] == x, p),
+}
+
+
+def _pairs(name: str, p: int) -> list[tuple[int, int]]:
+    return [(x, y) for x in range(p) for y in range(p) if y != 0 or name in ("add", "sub")]
+
+
+def _rows(task: Task) -> list[tuple[list[str], str]]:
+    """Examples in words: names of the tokens, name of the answer."""
+    names = task.token_names
+    return [
+        ([names[t] for t in tokens], names[label])
+        for tokens, label in zip(task.tokens.tolist(), task.labels.tolist(), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("form", ["x_op_y_eq", "x_y_eq"])
+@pytest.mark.parametrize("p", [2, 3, 5, 13])
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_modular_tables_agree_with_their_definition(name, p, form):
+    task = build_task(TaskConfig(name=name, modulus=p, form=form))
+    expected = []
+    for x, y in _pairs(name, p):
+        middle = [SYMBOL[name]] if form == "x_op_y_eq" else []
+        expected.append(([str(x), *middle, str(y), "="], str(DEFINITIONS[name](x, y, p))))
+    assert _rows(task) == expected
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_division_by_97_and_its_kin_agree_with_field_arithmetic(name):
+    p, field = 97, sympy.GF(97, symmetric=False)
+    task = build_task(TaskConfig(name=name, modulus=p))
+    operation = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv}
+    x, _, y, _ = task.tokens.unbind(1)
+    expected = [int(operation[name](field(a), field(b))) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
+    assert task.labels.tolist() == expected
+    assert task.n_examples == p * (p if name in ("add", "sub") else p - 1)
+    assert task.n_answers == p
+    assert task.d_vocab == p + 2
+
+
+@pytest.mark.parametrize("operations", [("add", "sub", "mul", "div"), ("div", "add"), ("mul",)])
+@pytest.mark.parametrize("p", [2, 5])
+def test_a_mixture_holds_each_operation_once_with_a_token_of_its_own(operations, p):
+    task = build_task(TaskConfig(name="mixed", modulus=p, operations=operations))
+    expected = [
+        ([str(x), SYMBOL[name], str(y), "="], str(DEFINITIONS[name](x, y, p)))
+        for name in operations
+        for x, y in _pairs(name, p)
+    ]
+    assert _rows(task) == expected
+    assert task.token_names == (*map(str, range(p)), "=", *(SYMBOL[name] for name in operations))
+    assert len(set(task.token_names)) == task.d_vocab == p + 1 + len(operations)
+
+
+@pytest.mark.parametrize("form", ["x_op_y_eq", "x_y_eq"])
+@pytest.mark.parametrize("degree", [3, 4])
+def test_permutation_table_is_first_a_then_b(degree, form):
+    task = build_task(TaskConfig(name="permutation", degree=degree, form=form))
+    elements = list(permutations(range(degree)))
+    word = {e: "".join(map(str, e)) for e in elements}
+    middle = ["o"] if form == "x_op_y_eq" else []
+    expected = []
+    for a, b in product(elements, elements):
+        first_a_then_b = tuple(b[a[i]] for i in range(degree))
+        expected.append(([word[a], *middle, word[b], "="], word[first_a_then_b]))
+    assert _rows(task) == expected
+
+
+@pytest.mark.parametrize("degree", [5, 6])
+def test_large_permutation_tables_agree_with_sympy(degree):
+    task = build_task(TaskConfig(name="permutation", degree=degree))
+    elements = list(permutations(range(degree)))
+    index = {e: i for i, e in enumerate(elements)}
+    assert task.n_examples == len(elements) ** 2
+    chosen = torch.randperm(task.n_examples, generator=torch.Generator().manual_seed(0))[:500]
+    for tokens, label in zip(task.tokens[chosen].tolist(), task.labels[chosen].tolist(), strict=True):
+        a, b = elements[tokens[0]], elements[tokens[2]]
+        # sympy's product applies the left factor first.
+        assert index[tuple((Permutation(a) * Permutation(b)).array_form)] == label
+
+
+@pytest.mark.parametrize(("bits", "k"), [(1, 1), (4, 1), (4, 3), (6, 6), (10, 3)])
+def test_parity_table_is_the_parity_of_the_first_bits(bits, k):
+    task = build_task(TaskConfig(name="parity", bits=bits, parity_bits=k))
+    expected = [
+        ([*text, "="], str(text[:k].count("1") & 1)) for text in (format(i, f"0{bits}b") for i in range(2**bits))
+    ]
+    assert _rows(task) == expected
+    assert task.operand_positions == tuple(range(bits))
+    assert (task.n_positions, task.n_answers, task.d_vocab) == (bits + 1, 2, 3)
+
+
+ALL_TASKS = [
+    *(TaskConfig(name=name, modulus=7, form=form) for name in DEFINITIONS for form in ("x_op_y_eq", "x_y_eq")),
+    TaskConfig(name="mixed", modulus=5),
+    TaskConfig(name="permutation", degree=3),
+    TaskConfig(name="permutation", degree=3, form="x_y_eq"),
+    TaskConfig(name="parity", bits=5),
+]
+
+
+@pytest.mark.parametrize("config", ALL_TASKS, ids=lambda c: f"{c.name}-{c.form}")
+def test_a_table_is_int64_distinct_and_ends_in_equals(config):
+    task = build_task(config)
+    assert task.tokens.dtype == task.labels.dtype == torch.int64
+    assert len(set(map(tuple, task.tokens.tolist()))) == task.n_examples == len(task.labels)
+    assert {task.token_names[t] for t in task.tokens[:, -1].tolist()} == {"="}
+    assert 0 <= int(task.labels.min()) <= int(task.labels.max()) < task.n_answers
+    assert int(task.tokens.max()) < task.d_vocab
+    # Operands, and they alone, hold answer tokens.
+    for position in range(task.n_positions):
+        column = task.tokens[:, position]
+        assert bool((column < task.n_answers).all()) == (position in task.operand_positions)
+
+
+@pytest.mark.parametrize("config", ALL_TASKS, ids=lambda c: f"{c.name}-{c.form}")
+def test_building_a_task_twice_gives_the_same_table(config):
+    first, second = build_task(config), build_task(config)
+    assert torch.equal(first.tokens, second.tokens)
+    assert torch.equal(first.labels, second.labels)
