@@ -117,7 +117,7 @@ def start_rows_(weights: Weights, config: NormConfig) -> None:
 
 def group_norms(weights: Weights) -> dict[str, float]:
     """L2 norm of all parameters of each group together, and of all groups (`total`)."""
-    squares = dict.fromkeys(ROLES, 0.0)
+    squares: dict[str, float] = dict.fromkeys(ROLES, 0.0)
     for name, value in weights.items():
         if not is_buffer(name):
             squares[role(name)] += float(torch.linalg.vector_norm(value.detach(), dtype=torch.float64)) ** 2

@@ -18,6 +18,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pandas as pd
+from tqdm.auto import tqdm
 
 from grokscope.analysis.cache import cached
 from grokscope.analysis.checkpoint import Checkpoint, Scope
@@ -93,11 +94,14 @@ def over_checkpoints(
     return decorate
 
 
-def in_one_pass(run: Run, analyses: Mapping[str, CheckpointAnalysis], workers: int = 1) -> dict[str, pd.DataFrame]:
+def in_one_pass(
+    run: Run, analyses: Mapping[str, CheckpointAnalysis], workers: int = 1, *, progress: bool = False
+) -> dict[str, pd.DataFrame]:
     """The tables of several analyses of one run, by name: kept ones as they are, the others made together.
 
     Arguments:
         workers: how many checkpoints to look at at a time, each in a thread of its own. Tables do not depend on it.
+        progress: show a progress bar over the checkpoints.
     """
     tables: dict[str, pd.DataFrame] = {}
     with _using({}):
@@ -108,7 +112,8 @@ def in_one_pass(run: Run, analyses: Mapping[str, CheckpointAnalysis], workers: i
                 continue
     missing = {name: analysis for name, analysis in analyses.items() if name not in tables}
     if missing:
-        made = _compute(run, {analysis.measure: analysis.steps for analysis in missing.values()}, workers)
+        measures = {analysis.measure: analysis.steps for analysis in missing.values()}
+        made = _compute(run, measures, workers, progress=progress)
         with _using(made):
             tables |= {name: analysis(run) for name, analysis in missing.items()}
     return {name: tables[name] for name in analyses}
@@ -124,7 +129,11 @@ def _using(tables: Mapping[Measure, pd.DataFrame]) -> Iterator[None]:
 
 
 def _compute(
-    run: Run, measures: Mapping[Measure, Callable[[Sequence[int]], list[int]]], workers: int = 1
+    run: Run,
+    measures: Mapping[Measure, Callable[[Sequence[int]], list[int]]],
+    workers: int = 1,
+    *,
+    progress: bool = False,
 ) -> dict[Measure, pd.DataFrame]:
     scope = Scope(run)
     chosen = {measure: set(steps(run.steps)) for measure, steps in measures.items()}
@@ -137,13 +146,20 @@ def _compute(
         return parts
 
     steps = sorted(set().union(*chosen.values()))
-    if workers == 1:
-        looks = [look(step) for step in steps]
-    else:
-        scope.prepare()
-        # Threads, for almost all the time is spent in kernels that let go of the interpreter.
-        with ThreadPoolExecutor(workers) as pool:
-            looks = list(pool.map(look, steps))
+    with tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=not progress) as bar:
+
+        def counted(step: int) -> dict[Measure, pd.DataFrame]:
+            parts = look(step)
+            bar.update()
+            return parts
+
+        if workers == 1:
+            looks = [counted(step) for step in steps]
+        else:
+            scope.prepare()
+            # Threads, for almost all the time is spent in kernels that let go of the interpreter.
+            with ThreadPoolExecutor(workers) as pool:
+                looks = list(pool.map(counted, steps))
     return {
         measure: pd.concat([parts[measure] for parts in looks if measure in parts], ignore_index=True)
         for measure in measures

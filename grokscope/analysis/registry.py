@@ -56,13 +56,16 @@ def applicable(run: Run) -> tuple[str, ...]:
     return tuple(name for name in names if name != "embedding_overlap" or len(groups) > 1)
 
 
-def run_all(run: Run, only: Iterable[str] | None = None, workers: int = 1) -> dict[str, pd.DataFrame]:
+def run_all(
+    run: Run, only: Iterable[str] | None = None, workers: int = 1, *, progress: bool = False
+) -> dict[str, pd.DataFrame]:
     """Tables of a run by name of the analysis; what is kept is read, and the rest is made in one pass.
 
     Arguments:
         only: names of analyses or of families (`fourier`); all that the task has, if not given. Of a family, those
             that the task has.
         workers: how many checkpoints to look at at a time (see `in_one_pass`).
+        progress: show a progress bar over the checkpoints.
 
     Raises ValueError for a name that does not exist, for an analysis that the task does not have when it is asked
     for by name, and for a task without a group.
@@ -71,7 +74,7 @@ def run_all(run: Run, only: Iterable[str] | None = None, workers: int = 1) -> di
     available = applicable(run)
     wanted = list(available) if only is None else _resolve(only, available)
     checkpointed = {name: CHECKPOINT_ANALYSES[name] for name in _needed(wanted) if name in CHECKPOINT_ANALYSES}
-    tables = in_one_pass(run, checkpointed, workers)
+    tables = in_one_pass(run, checkpointed, workers, progress=progress)
     tables |= {name: DERIVED[name](run) for name in wanted if name in DERIVED}
     return {name: tables[name] for name in wanted}
 

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 
+from grokscope.cli.analyze import analyze
 from grokscope.cli.browsing import list_presets, list_runs, report, verify
 from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
@@ -27,6 +28,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "resume": resume,
     "runs": list_runs,
     "verify": verify,
+    "analyze": analyze,
     "report": report,
     "presets": list_presets,
     "doctor": doctor,

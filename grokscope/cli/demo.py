@@ -33,7 +33,7 @@ class Arm:
         return preset(self.preset, **self.settings)
 
 
-ARMS = (Arm("clipped", "mul-lion-clip", {"steps": 1000}), Arm("unclipped", "mul-lion", {"steps": 3000}))
+ARMS = (Arm("clipped", "mul-lion-clip", {"steps": 1000}), Arm("unclipped", "mul-adamw", {"steps": 3000}))
 """What `make demo` trains. Budgets such that all of it takes less than 5 minutes on 2 cores."""
 
 _POLL_SECONDS = 1.0

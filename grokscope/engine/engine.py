@@ -181,7 +181,11 @@ class Engine:
         attended = []
         sizes = [query.rows.stop - query.rows.start for query in queries]
         for query, own_q in zip(queries, q.split(sizes), strict=True):
-            z, scores, pattern = attend(own_q, k, v, query.unigrams if layer == 0 else query.prefix, config.n_heads)
+            seen = query.unigrams if layer == 0 else query.prefix
+            if query.rows.start == 0 and len(queries) > 1:
+                z = seen.gather(v)[0]  # the first position sees itself alone: a softmax over one key is 1
+            else:
+                z, scores, pattern = attend(own_q, k, v, seen, config.n_heads)
             attended.append(z)
         z = attended[0] if len(attended) == 1 else torch.cat(attended)
         attn_out = linear(z, w["attn.W_O"].flatten(0, 1), w["attn.b_O"] if config.biases else None)

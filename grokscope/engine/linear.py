@@ -30,6 +30,11 @@ def matmul_transposed(
     return torch.nn.functional.linear(x, w, b)
 
 
+def column_sums(x: Float[Tensor, "row column"]) -> Float[Tensor, "column"]:
+    """x.sum(0), as a product: faster than running down the columns."""
+    return (x.new_ones((1, x.shape[0])) @ x)[0]
+
+
 class _Linear(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, w: Tensor, b: Tensor | None) -> Tensor:
@@ -49,9 +54,7 @@ class _Linear(torch.autograd.Function):
                 dw = matmul_transposed(x.T, dy.T)
             else:
                 dw = matmul_transposed(dy.T, x.T).T
-        db = None
-        if ctx.has_bias and needs_b:
-            db = (dy.new_ones((1, dy.shape[0])) @ dy)[0]  # faster than dy.sum(0), which runs down columns
+        db = column_sums(dy) if ctx.has_bias and needs_b else None
         return dx, dw, db
 
 

@@ -80,7 +80,6 @@ class PrefixTable:
 
     def batch(self, examples: Int[Tensor, "example"]) -> Batch:
         """The rows that a batch of examples needs."""
-        n_positions = self.tokens.shape[1]
         n_positions, n_examples = self.tokens.shape[1], len(examples)
         # Prefixes get no fewer as they get longer, so the shared positions come first.
         n_shared = sum(self.n_prefixes(position) < n_examples for position in range(n_positions))

@@ -25,9 +25,7 @@ def checked_table(table: Any) -> Int[np.ndarray, "element element"]:
     outside = np.argwhere((raw < 0) | (raw >= order))
     if len(outside):
         a, b = outside[0]
-        raise ValueError(
-            f"table[{a}, {b}] = {raw[a, b]} is not an element; entries must be in 0..{order - 1}"
-        )
+        raise ValueError(f"table[{a}, {b}] = {raw[a, b]} is not an element; entries must be in 0..{order - 1}")
     checked = raw.astype(np.int64)
     checked.setflags(write=False)
     return checked
@@ -41,8 +39,7 @@ def find_identity(table: Int[np.ndarray, "element element"]) -> int:
     found = np.flatnonzero(left & right)
     if len(found) == 0:
         raise ValueError(
-            "table has no identity: for some element e, row e and column e must both read "
-            f"0..{len(table) - 1}"
+            f"table has no identity: for some element e, row e and column e must both read 0..{len(table) - 1}"
         )
     return int(found[0])
 
@@ -92,8 +89,7 @@ def check_associative(table: Int[np.ndarray, "element element"], generators: Seq
         if len(wrong):
             a, b = wrong[0]
             raise ValueError(
-                f"table is not associative: ({a} * {g}) * {b} = {left[a, b]} "
-                f"but {a} * ({g} * {b}) = {right[a, b]}"
+                f"table is not associative: ({a} * {g}) * {b} = {left[a, b]} but {a} * ({g} * {b}) = {right[a, b]}"
             )
 
 

@@ -26,14 +26,10 @@ def checked_function(f: Any, order: int, group_name: str) -> Float[np.ndarray, "
     infinity (a transform would spread it over every irrep).
     """
     raw = np.asarray(f)
-    if not (
-        np.issubdtype(raw.dtype, np.floating) or np.issubdtype(raw.dtype, np.integer) or raw.dtype == bool
-    ):
+    if not (np.issubdtype(raw.dtype, np.floating) or np.issubdtype(raw.dtype, np.integer) or raw.dtype == bool):
         raise ValueError(f"f has dtype {raw.dtype}; a function on {group_name} must be real-valued")
     if raw.ndim == 0 or raw.shape[0] != order:
-        raise ValueError(
-            f"f has shape {raw.shape}; axis 0 must run over the {order} elements of {group_name}"
-        )
+        raise ValueError(f"f has shape {raw.shape}; axis 0 must run over the {order} elements of {group_name}")
     values = raw.astype(np.float64)
     if not np.isfinite(values).all():
         bad = int(np.size(values) - np.isfinite(values).sum())

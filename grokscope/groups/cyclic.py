@@ -38,9 +38,7 @@ class CyclicGroup(FiniteGroup):
         n = self.order
         x = np.arange(n)
         irreps = [Irrep("trivial", "real", np.ones((n, 1, 1)), frequency=0)]
-        irreps += [
-            Irrep(f"k={k}", "complex", rotations(k * x, n), frequency=k) for k in range(1, (n - 1) // 2 + 1)
-        ]
+        irreps += [Irrep(f"k={k}", "complex", rotations(k * x, n), frequency=k) for k in range(1, (n - 1) // 2 + 1)]
         if n % 2 == 0:
             sign = np.where(x % 2 == 0, 1.0, -1.0)[:, None, None]
             irreps.append(Irrep("sign", "real", sign, frequency=n // 2))

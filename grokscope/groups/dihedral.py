@@ -34,9 +34,7 @@ class DihedralGroup(FiniteGroup):
         turn = (turns[:, None] + sign[:, None] * turns) % n
         table = turn + n * (reflected[:, None] ^ reflected)
         rotation_labels = [f"r{i}" for i in range(n)]
-        super().__init__(
-            table, name=f"D{n}", labels=rotation_labels + [f"{label}s" for label in rotation_labels]
-        )
+        super().__init__(table, name=f"D{n}", labels=rotation_labels + [f"{label}s" for label in rotation_labels])
 
     def _build_irreps(self) -> list[Irrep]:
         n = self.corners
@@ -47,8 +45,7 @@ class DihedralGroup(FiniteGroup):
         if n % 2 == 0:
             linear += [("B1", "B1", alternating, n // 2), ("B2", "B2", alternating * sign, n // 2)]
         irreps = [
-            Irrep(name, "real", values[:, None, None], label=label, frequency=k)
-            for name, label, values, k in linear
+            Irrep(name, "real", values[:, None, None], label=label, frequency=k) for name, label, values, k in linear
         ]
         mirror = np.ones((2 * n, 1, 2))
         mirror[:, 0, 1] = sign

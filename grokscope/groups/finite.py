@@ -112,9 +112,7 @@ class FiniteGroup:
         for irrep in self.irreps:
             if irrep.name == name:
                 return irrep
-        raise ValueError(
-            f"irrep = {name!r} is unknown in {self.name}; accepted: {', '.join(self.irrep_names)}"
-        )
+        raise ValueError(f"irrep = {name!r} is unknown in {self.name}; accepted: {', '.join(self.irrep_names)}")
 
     def fourier(self, f: Any) -> dict[str, Float[np.ndarray, "d d *rest"]]:
         """f_hat(rho) = sum_g f(g) rho(g) for every irrep, by name.

@@ -46,9 +46,7 @@ class Irrep:
             raise ValueError(f"kind = {self.kind!r} is unknown; accepted: {', '.join(COMMUTANT_DIM)}")
         matrices = np.array(self.matrices, dtype=np.float64)
         if matrices.ndim != 3 or matrices.shape[1] != matrices.shape[2] or 0 in matrices.shape:
-            raise ValueError(
-                f"matrices of irrep {self.name!r} have shape {matrices.shape}; need [element, d, d]"
-            )
+            raise ValueError(f"matrices of irrep {self.name!r} have shape {matrices.shape}; need [element, d, d]")
         if matrices.shape[1] % COMMUTANT_DIM[self.kind]:
             raise ValueError(
                 f"irrep {self.name!r} of kind {self.kind} has dim {matrices.shape[1]}; complex irreps have "
@@ -103,9 +101,7 @@ class Irrep:
         return basis
 
 
-def irreducible_kind(
-    character: Float[np.ndarray, " element"], squares: Int[np.ndarray, " element"]
-) -> Kind | None:
+def irreducible_kind(character: Float[np.ndarray, " element"], squares: Int[np.ndarray, " element"]) -> Kind | None:
     """The type of the real representation with this character; None if it is reducible.
 
     With <chi, chi> = (1/n) sum_g chi(g)^2 and the Frobenius-Schur sum nu = (1/n) sum_g chi(g^2), a real

@@ -106,11 +106,7 @@ def _direct_product(table: Table, orders: Orders) -> str | None:
         normal = generated_subgroup(table, identity, conjugates.tolist())
         centraliser = commutes[:, normal].all(axis=1)
         trivial_overlap = int((normal & centraliser).sum()) == 1
-        if (
-            1 < normal.sum() < len(table)
-            and trivial_overlap
-            and normal.sum() * centraliser.sum() == len(table)
-        ):
+        if 1 < normal.sum() < len(table) and trivial_overlap and normal.sum() * centraliser.sum() == len(table):
             return _product_name(table, orders, normal, centraliser)
     central = np.flatnonzero(commutes.all(axis=1))
     commutators = np.unique(table[table, table[np.ix_(inverse, inverse)]])

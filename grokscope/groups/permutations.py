@@ -35,8 +35,7 @@ class PermutationGroup(FiniteGroup):
         wrong = np.flatnonzero((np.sort(rows, axis=1) != np.arange(self.degree)).any(axis=1))
         if len(wrong):
             raise ValueError(
-                f"permutations[{wrong[0]}] = {rows[wrong[0]].tolist()} is not a permutation "
-                f"of 0..{self.degree - 1}"
+                f"permutations[{wrong[0]}] = {rows[wrong[0]].tolist()} is not a permutation of 0..{self.degree - 1}"
             )
         self.permutations: Int[np.ndarray, "element point"] = rows.astype(np.int64)
         self.permutations.setflags(write=False)

@@ -36,9 +36,7 @@ class ProductGroup(FiniteGroup):
                 name = "trivial" if not irreps else f"{rho.name} x {sigma.name}"
                 dim = rho.dim * sigma.dim
                 tensor = np.einsum("aij,bkl->abikjl", rho.matrices, sigma.matrices)
-                parts = distinct_constituents(
-                    split_representation(tensor.reshape(self.order, dim, dim), squares, rng)
-                )
+                parts = distinct_constituents(split_representation(tensor.reshape(self.order, dim, dim), squares, rng))
                 parts.sort(key=lambda part: character_order(np.trace(part[1], axis1=1, axis2=2)))
                 for number, (kind, matrices) in enumerate(parts, start=1):
                     suffix = f" ({number})" if len(parts) > 1 else ""

@@ -15,9 +15,7 @@ from grokscope.groups.orthogonal import orthonormal_columns
 MAX_DRAWS = 64
 
 
-def eigenspaces(
-    symmetric: Float[np.ndarray, "d d"], relative_gap: float
-) -> list[Float[np.ndarray, "d dimension"]]:
+def eigenspaces(symmetric: Float[np.ndarray, "d d"], relative_gap: float) -> list[Float[np.ndarray, "d dimension"]]:
     """Bases of the eigenspaces; eigenvalues nearer than `relative_gap` times their spread share one.
 
     Sharing is harmless (the space is split again by another draw); dividing a true eigenspace would not
@@ -66,9 +64,7 @@ def split_representation(
         if len(spaces) > 1:
             parts = [split_representation(restrict(matrices, space), squares, rng) for space in spaces]
             return [constituent for part in parts for constituent in part]
-    raise RuntimeError(
-        f"{MAX_DRAWS} draws did not split a reducible representation of dim {matrices.shape[1]}"
-    )
+    raise RuntimeError(f"{MAX_DRAWS} draws did not split a reducible representation of dim {matrices.shape[1]}")
 
 
 def distinct_constituents(

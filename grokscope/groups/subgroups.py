@@ -80,14 +80,12 @@ def subgroup_classes(group: FiniteGroup) -> tuple[SubgroupClass, ...]:
     """
     if group.order > MAX_ORDER:
         raise ValueError(
-            f"group.order = {group.order} is too large ({group.name}); "
-            f"all subgroups are found for order <= {MAX_ORDER}"
+            f"group.order = {group.order} is too large ({group.name}); all subgroups are found for order <= {MAX_ORDER}"
         )
     found = _conjugacy_classes_of_subgroups(group)
     found.sort(key=lambda members: (members[0].order, len(members), members[0].elements.tolist()))
     types = [
-        isomorphism_type(_subtable(group, members[0]), group.element_orders[members[0].elements])
-        for members in found
+        isomorphism_type(_subtable(group, members[0]), group.element_orders[members[0].elements]) for members in found
     ]
     representatives = [members[0].elements for members in found]
     names = class_names(group, types, representatives)
@@ -149,9 +147,7 @@ def _checked_elements(group: FiniteGroup, subgroup: Any) -> Int[np.ndarray, " me
     if elements.ndim != 1 or len(elements) == 0 or not np.issubdtype(elements.dtype, np.integer):
         raise ValueError(f"subgroup = {subgroup!r}: {accepted}")
     if elements[0] < 0 or elements[-1] >= group.order:
-        raise ValueError(
-            f"subgroup has element {elements[0] if elements[0] < 0 else elements[-1]}: {accepted}"
-        )
+        raise ValueError(f"subgroup has element {elements[0] if elements[0] < 0 else elements[-1]}: {accepted}")
     # A finite nonempty set closed under the product is a subgroup.
     if not np.isin(group.table[np.ix_(elements, elements)], elements).all():
         raise ValueError(f"subgroup = {elements.tolist()} is not closed under the product: {accepted}")

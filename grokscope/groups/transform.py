@@ -53,9 +53,7 @@ def inverse_fourier(irreps: Sequence[Irrep], f_hat: Mapping[str, Any]) -> Float[
     for irrep in irreps:
         block = np.asarray(f_hat[irrep.name], dtype=np.float64)
         if block.shape != (irrep.dim, irrep.dim, *rest):
-            raise ValueError(
-                f"f_hat[{irrep.name!r}] has shape {block.shape}; expected {(irrep.dim, irrep.dim, *rest)}"
-            )
+            raise ValueError(f"f_hat[{irrep.name!r}] has shape {block.shape}; expected {(irrep.dim, irrep.dim, *rest)}")
         entries = irrep.matrices.reshape(order, irrep.dim**2)
         weight = irrep.dim / (irrep.commutant_dim * order)
         total += weight * (entries @ block.reshape(irrep.dim**2, -1))

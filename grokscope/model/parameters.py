@@ -54,6 +54,18 @@ def parameter_shapes(config: ModelConfig, task: Task) -> dict[str, tuple[int, ..
     return shapes | {"unembed.W_U": (d, out), "unembed.b_U": (out,)}
 
 
+_MEMORY_ORDER = {"W_Q": (1, 0, 2), "W_K": (1, 0, 2), "W_V": (1, 0, 2)}
+
+
+def memory_order(name: str) -> tuple[int, ...] | None:
+    """Order of a parameter's dimensions in memory that saves copies in training; None: as in its shape.
+
+    Queries, keys and values of all heads are one product with [d_model, (head d_head)]. Names, shapes and values
+    do not depend on it.
+    """
+    return _MEMORY_ORDER.get(name.rpartition(".")[2])
+
+
 def is_buffer(name: str) -> bool:
     """Whether an entry of a state dict is one of TransformerLens' constants, not a parameter."""
     return name.endswith((".attn.mask", ".attn.IGNORE"))

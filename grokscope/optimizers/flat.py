@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.model import Weights
+from grokscope.model import Weights, memory_order
 
 
 class FlatParameters:
@@ -27,13 +27,17 @@ class FlatParameters:
 
     def __init__(self, weights: Weights, names: Iterable[str], device: str | torch.device = "cpu") -> None:
         self.names = tuple(names)
-        values = [weights[name].detach().to(device) for name in self.names]
-        self.vector: Float[Tensor, "parameter"] = torch.cat([value.flatten() for value in values]).requires_grad_()
+        # Tensors as they lie in memory (see `memory_order`).
+        stored = [_to_memory(name, weights[name].detach().to(device)) for name in self.names]
+        self.vector: Float[Tensor, "parameter"] = torch.cat([value.flatten() for value in stored]).requires_grad_()
         self.vector.grad = torch.zeros_like(self.vector)
-        sizes = [value.numel() for value in values]
-        views = dict(zip(self.names, self.vector.detach().split(sizes), strict=True))
+        parts = self.vector.detach().split([value.numel() for value in stored])
+        views = {
+            name: _from_memory(name, part.view(value.shape))
+            for name, part, value in zip(self.names, parts, stored, strict=True)
+        }
         self.weights: Weights = {
-            name: views[name].view(value.shape).requires_grad_() if name in views else value.detach().to(device)
+            name: views[name].requires_grad_() if name in views else value.detach().to(device)
             for name, value in weights.items()
         }
         """A complete state dict whose trained tensors share memory with `vector`."""
@@ -51,6 +55,19 @@ class FlatParameters:
         grad = self.vector.grad
         assert grad is not None
         parts = [
-            torch.zeros_like(leaf) if value is None else value for leaf, value in zip(self.leaves, grads, strict=True)
+            _to_memory(name, torch.zeros_like(self.weights[name]) if value is None else value).reshape(-1)
+            for name, value in zip(self.names, grads, strict=True)
         ]
-        return torch.cat([part.reshape(-1) for part in parts], out=grad)
+        return torch.cat(parts, out=grad)
+
+
+def _to_memory(name: str, value: Tensor) -> Tensor:
+    """The tensor with its dimensions in memory order: a view."""
+    order = memory_order(name)
+    return value if order is None else value.permute(order)
+
+
+def _from_memory(name: str, value: Tensor) -> Tensor:
+    """The inverse of `_to_memory`."""
+    order = memory_order(name)
+    return value if order is None else value.permute([order.index(dim) for dim in range(len(order))])

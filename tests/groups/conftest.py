@@ -24,9 +24,7 @@ def quaternion_group() -> FiniteGroup:
     i = np.array([[1j, 0], [0, -1j]])
     j = np.array([[0, 1], [-1, 0]])
     elements = [sign * unit for unit in (one, i, j, i @ j) for sign in (1, -1)]
-    table = [
-        [next(c for c, z in enumerate(elements) if np.allclose(x @ y, z)) for y in elements] for x in elements
-    ]
+    table = [[next(c for c, z in enumerate(elements) if np.allclose(x @ y, z)) for y in elements] for x in elements]
     return FiniteGroup.from_table(table, name="Q8")
 
 

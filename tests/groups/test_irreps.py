@@ -47,9 +47,7 @@ def test_squared_dimensions_over_commutant_dimensions_sum_to_the_order(group):
 
 
 def test_there_is_one_irrep_per_pair_of_a_class_and_its_inverse(group):
-    pairs = {
-        frozenset({int(group.class_of[g]), int(group.class_of[group.inverse[g]])}) for g in range(group.order)
-    }
+    pairs = {frozenset({int(group.class_of[g]), int(group.class_of[group.inverse[g]])}) for g in range(group.order)}
     assert len(group.irreps) == len(pairs)
 
 

@@ -53,9 +53,7 @@ def test_power_from_the_table_agrees_with_the_closed_form(name):
     group = CLOSED_FORM[name]()
     from_table = FiniteGroup.from_table(group.table)
     f = np.random.default_rng(5).standard_normal(group.order)
-    power = dict(
-        zip((tuple(i.character.round(6) + 0.0) for i in from_table.irreps), from_table.power(f), strict=True)
-    )
+    power = dict(zip((tuple(i.character.round(6) + 0.0) for i in from_table.irreps), from_table.power(f), strict=True))
     for irrep, share in zip(group.irreps, group.power(f), strict=True):
         assert power[tuple(irrep.character.round(6) + 0.0)] == pytest.approx(share, abs=1e-10)
 

@@ -66,9 +66,7 @@ def test_counts_follow_the_divisor_formulas(n):
         assert len(all_subgroups(DihedralGroup(n))) == sympy.divisor_count(n) + sympy.divisor_sigma(n)
 
 
-@pytest.mark.parametrize(
-    ("p", "rank", "count"), [(2, 3, 16), (2, 4, 67), (2, 5, 374), (2, 6, 2825), (3, 3, 28)]
-)
+@pytest.mark.parametrize(("p", "rank", "count"), [(2, 3, 16), (2, 4, 67), (2, 5, 374), (2, 6, 2825), (3, 3, 28)])
 def test_counts_of_vector_spaces_are_galois_numbers(p, rank, count):
     group = CyclicGroup(p)
     for _ in range(rank - 1):
@@ -83,9 +81,7 @@ def test_members_are_subgroups_and_each_others_conjugates(group):
     for found in subgroup_classes(group):
         assert found.order * found.index == group.order
         assert found.is_normal == (len(found.members) == 1)
-        conjugates = {
-            tuple(np.sort(group.conjugates[g, found.representative.elements])) for g in range(group.order)
-        }
+        conjugates = {tuple(np.sort(group.conjugates[g, found.representative.elements])) for g in range(group.order)}
         assert {tuple(m.elements) for m in found.members} == conjugates
         for member in found.members:
             assert member.order == found.order
@@ -93,9 +89,9 @@ def test_members_are_subgroups_and_each_others_conjugates(group):
             assert elements.dtype == np.int64
             assert np.isin(group.table[np.ix_(elements, elements)], elements).all()
             generated = {group.identity}
-            while len(
-                new := generated | {int(group.table[a, g]) for a in generated for g in member.generators}
-            ) > len(generated):
+            while len(new := generated | {int(group.table[a, g]) for a in generated for g in member.generators}) > len(
+                generated
+            ):
                 generated = new
             assert generated == set(elements.tolist())
             seen.add(elements.tobytes())
@@ -266,9 +262,7 @@ def test_dicyclic_groups_are_recognised_and_unknown_ones_named_by_their_order():
 
 @pytest.mark.parametrize("group", [CyclicGroup(121), AlternatingGroup(6)], ids=["Z121", "A6"])
 def test_groups_above_order_120_are_refused(group):
-    with pytest.raises(
-        ValueError, match=rf"group.order = {group.order} is too large \({group.name}\).*<= 120"
-    ):
+    with pytest.raises(ValueError, match=rf"group.order = {group.order} is too large \({group.name}\).*<= 120"):
         subgroup_classes(group)
     with pytest.raises(ValueError, match="<= 120"):
         all_subgroups(group)

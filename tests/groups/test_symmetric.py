@@ -36,9 +36,7 @@ def hook_length_dimension(partition) -> int:
 
 
 def cycle_type(permutation) -> list[int]:
-    return sorted(
-        (size for size, count in Permutation(permutation).cycle_structure.items() for _ in range(count))
-    )
+    return sorted((size for size, count in Permutation(permutation).cycle_structure.items() for _ in range(count)))
 
 
 def test_murnaghan_nakayama_of_this_test_gives_the_character_table_of_s3():

@@ -33,9 +33,7 @@ def test_inverse_fourier_undoes_fourier(group):
 def test_plancherel(group):
     f = functions(group)
     f_hat = group.fourier(f)
-    energy = (
-        sum(rho.dim / rho.commutant_dim * np.sum(f_hat[rho.name] ** 2) for rho in group.irreps) / group.order
-    )
+    energy = sum(rho.dim / rho.commutant_dim * np.sum(f_hat[rho.name] ** 2) for rho in group.irreps) / group.order
     np.testing.assert_allclose(energy, np.sum(f**2), rtol=1e-10)
 
 
@@ -131,9 +129,7 @@ def test_inverse_fourier_names_missing_unknown_and_misshaped_coefficients():
     group = SymmetricGroup(3)
     f_hat = group.fourier(functions(group))
     with pytest.raises(ValueError, match=r"missing \['sign'\], unknown \['k=1'\]"):
-        group.inverse_fourier(
-            {"trivial": f_hat["trivial"], "standard": f_hat["standard"], "k=1": np.ones((1, 1))}
-        )
+        group.inverse_fourier({"trivial": f_hat["trivial"], "standard": f_hat["standard"], "k=1": np.ones((1, 1))})
     with pytest.raises(ValueError, match=r"f_hat\['standard'\] has shape \(1, 1\); expected \(2, 2\)"):
         group.inverse_fourier({**f_hat, "standard": np.ones((1, 1))})
 
