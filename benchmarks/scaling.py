@@ -22,7 +22,7 @@ from rich.console import Console
 from benchmarks.machine import describe
 
 GRID: dict[str, tuple[int, ...]] = {
-    "modulus": (29, 59, 97, 113, 197),
+    "modulus": (29, 59, 97, 197),
     "batch_size": (128, 256, 512, 1024, 2048),
     "n_layers": (1, 2, 4, 8),
     "d_model": (64, 128, 256, 512),

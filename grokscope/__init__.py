@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from grokscope import runs as runs
     from grokscope import tasks as tasks
     from grokscope import training as training
+    from grokscope.analysis import run_all
     from grokscope.config import (
         CheckpointConfig,
         ConfigError,
@@ -72,12 +73,14 @@ __all__ = [
     "preset",
     "presets",
     "resume",
+    "run_all",
     "run_name",
     "train",
     "verify_run",
 ]
 
 _HOMES = {
+    "analysis": ("run_all",),
     "config": (
         "CheckpointConfig", "ConfigError", "ModelConfig", "NormConfig", "OptimizerConfig", "Preset",
         "RunConfig", "TaskConfig", "TrainingConfig", "override", "preset", "presets",
