@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ def chosen(runs: Sequence[Run]) -> list[Run]:
 def circuit_tables(runs: Sequence[Run]) -> dict[str, pd.DataFrame]:
     """The tables of the section over several runs, by name."""
     workers = min(4, os.cpu_count() or 1)
-    parts = [run_all(run, TABLES, workers) for run in runs]
+    progress = sys.stderr.isatty()
+    parts = [run_all(run, TABLES, workers, progress=progress) for run in runs]
     return {name: pd.concat([part[name] for part in parts], ignore_index=True) for name in TABLES}
 
 
