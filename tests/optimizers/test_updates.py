@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.config import ModelConfig, OptimizerConfig, TaskConfig
-from grokscope.model import trained_names
+from grokscope.model import memory_order, trained_names
 from grokscope.optimizers import (
     FlatParameters,
     SignSGD,
@@ -152,6 +152,12 @@ def test_weights_share_memory_with_the_vector():
     assert int((flat.vector == 4.0).sum()) == flat.weights["embed.W_E"].numel()
 
 
+def _in_memory(name: str, value: torch.Tensor) -> torch.Tensor:
+    """A parameter's entries in the order in which they lie in the vector."""
+    order = memory_order(name)
+    return (value if order is None else value.permute(order)).flatten()
+
+
 def test_parameters_are_copied_and_laid_out_in_order():
     config = ModelConfig(n_layers=1, d_model=8, n_heads=2, d_mlp=12, biases=False)
     weights = random_weights(config, TASK, 0)
@@ -160,9 +166,11 @@ def test_parameters_are_copied_and_laid_out_in_order():
     flat = FlatParameters(weights, names)
     assert flat.names == names
     assert list(flat.weights) == list(weights)
-    assert torch.equal(flat.vector.detach(), torch.cat([weights[name].flatten() for name in names]))
+    assert torch.equal(flat.vector.detach(), torch.cat([_in_memory(name, weights[name]) for name in names]))
+    assert all(torch.equal(flat.weights[name].detach(), weights[name]) for name in weights)
     with torch.no_grad():
         flat.vector.zero_()
+    assert all(not flat.weights[name].any() for name in names)
     assert all(torch.equal(weights[name], before[name]) for name in weights)
     # What is not trained is there, and no leaf.
     assert not flat.weights["blocks.0.mlp.b_in"].requires_grad
@@ -175,7 +183,12 @@ def test_gradients_are_written_in_place_and_a_missing_one_is_zeros():
     grads: list[torch.Tensor | None] = list(_gradients(flat, 0))
     flat.set_gradient(grads)
     pointer = flat.vector.grad.data_ptr()
-    expected = torch.cat([torch.zeros_like(g).flatten() if i == 2 else g.flatten() for i, g in enumerate(grads)])
+    expected = torch.cat(
+        [
+            _in_memory(name, torch.zeros_like(g) if i == 2 else g)
+            for i, (name, g) in enumerate(zip(flat.names, grads, strict=True))
+        ]
+    )
     grads[2] = None
     # A gradient may come in any memory layout; the numbers go where the weight's are.
     grads[0] = grads[0].T.contiguous().T
