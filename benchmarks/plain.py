@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
-from lion_pytorch import Lion
 from torch import Tensor, nn
 
+from benchmarks.torch_loop import TorchLoop
 from grokscope.config import RunConfig
 from grokscope.model import d_vocab_out
 from grokscope.tasks import Task
-from grokscope.training import BatchStream
 
 
 class Block(nn.Module):
@@ -61,40 +59,12 @@ def clip(model: nn.Module, max_norm: float) -> None:
             parameter.mul_(norm.clamp(max=max_norm) / norm)
 
 
-class PlainContestant:
+class PlainContestant(TorchLoop):
     """Training steps and evaluations of the plain decoder."""
 
     def __init__(self, config: RunConfig, task: Task) -> None:
         torch.manual_seed(config.seed)
-        self.config, self.tokens, self.labels = config, task.tokens, task.labels
-        self.model = Decoder(config, task)
-        o = config.optimizer
-        self.optimizer: torch.optim.Optimizer
-        if o.name == "lion":
-            self.optimizer = Lion(self.model.parameters(), lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
-        else:
-            self.optimizer = torch.optim.AdamW(
-                self.model.parameters(), lr=o.lr, betas=o.betas, weight_decay=o.weight_decay
-            )
-        train, _ = task.split(config.task.train_fraction, config.seed)
-        self.batches = BatchStream(train, config.training.batch_size, config.seed)
+        super().__init__(config, task, Decoder(config, task))
 
-    def step(self) -> None:
-        examples = self.batches.next()
-        logits = self.model(self.tokens[examples])[:, -1]
-        loss = F.cross_entropy(logits, self.labels[examples])
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-        if self.config.norms.max_norm is not None:
-            clip(self.model, self.config.norms.max_norm)
-        loss.item()
-
-    @torch.no_grad()
-    def evaluate(self) -> float:
-        correct = 0
-        for tokens, labels in zip(self.tokens.split(512), self.labels.split(512), strict=True):
-            logits = self.model(tokens)[:, -1]
-            F.cross_entropy(logits, labels).item()
-            correct += int((logits.argmax(-1) == labels).sum())
-        return correct / len(self.tokens)
+    def clip(self, max_norm: float) -> None:
+        clip(self.model, max_norm)
