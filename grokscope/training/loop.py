@@ -13,7 +13,17 @@ import torch
 
 from grokscope.config import RunConfig, override
 from grokscope.engine import retain_freed_memory
-from grokscope.runs import Milestones, Run, RunWriter, checkpoint_due, create_run, open_run, reopen_run, run_name
+from grokscope.runs import (
+    Milestones,
+    Run,
+    RunWriter,
+    checkpoint_due,
+    create_run,
+    milestones,
+    open_run,
+    reopen_run,
+    run_name,
+)
 from grokscope.tasks import build_task
 from grokscope.training.progress import Progress, progress_bar
 from grokscope.training.trainer import Diverged, Trainer
@@ -62,26 +72,22 @@ def resume(path: str | os.PathLike[str], *, progress: bool = True) -> Run:
     with _threads(config.training.threads):
         trainer = Trainer(config, build_task(config.task))
         with reopen_run(path, config) as writer:
-            milestones, seconds = Milestones(), 0.0
+            seconds = 0.0
             state = writer.load_state()
             if state is not None:
                 trainer.restore(*state)
                 seconds = state[1]["seconds"]
-                writer.truncate_metrics(trainer.step)
-                for row in open_run(path).metrics.to_dict("records"):
-                    milestones.update(int(row["step"]), row["train_accuracy"], row["val_accuracy"])
-            else:
-                writer.truncate_metrics(-1)
-            _run(trainer, writer, milestones, progress, seconds)
+            writer.truncate_metrics(-1 if state is None else trainer.step)
+            _run(trainer, writer, milestones(writer.rows), progress, seconds)
     return open_run(path)
 
 
-def _run(trainer: Trainer, writer: RunWriter, milestones: Milestones, progress: bool, seconds: float = 0.0) -> None:
+def _run(trainer: Trainer, writer: RunWriter, reached: Milestones, progress: bool, seconds: float = 0.0) -> None:
     config = trainer.config
     title = f"{config.arm} seed {config.seed}"
     with progress_bar(progress, title, config.training.steps, trainer.step) as shown:
         try:
-            _loop(trainer, writer, milestones, shown, _Clock(seconds))
+            _loop(trainer, writer, reached, shown, _Clock(seconds))
         except Diverged as error:
             writer.checkpoint(trainer.step, trainer.weights)
             writer.finish("diverged", str(error))
@@ -90,7 +96,7 @@ def _run(trainer: Trainer, writer: RunWriter, milestones: Milestones, progress: 
             writer.finish("finished", "budget used" if enough else "grok sustained for long enough")
 
 
-def _loop(trainer: Trainer, writer: RunWriter, milestones: Milestones, shown: Progress, clock: _Clock) -> None:
+def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progress, clock: _Clock) -> None:
     """Train to the end of the budget, or to as many evaluations after a sustained grok as were asked for."""
     config = trainer.config
     cadence = config.training.eval_every
@@ -99,7 +105,7 @@ def _loop(trainer: Trainer, writer: RunWriter, milestones: Milestones, shown: Pr
     state_saved = float("-inf")
 
     def done() -> bool:
-        since, enough = milestones.evaluations_since_sustained, config.training.stop_evaluations
+        since, enough = reached.evaluations_since_sustained, config.training.stop_evaluations
         return trainer.step == config.training.steps or (since is not None and enough is not None and since >= enough)
 
     def observe() -> None:
@@ -110,9 +116,9 @@ def _loop(trainer: Trainer, writer: RunWriter, milestones: Milestones, shown: Pr
             with clock.paused():
                 metrics = trainer.evaluate()
             writer.log({"step": step, **metrics, "seconds": clock.seconds})
-            milestones.update(step, metrics["train_accuracy"], metrics["val_accuracy"])
+            reached.update(step, metrics["train_accuracy"], metrics["val_accuracy"])
             shown.evaluation(metrics)
-        if done() or checkpoint_due(config.checkpoints, step, milestones.sustained_at):
+        if done() or checkpoint_due(config.checkpoints, step, reached.sustained_at):
             writer.checkpoint(step, trainer.weights)
             if time.monotonic() - state_saved > STATE_EVERY_SECONDS:
                 tensors, info = trainer.state()
