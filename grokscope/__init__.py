@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from grokscope import model as model
     from grokscope import norms as norms
     from grokscope import optimizers as optimizers
+    from grokscope import probes as probes
     from grokscope import report as report
     from grokscope import runs as runs
     from grokscope import tasks as tasks
@@ -30,10 +31,12 @@ if TYPE_CHECKING:
     from grokscope.config import (
         CheckpointConfig,
         ConfigError,
+        LossConfig,
         ModelConfig,
         NormConfig,
         OptimizerConfig,
         Preset,
+        ProbeConfig,
         RunConfig,
         TaskConfig,
         TrainingConfig,
@@ -45,17 +48,19 @@ if TYPE_CHECKING:
     from grokscope.report import build_report, findings
     from grokscope.runs import Run, RunError, list_runs, open_run, run_name, verify_run
     from grokscope.tasks import Task, build_task
-    from grokscope.training import resume, train
+    from grokscope.training import branch, import_run, resume, train
 
 __version__ = "0.1.0"
 
 __all__ = [
     "CheckpointConfig",
     "ConfigError",
+    "LossConfig",
     "ModelConfig",
     "NormConfig",
     "OptimizerConfig",
     "Preset",
+    "ProbeConfig",
     "Run",
     "RunConfig",
     "RunError",
@@ -63,10 +68,12 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "__version__",
+    "branch",
     "build_model",
     "build_report",
     "build_task",
     "findings",
+    "import_run",
     "list_runs",
     "open_run",
     "override",
@@ -82,19 +89,19 @@ __all__ = [
 _HOMES = {
     "analysis": ("run_all",),
     "config": (
-        "CheckpointConfig", "ConfigError", "ModelConfig", "NormConfig", "OptimizerConfig", "Preset",
-        "RunConfig", "TaskConfig", "TrainingConfig", "override", "preset", "presets",
+        "CheckpointConfig", "ConfigError", "LossConfig", "ModelConfig", "NormConfig", "OptimizerConfig", "Preset",
+        "ProbeConfig", "RunConfig", "TaskConfig", "TrainingConfig", "override", "preset", "presets",
     ),
     "model": ("build_model",),
     "report": ("build_report", "findings"),
     "runs": ("Run", "RunError", "list_runs", "open_run", "run_name", "verify_run"),
     "tasks": ("Task", "build_task"),
-    "training": ("resume", "train"),
+    "training": ("branch", "import_run", "resume", "train"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _PACKAGES = (
-    "analysis", "config", "engine", "figures", "groups", "model", "norms", "optimizers", "report", "runs",
-    "tasks", "training",
+    "analysis", "config", "engine", "figures", "groups", "model", "norms", "optimizers", "probes", "report",
+    "runs", "tasks", "training",
 )  # fmt: skip
 
 

@@ -9,40 +9,17 @@ reuses what is finished, and writes reports/tables/presets.csv.
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-WORKERS = 2
+from grokscope.config import preset, presets
+from reports.train_many import rows, timing
+
 RUNS = Path("checkpoints", "presets")
-
-
-def grok(name: str, seed: int) -> dict[str, object]:
-    """One run, trained until its grok has been sustained; a row of the table."""
-    import grokscope as gs
-
-    # One thread a run, few checkpoints: only the milestones are wanted here.
-    config = gs.preset(name, seed=seed, stop_evaluations=0, schedule="log")
-    path = RUNS / f"{name}-seed{seed}"
-    if path.exists():
-        run = gs.resume(path, progress=False)
-        if run.config != config:
-            raise ValueError(f"{path} holds a run of other settings; move it away")
-    else:
-        run = gs.train(config, out=path, progress=False)
-    return {
-        "preset": name,
-        "seed": seed,
-        "memorisation_step": run.memorisation_step,
-        "grok_step": run.grok_step,
-        "sustained_grok_step": run.sustained_grok_step,
-        "budget": config.training.steps,
-    }
+COLUMNS = ["preset", "seed", "memorisation_step", "grok_step", "sustained_grok_step", "budget"]
 
 
 def main() -> None:
@@ -52,19 +29,18 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("reports", "tables", "presets.csv"))
     options = parser.parse_args()
     console = Console()
-    os.environ["OMP_NUM_THREADS"] = "1"  # read by the workers when they import torch
-    rows = []
-    with ProcessPoolExecutor(WORKERS, mp_context=get_context("spawn")) as pool:
-        jobs = [pool.submit(grok, name, seed) for name in options.presets for seed in options.seeds]
-        for job in as_completed(jobs):
-            rows.append(job.result())
-            console.print(rows[-1])
-    from grokscope.config import presets
-
-    table = pd.DataFrame(rows).sort_values(["preset", "seed"], ignore_index=True)
+    # Few checkpoints: only the milestones are wanted here.
+    tables = []
+    for name in options.presets:
+        jobs = {
+            RUNS / f"{name}-seed{seed}": preset(name, seed=seed, stop_evaluations=0, schedule="log", record_every=None)
+            for seed in options.seeds
+        }
+        tables.append(pd.DataFrame(rows(jobs, timing, console)).assign(preset=name)[COLUMNS])
+    table = pd.concat(tables).sort_values(["preset", "seed"], ignore_index=True)
     published = {name: presets()[name].published for name in options.presets}
-    table["published_median"] = [published[name].grok_step if published[name] else None for name in table["preset"]]
-    table["published_seeds"] = [published[name].seeds if published[name] else None for name in table["preset"]]
+    table["published_median"] = [p.grok_step if (p := published[name]) else None for name in table["preset"]]
+    table["published_seeds"] = [p.seeds if (p := published[name]) else None for name in table["preset"]]
     options.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(options.out, index=False)
     for name, group in table.groupby("preset"):

@@ -1,7 +1,17 @@
 """A run (or several) in, a tidy table out; one question per module.
 
 curves        learning curves, and the steps of memorisation and of the grok
-weight_norms  norms of parameter groups and of their rows
+
+How the weights moved, whatever the task:
+norm_trajectories     norms of parameter groups, of parameters and of their rows
+phase                 weight norm against loss
+collapse              the scale of the logits, and softmax collapse
+gradient_entropy      how a gradient is spread over the weights
+ranks                 effective rank of matrices and circuits
+probes                what was recorded while training: steps part by part, gradients, logits
+branches              a run and the futures that were branched off it
+delay_law             ln T = alpha rho + c over clamped runs, some of which never grok
+learning_coefficient  by SGLD, at a few checkpoints; made when asked for by name only
 
 A circuit, in the basis of the task's own group:
 spectra            power by irrep (frequency) at every site
@@ -9,7 +19,7 @@ keys               key irreps: those that exceed the relabelling null
 neurons            what each neuron computes, and the clusters
 logit_characters   how much of the logits is a character of a * b * c^-1
 restricted         restricted and excluded loss
-ablation           what is lost without an irrep
+ablation           what is lost without an irrep, and without the strongest of the wrong basis
 clock_pizza        which of two algorithms
 circles            the embedding on the plane of each key irrep
 outside_group      operands that stand for no group element (0)
@@ -26,6 +36,7 @@ checkpoint         one checkpoint, its activations and transforms
 over_checkpoints   from one checkpoint to a kept table of a run
 final_layers       from the last MLP to the loss
 columns            the columns of irreps
+parameter_groups   parameters by role, and all together
 
 cache         tables kept in the run's folder, under a key of all that they depend on
 select        parts of a table
@@ -33,47 +44,70 @@ identity      one run or several; the columns that say which
 """
 
 from grokscope.analysis.ablation import ablation
+from grokscope.analysis.branches import branches
 from grokscope.analysis.cache import cached
 from grokscope.analysis.circles import circles
 from grokscope.analysis.clock_pizza import clock_pizza
+from grokscope.analysis.collapse import collapse
 from grokscope.analysis.curves import learning_curves, milestones
+from grokscope.analysis.delay_law import DelayLaw, delay_law, delay_table, reference_norm
 from grokscope.analysis.embedding_overlap import embedding_overlap
+from grokscope.analysis.gradient_entropy import gradient_entropy
 from grokscope.analysis.identity import IDENTITY, check_names, each_run
 from grokscope.analysis.keys import keys
+from grokscope.analysis.learning_coefficient import learning_coefficient
 from grokscope.analysis.logit_characters import logit_characters
 from grokscope.analysis.neurons import neurons
+from grokscope.analysis.norm_trajectories import norm_trajectories
 from grokscope.analysis.onset import onset
 from grokscope.analysis.outside_group import outside_group
+from grokscope.analysis.parameter_groups import ALL, GROUPS
+from grokscope.analysis.phase import phase
+from grokscope.analysis.probes import PARTS, probes, update_parts
+from grokscope.analysis.ranks import ranks
 from grokscope.analysis.registry import applicable, run_all
 from grokscope.analysis.restricted import restricted_loss
 from grokscope.analysis.select import names, numbers, reached, rows
 from grokscope.analysis.spectra import spectra
-from grokscope.analysis.weight_norms import GROUPS, weight_norms
 
 __all__ = [
+    "ALL",
     "GROUPS",
     "IDENTITY",
+    "PARTS",
+    "DelayLaw",
     "ablation",
     "applicable",
+    "branches",
     "cached",
     "check_names",
     "circles",
     "clock_pizza",
+    "collapse",
+    "delay_law",
+    "delay_table",
     "each_run",
     "embedding_overlap",
+    "gradient_entropy",
     "keys",
+    "learning_coefficient",
     "learning_curves",
     "logit_characters",
     "milestones",
     "names",
     "neurons",
+    "norm_trajectories",
     "numbers",
     "onset",
     "outside_group",
+    "phase",
+    "probes",
+    "ranks",
     "reached",
+    "reference_norm",
     "restricted_loss",
     "rows",
     "run_all",
     "spectra",
-    "weight_norms",
+    "update_parts",
 ]

@@ -7,9 +7,10 @@ From a table of functions of a and b, everything that depends on an operand thro
                 P_rho the projection on the span of rho, M on constants (for Z_n: the 8 terms of a frequency)
     logits      the same of the logits
 
-and the rest of the network is run again. The control takes away, from the same place, a component of equal
-power of an irrep outside the key sets: random coefficients, scaled for every unit (and separately for the part in
-a, in b and in both) to the norm of what was taken of rho.
+and the rest of the network is run again. There are two controls. In every row, a component of equal power of an
+irrep outside the key sets is taken away from the same place: random coefficients, scaled for every unit (and
+separately for the part in a, in b and in both) to the norm of what was taken of rho. And in the wrong basis the set
+`matched` is taken away, which there stands in for the key set.
 """
 
 from __future__ import annotations
@@ -55,27 +56,30 @@ COLUMNS = (
 Irreps = Int[np.ndarray, " irrep"]
 
 
-@over_checkpoints(version=1, steps=spread_steps(CHECKPOINTS))
+@over_checkpoints(version=2, steps=spread_steps(CHECKPOINTS))
 def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
     """Loss and accuracy without each key irrep, and without the key set, at up to 11 checkpoints of a run.
 
-    Key irreps are those of this checkpoint or of the final one. Losses are means over up to 1,024 examples of each
-    split, the same for all rows of a run.
+    Key irreps are those of this checkpoint or of the final one. In the wrong basis, whose key set is empty as a rule,
+    one set is removed, `matched`: as many irreps as the own basis has in hindsight, those of largest power in the
+    final embedding (as in `restricted_loss`). Losses are means over up to 1,024 examples of each split whose operands
+    are elements of the row's group, the same for all rows of a run, operation and basis.
 
     Returns:
-        run, task, arm, seed, step, operation, basis (`own`), group, site (`embedding`, `neurons`, `logits`), split,
-        set (`one` key irrep, or all of `key` or `hindsight`), irrep and frequency (of set `one`), n_irreps,
-        full_loss, full_accuracy, loss, accuracy (without the irreps), control (the irreps that stood in for them),
-        control_loss, control_accuracy, note (why the control is missing; else empty).
+        run, task, arm, seed, step, operation, basis, group, site (`embedding`, `neurons`, `logits`), split, set (in
+        the own basis `one` key irrep, or all of `key` or `hindsight`; in the wrong one `matched`), irrep and
+        frequency (of set `one`), n_irreps, full_loss, full_accuracy, loss, accuracy (without the irreps), control
+        (the irreps that stood in for them), control_loss, control_accuracy, note (why the control is missing; else
+        empty).
     """
     tables = []
-    for frame in checkpoint.scope.own:
-        key, hindsight = checkpoint.embedding(frame).keys, checkpoint.scope.hindsight[frame]
-        candidates = np.union1d(key, hindsight)
-        others = np.setdiff1d(np.arange(1, len(frame.group.irreps)), candidates)
+    for frame in checkpoint.scope.frames:
+        sets = irrep_sets(checkpoint, frame)
+        key = checkpoint.embedding(frame).keys
+        candidates = np.unique(np.concatenate([irreps for _, irreps in sets]))
+        others = np.setdiff1d(np.arange(1, len(frame.group.irreps)), np.union1d(candidates, key))
         stand_in = np.random.default_rng(0).permutation(others)[: len(candidates)]
         controls = dict(zip(candidates.tolist(), stand_in.tolist(), strict=False))
-        sets = [("one", np.array([irrep])) for irrep in candidates] + [("key", key), ("hindsight", hindsight)]
         sample = Sample.of(checkpoint, frame)
         full = sample.outcomes(checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs])
         for site, without in SITES.items():
@@ -98,10 +102,19 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
                         **irrep_columns(frame.group, [single] * len(table)),
                         n_irreps=len(irreps),
                         control=", ".join(frame.group.irreps[i].name for i in instead) if enough else "",
-                        note="" if enough else "there are too few irreps that are not key for a control",
+                        note="" if enough else "there are too few other irreps for a control",
                     )[list(COLUMNS)]
                 )
     return pd.concat(tables, ignore_index=True)
+
+
+def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> list[tuple[str, Irreps]]:
+    """The sets of irreps that are removed, by name (see `ablation`)."""
+    if frame.basis == "wrong":
+        return [("matched", checkpoint.scope.matched[frame])]
+    key, hindsight = checkpoint.embedding(frame).keys, checkpoint.scope.hindsight[frame]
+    singles = [("one", np.array([irrep])) for irrep in np.union1d(key, hindsight)]
+    return [*singles, ("key", key), ("hindsight", hindsight)]
 
 
 def _row(full: tuple[float, float], after: tuple[float, float]) -> dict[str, float]:

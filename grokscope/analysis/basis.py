@@ -23,7 +23,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from grokscope.engine.linear import matmul_transposed
@@ -91,7 +91,7 @@ class GridBasis:
         """H[g] = (1/n) sum_{a * b = g} X[a, b], the projection of x on functions of a * b."""
         return x.flatten(0, 1)[self.pairs].mean(1)
 
-    def on_grid(self, x: Float[Tensor, "row col *rest"]) -> Float[Tensor, "element element *rest"]:
+    def on_grid(self, x: Shaped[Tensor, "row col *rest"]) -> Shaped[Tensor, "element element *rest"]:
         """x at the pairs of group elements, in their order."""
         return x[torch.from_numpy(self.left)][:, torch.from_numpy(self.right)]
 

@@ -48,7 +48,7 @@ def cached(
     """Make an analysis of one run into one of any number of runs whose tables are kept.
 
         @cached(version=1)
-        def weight_norms(run: Run) -> pd.DataFrame: ...
+        def norm_trajectories(run: Run) -> pd.DataFrame: ...
 
     Args:
         version: raised by hand whenever the function gives other numbers for the same run.

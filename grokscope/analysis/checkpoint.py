@@ -15,9 +15,11 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from grokscope.analysis.basis import GridBasis
 from grokscope.analysis.frames import Frame, frames
 from grokscope.analysis.grid import PairGrid
 from grokscope.analysis.null import RelabellingNull, Significance
+from grokscope.engine import Engine, Loss, loss_function
 from grokscope.model import Weights
 
 if TYPE_CHECKING:
@@ -27,33 +29,65 @@ if TYPE_CHECKING:
 class Scope:
     """What all checkpoints of a run share.
 
-    Raises ValueError for a task without a group, and for a run without checkpoints.
+    Raises ValueError for a run without checkpoints, and, where it is asked for frames, for a task without a group.
     """
 
     def __init__(self, run: Run) -> None:
         if not run.steps:
             raise ValueError(f"run {run.name!r} has no checkpoints yet: there is nothing to analyse")
         self.run, self.config, self.task = run, run.config.model, run.task
-        self.frames = frames(run.task)
-        train, _ = run.task.split(run.config.task.train_fraction, run.config.seed)
-        is_train = torch.zeros(run.task.n_examples, dtype=torch.bool)
-        is_train[train] = True
+        self._train, _ = run.task.split(run.config.task.train_fraction, run.config.seed)
+
+    @property
+    def train(self) -> Int[Tensor, " train"]:
+        """The examples that the run was trained on. Raises ValueError where that is not known (imported networks)."""
+        if not len(self._train):
+            raise ValueError(
+                f"run {self.run.name!r} does not say which examples it was trained on: set task.train_indices"
+            )
+        return self._train
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The network as a function of weights, in whatever dtype they are."""
+        return Engine(self.config, self.task)
+
+    @cached_property
+    def loss(self) -> Loss:
+        """What the run minimises."""
+        return loss_function(self.run.config.loss)
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        return frames(self.task)
+
+    @cached_property
+    def grids(self) -> dict[str, PairGrid]:
+        """Every pair of operands, by operation."""
+        is_train = torch.zeros(self.task.n_examples, dtype=torch.bool)
+        is_train[self._train] = True
         used = {frame.operation for frame in self.frames}
-        self.grids = {
+        return {
             operation.name: PairGrid(
-                run.task,
+                self.task,
                 operation,
                 [frame for frame in self.frames if frame.operation == operation.name],
                 self.config,
                 is_train,
             )
-            for operation in run.task.operations
+            for operation in self.task.operations
             if operation.name in used
         }
-        self.bases = {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
-        # Frames of one group share relabellings, so that add and sub of one embedding have one null.
+
+    @cached_property
+    def bases(self) -> dict[Frame, GridBasis]:
+        return {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
+
+    @cached_property
+    def nulls(self) -> dict[Frame, RelabellingNull]:
+        """Frames of one group share relabellings, so that add and sub of one embedding have one null."""
         by_group = {frame.group.name: RelabellingNull(frame.group) for frame in self.frames}
-        self.nulls = {frame: by_group[frame.group.name] for frame in self.frames}
+        return {frame: by_group[frame.group.name] for frame in self.frames}
 
     @property
     def own(self) -> tuple[Frame, ...]:
@@ -70,11 +104,27 @@ class Scope:
         """The key set of the final checkpoint, by frame: what a look back from the end of the run would choose."""
         return {frame: self.final.embedding(frame).keys for frame in self.frames}
 
-    def prepare(self) -> None:
-        """Compute what is computed on first use, before threads share it."""
-        _ = self.hindsight
+    @cached_property
+    def matched(self) -> dict[Frame, Int[np.ndarray, " irrep"]]:
+        """For every wrong frame the control of the own one's hindsight key set: as many irreps (or all there are),
+        those of largest power in the final embedding. Its own key set would rarely do, for it should be empty."""
+        count = {frame.operation: len(self.hindsight[frame]) for frame in self.own}
+        found = {}
+        for frame in self.frames:
+            if frame.basis == "wrong":
+                power = self.final.embedding(frame).power[1:]
+                found[frame] = 1 + np.argsort(-power, kind="stable")[: count[frame.operation]]
+        return found
+
+    def prepare_circuit(self) -> None:
+        """Compute what analyses of a circuit compute on first use, before threads share it."""
+        _ = self.hindsight, self.matched
         for basis in self.bases.values():
             _ = basis.blocks, basis.pairs
+
+    def prepare_dynamics(self) -> None:
+        """The same for analyses of norms, gradients and logits, which need no group."""
+        _ = self.engine, self.loss
 
     @property
     def layers(self) -> range:

@@ -19,26 +19,29 @@ def last_step(steps: Sequence[int]) -> list[int]:
     return list(steps[-1:])
 
 
-@over_checkpoints(version=1, steps=last_step)
+@over_checkpoints(version=2, steps=last_step)
 def circles(checkpoint: Checkpoint) -> pd.DataFrame:
-    """The final embedding projected on the plane of each key irrep.
+    """The final embedding projected on the plane of each key irrep, and, in the wrong basis, of the strongest ones.
 
     The plane of rho is spanned by the two directions of the embedding space in which the embedding varies most
     through rho: the first right singular vectors of B^T T, B the basis functions of rho and T the centred embedding
     by element. For a frequency of Z_n these are all the directions there are, and numbers that are placed by it
-    alone lie on an ellipse, in the order of k times the element.
+    alone lie on an ellipse, in the order of k times the element. The control are as many irreps of the wrong basis as
+    the own one has keys, those of largest power (`Scope.matched`): a plane can be found for any of them, but numbers
+    lie on no circle in it.
 
     Returns:
-        run, task, arm, seed, step, operation, basis (`own`), group, irrep, frequency, element, label (what the
-        element is called), x, y (the whole embedding on the two directions, in units of the embedding; y is 0 for
-        an irrep of one dimension), power (of the irrep). No rows without key irreps.
+        run, task, arm, seed, step, operation, basis, group, irrep, frequency, element, label (what the element is
+        called), x, y (the whole embedding on the two directions, in units of the embedding; y is 0 for an irrep of
+        one dimension), power (of the irrep). No rows for operations without key irreps in their own basis.
     """
     tables = [pd.DataFrame(columns=list(COLUMNS))]
-    for frame in checkpoint.scope.own:
-        basis, tested = checkpoint.scope.bases[frame], checkpoint.embedding(frame)
+    scope = checkpoint.scope
+    for frame in scope.frames:
+        basis, tested = scope.bases[frame], checkpoint.embedding(frame)
         table = torch.from_numpy(checkpoint.operand_tables(frame)[0])
         table = table - table.mean(0)
-        for irrep in tested.keys.tolist():
+        for irrep in (tested.keys if frame.basis == "own" else scope.matched[frame]).tolist():
             _, _, directions = torch.linalg.svd(basis.F[:, basis.spans[irrep]].T @ table, full_matrices=False)
             points = (table @ directions[:2].T).numpy()
             tables.append(

@@ -26,7 +26,7 @@ TRIPLES = 128
 COMPONENTS = 4
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(version=2)
 def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
     """Gradient symmetricity, distance irrelevance and circularity.
 
@@ -34,15 +34,20 @@ def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
                             every checkpoint); E_a, E_b the embeddings at the operands' positions. 1: pizza.
     distance_irrelevance    mean over d of std of the correct logit over pairs with a * b^-1 = d, divided by its std
                             over all pairs. 0: it depends on the distance alone (pizza); 1: not at all (clock).
+                            The correct logit is that of the task's answer, whatever the basis.
     circularity             mean over the embedding's first 4 principal components of the largest power of one irrep in
                             it: 1 for circles (cos and sin of one frequency).
 
+    In the wrong basis elements, distances and irreps are those of the other arithmetic: numbers that lie on circles
+    in one group lie on none in the other, and pairs are as far apart as chance has it. Gradient symmetricity knows no
+    basis; there it is a second sample of triples, and differs as much as samples do.
+
     Returns:
-        run, task, arm, seed, step, operation, basis (`own`), group, gradient_symmetricity, distance_irrelevance,
-        circularity, note (why a value is missing; else empty).
+        run, task, arm, seed, step, operation, basis, group, gradient_symmetricity, distance_irrelevance, circularity,
+        note (why a value is missing; else empty).
     """
     rows = []
-    for frame in checkpoint.scope.own:
+    for frame in checkpoint.scope.frames:
         notes = []
         symmetricity = _gradient_symmetricity(checkpoint, frame)
         if symmetricity is None:
@@ -66,13 +71,16 @@ def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
 
 
 def distance_irrelevance(correct: Float[np.ndarray, "left right"], group: FiniteGroup) -> float | None:
-    """mean_d std(L[a, b] : a * b^-1 = d) / std(L); None where the logit L of the right answer is constant."""
+    """mean_d std(L[a, b] : a * b^-1 = d) / std(L); None where the logit L of the right answer is constant.
+
+    Pairs without an answer are NaN (y = 0 under multiplication, read in Z_p), and left out.
+    """
     a = np.arange(group.order)
     by_distance = correct[a[None, :], group.table[group.inverse[:, None], a[None, :]]]  # b = d^-1 a
-    whole = correct.std()
-    if whole <= 1e-6 * np.abs(correct).max(initial=0.0):
+    whole = np.nanstd(correct)
+    if whole <= 1e-6 * np.nanmax(np.abs(correct)):
         return None
-    return float(by_distance.std(axis=1).mean() / whole)
+    return float(np.nanstd(by_distance, axis=1).mean() / whole)
 
 
 def circularity(table: Float[np.ndarray, "element d_model"], group: FiniteGroup) -> float | None:
@@ -86,10 +94,12 @@ def circularity(table: Float[np.ndarray, "element d_model"], group: FiniteGroup)
 
 
 def _correct_logits(checkpoint: Checkpoint, frame: Frame) -> Float[np.ndarray, "left right"]:
+    """Of the task's answer, at the pairs of the frame's elements; NaN where the task has none."""
     basis = checkpoint.scope.bases[frame]
     logits = basis.on_grid(checkpoint.activations(frame.operation, "logits"))
-    answers = torch.from_numpy(frame.answer[frame.group.table])
-    return logits.gather(-1, answers[..., None])[..., 0].double().numpy()
+    answers = basis.on_grid(checkpoint.scope.grids[frame.operation].labels)
+    correct = logits.gather(-1, answers.clamp(min=0)[..., None])[..., 0].double()
+    return correct.where(answers >= 0, torch.nan).numpy()
 
 
 def _gradient_symmetricity(checkpoint: Checkpoint, frame: Frame) -> float | None:

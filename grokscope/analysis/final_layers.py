@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.config import ModelConfig
-from grokscope.engine.engine import EPS
+from grokscope.engine.layers import EPS
 from grokscope.model import Weights
 
 

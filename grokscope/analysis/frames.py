@@ -4,6 +4,11 @@ The own frame of an operation is the group that its answers are computed in. The
 tokens in the group of the other arithmetic: the units mod p for addition and subtraction, Z_p for
 multiplication and division. A network has no reason to be sparse there, so whatever an analysis finds in the
 wrong frame is what it finds where there is nothing to be found.
+
+A mixed task embeds each number once for all its operations, so the wrong frame of one may be the own frame of
+another. Then it is a control of the answers alone: in the embedding, and in layers that do not yet tell operations
+apart, it shows what is there for the other operation. Groups without a counterpart (S_n) have no wrong frame; their
+control is the relabelling null (`grokscope.analysis.null`), under which labels mean nothing.
 """
 
 from __future__ import annotations

@@ -36,6 +36,7 @@ class CheckpointAnalysis(Protocol):
 
     measure: Measure
     steps: Callable[[Sequence[int]], list[int]]
+    prepare: Callable[[Scope], None]
 
     def __call__(self, runs: Run | Sequence[Run], /) -> pd.DataFrame: ...
 
@@ -62,20 +63,23 @@ def spread_steps(count: int) -> Callable[[Sequence[int]], list[int]]:
 
 
 def over_checkpoints(
-    version: int, steps: Callable[[Sequence[int]], list[int]] = all_steps
+    version: int,
+    steps: Callable[[Sequence[int]], list[int]] = all_steps,
+    prepare: Callable[[Scope], None] = Scope.prepare_circuit,
 ) -> Callable[[Measure], CheckpointAnalysis]:
     """Make a table of one checkpoint into one of all (or of chosen) checkpoints of a run, or several runs.
 
     Arguments:
         version: raised by hand whenever the function gives other numbers for the same checkpoint.
         steps: which of a run's checkpoints to look at; all, if not given.
+        prepare: what is to be computed before threads share a scope.
     """
 
     def decorate(measure: Measure) -> CheckpointAnalysis:
         def table(run: Run) -> pd.DataFrame:
             made = _made.get()
             if made is None:
-                return _compute(run, {measure: steps})[measure]
+                return _compute(run, [analysis])[measure]
             if measure not in made:
                 raise _NotKept
             return made[measure]
@@ -88,7 +92,7 @@ def over_checkpoints(
         )
         table.__doc__ = measure.__doc__
         analysis = cast("Any", cached(version)(table))
-        analysis.measure, analysis.steps = measure, steps
+        analysis.measure, analysis.steps, analysis.prepare = measure, steps, prepare
         return analysis
 
     return decorate
@@ -112,8 +116,7 @@ def in_one_pass(
                 continue
     missing = {name: analysis for name, analysis in analyses.items() if name not in tables}
     if missing:
-        measures = {analysis.measure: analysis.steps for analysis in missing.values()}
-        made = _compute(run, measures, workers, progress=progress)
+        made = _compute(run, list(missing.values()), workers, progress=progress)
         with _using(made):
             tables |= {name: analysis(run) for name, analysis in missing.items()}
     return {name: tables[name] for name in analyses}
@@ -129,18 +132,14 @@ def _using(tables: Mapping[Measure, pd.DataFrame]) -> Iterator[None]:
 
 
 def _compute(
-    run: Run,
-    measures: Mapping[Measure, Callable[[Sequence[int]], list[int]]],
-    workers: int = 1,
-    *,
-    progress: bool = False,
+    run: Run, analyses: Sequence[CheckpointAnalysis], workers: int = 1, *, progress: bool = False
 ) -> dict[Measure, pd.DataFrame]:
     scope = Scope(run)
-    chosen = {measure: set(steps(run.steps)) for measure, steps in measures.items()}
+    chosen = {analysis.measure: set(analysis.steps(run.steps)) for analysis in analyses}
 
     def look(step: int) -> dict[Measure, pd.DataFrame]:
         checkpoint = Checkpoint(scope, step)
-        parts = {measure: measure(checkpoint) for measure in measures if step in chosen[measure]}
+        parts = {measure: measure(checkpoint) for measure in chosen if step in chosen[measure]}
         for part in parts.values():
             part.insert(0, "step", step)
         return parts
@@ -156,11 +155,12 @@ def _compute(
         if workers == 1:
             looks = [counted(step) for step in steps]
         else:
-            scope.prepare()
+            for prepare in dict.fromkeys(analysis.prepare for analysis in analyses):
+                prepare(scope)
             # Threads, for almost all the time is spent in kernels that let go of the interpreter.
             with ThreadPoolExecutor(workers) as pool:
                 looks = list(pool.map(counted, steps))
     return {
         measure: pd.concat([parts[measure] for parts in looks if measure in parts], ignore_index=True)
-        for measure in measures
+        for measure in chosen
     }

@@ -1,6 +1,6 @@
-"""All analyses of a run's circuit by name, and several of them made together.
+"""All analyses of a run by name, and several of them made together.
 
-tables = run_all(run)                       # every analysis that the run's task has
+tables = run_all(run)                       # every analysis that the run has
 tables = run_all(run, only=["fourier"])     # a family, or names
 """
 
@@ -15,14 +15,21 @@ import pandas as pd
 from grokscope.analysis.ablation import ablation
 from grokscope.analysis.circles import circles
 from grokscope.analysis.clock_pizza import clock_pizza
+from grokscope.analysis.collapse import collapse
 from grokscope.analysis.embedding_overlap import embedding_overlap
 from grokscope.analysis.frames import frames
+from grokscope.analysis.gradient_entropy import gradient_entropy
 from grokscope.analysis.keys import keys
+from grokscope.analysis.learning_coefficient import learning_coefficient
 from grokscope.analysis.logit_characters import logit_characters
 from grokscope.analysis.neurons import neurons
+from grokscope.analysis.norm_trajectories import norm_trajectories
 from grokscope.analysis.onset import onset
 from grokscope.analysis.outside_group import outside_group
 from grokscope.analysis.over_checkpoints import CheckpointAnalysis, in_one_pass
+from grokscope.analysis.phase import phase
+from grokscope.analysis.probes import probes
+from grokscope.analysis.ranks import ranks
 from grokscope.analysis.restricted import restricted_loss
 from grokscope.analysis.spectra import spectra
 
@@ -44,16 +51,42 @@ CHECKPOINT_ANALYSES: dict[str, CheckpointAnalysis] = {
 """Made of one checkpoint at a time."""
 DERIVED: dict[str, Callable[[Run], pd.DataFrame]] = {"onset": onset}
 """Made of the tables of others."""
-FAMILIES: dict[str, tuple[str, ...]] = {"fourier": (*CHECKPOINT_ANALYSES, *DERIVED)}
+DYNAMICS_OF_CHECKPOINTS: dict[str, CheckpointAnalysis] = {
+    "collapse": collapse,
+    "gradient_entropy": gradient_entropy,
+    "ranks": ranks,
+}
+DYNAMICS: dict[str, Callable[[Run], pd.DataFrame]] = {
+    **DYNAMICS_OF_CHECKPOINTS,
+    "norm_trajectories": norm_trajectories,
+    "phase": phase,
+    "probes": probes,
+}
+"""Of weights, gradients and logits, whatever the task."""
+ON_REQUEST: dict[str, Callable[[Run], pd.DataFrame]] = {"learning_coefficient": learning_coefficient}
+"""Made when asked for by name only: they take minutes."""
+FAMILIES: dict[str, tuple[str, ...]] = {"fourier": (*CHECKPOINT_ANALYSES, *DERIVED), "dynamics": tuple(DYNAMICS)}
 
 
 def applicable(run: Run) -> tuple[str, ...]:
-    """The analyses that a run's task has; none for a task without a group."""
-    if not run.task.operations:
+    """The analyses that a run has: those of circuits where its task has a group, and those of dynamics."""
+    return (*_of_circuits(run), *_of_dynamics(run))
+
+
+def _of_circuits(run: Run) -> tuple[str, ...]:
+    if not run.task.operations or max(operation.group.order for operation in run.task.operations) == 1:
         return ()
     groups = {frame.group.name for frame in frames(run.task) if frame.basis == "own"}
     names = (*CHECKPOINT_ANALYSES, *DERIVED)
     return tuple(name for name in names if name != "embedding_overlap" or len(groups) > 1)
+
+
+def _of_dynamics(run: Run) -> tuple[str, ...]:
+    train, _ = run.task.split(run.config.task.train_fraction, run.config.seed)
+    missing = set() if len(train) else {"collapse", "gradient_entropy"}
+    if run.probes.empty:
+        missing.add("probes")
+    return tuple(name for name in DYNAMICS if name not in missing)
 
 
 def run_all(
@@ -62,20 +95,23 @@ def run_all(
     """Tables of a run by name of the analysis; what is kept is read, and the rest is made in one pass.
 
     Arguments:
-        only: names of analyses or of families (`fourier`); all that the task has, if not given. Of a family, those
-            that the task has.
+        only: names of analyses or of families (`fourier`, `dynamics`); all that the run has (but for those of
+            `ON_REQUEST`), if not given. Of a family, those that the run has.
         workers: how many checkpoints to look at at a time (see `in_one_pass`).
         progress: show a progress bar over the checkpoints.
 
-    Raises ValueError for a name that does not exist, for an analysis that the task does not have when it is asked
-    for by name, and for a task without a group.
+    Raises ValueError for a name that does not exist, for an analysis that the run does not have when it is asked
+    for by name, and for a family of circuits on a task without a group.
     """
-    frames(run.task)
     available = applicable(run)
     wanted = list(available) if only is None else _resolve(only, available)
-    checkpointed = {name: CHECKPOINT_ANALYSES[name] for name in _needed(wanted) if name in CHECKPOINT_ANALYSES}
+    if set(wanted) - set(DYNAMICS) - set(ON_REQUEST) or not wanted:
+        frames(run.task)  # says why there are none
+    by_checkpoint = CHECKPOINT_ANALYSES | DYNAMICS_OF_CHECKPOINTS
+    checkpointed = {name: by_checkpoint[name] for name in _needed(wanted) if name in by_checkpoint}
     tables = in_one_pass(run, checkpointed, workers, progress=progress)
-    tables |= {name: DERIVED[name](run) for name in wanted if name in DERIVED}
+    others = DERIVED | DYNAMICS | ON_REQUEST
+    tables |= {name: others[name](run) for name in wanted if name not in tables}
     return {name: tables[name] for name in wanted}
 
 
@@ -87,7 +123,7 @@ def _needed(wanted: Iterable[str]) -> tuple[str, ...]:
 
 def _resolve(only: Iterable[str], available: Iterable[str]) -> list[str]:
     names: list[str] = []
-    known: Mapping[str, object] = {**CHECKPOINT_ANALYSES, **DERIVED, **FAMILIES}
+    known: Mapping[str, object] = {**CHECKPOINT_ANALYSES, **DERIVED, **DYNAMICS, **ON_REQUEST, **FAMILIES}
     for name in only:
         if name not in known:
             near = difflib.get_close_matches(name, known, 3, 0.4)

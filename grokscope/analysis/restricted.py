@@ -42,7 +42,7 @@ from grokscope.analysis.frames import Frame
 from grokscope.analysis.grid import SPLITS
 from grokscope.analysis.logit_characters import character_products
 from grokscope.analysis.over_checkpoints import over_checkpoints
-from grokscope.engine.engine import EPS
+from grokscope.engine.layers import EPS
 from grokscope.model import Weights
 
 SETS = ("one", "key", "hindsight", "matched")
@@ -108,9 +108,7 @@ def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> IrrepSets:
         chosen += [("one", np.array([i])) for i in range(1, count)]
     chosen += [("key", checkpoint.embedding(frame).keys), ("hindsight", hindsight[frame])]
     if frame.basis == "wrong":
-        own = next(f for f in checkpoint.scope.own if f.operation == frame.operation)
-        final = checkpoint.scope.final.embedding(frame).power
-        chosen.append(("matched", np.argsort(-final, kind="stable")[: min(len(hindsight[own]), count - 1)]))
+        chosen.append(("matched", checkpoint.scope.matched[frame]))
     members = torch.zeros((len(chosen), count), dtype=torch.bool)
     for row, (_, irreps) in enumerate(chosen):
         members[row, torch.from_numpy(irreps)] = True

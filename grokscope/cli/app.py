@@ -19,13 +19,16 @@ from grokscope.cli.analyze import analyze
 from grokscope.cli.browsing import list_presets, list_runs, report, verify
 from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
+from grokscope.cli.importing import import_network
 from grokscope.cli.output import say_error
-from grokscope.cli.training import resume, train
+from grokscope.cli.training import branch, resume, train
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "demo": demo,
     "train": train,
     "resume": resume,
+    "branch": branch,
+    "import": import_network,
     "runs": list_runs,
     "verify": verify,
     "analyze": analyze,
@@ -71,9 +74,9 @@ def _termination_as_interrupt() -> Iterator[None]:
 
 
 def _dispatch(words: list[str]) -> int:
-    if words[:1] == ["train"]:
+    if words[:1] in (["train"], ["branch"], ["import"]):
         # Settings are too many, and their short names too free, for tyro: it shows them, and we read them.
-        return train(words[1:])
+        return COMMANDS[words[0]](words[1:])
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         near = get_close_matches(words[0], COMMANDS, 3, 0.5)
         hint = f"nearest: {', '.join(near)}" if near else f"commands: {', '.join(COMMANDS)}"

@@ -1,7 +1,9 @@
 """Settings on the command line: `--lr 1e-4` and `--optimizer.lr 1e-4` become changes of a config.
 
-The schema is the one judge of a value. What cannot be read as a setting's type is handed on as the word
-that was typed, so that the schema refuses it by field, value and what is accepted.
+`--task group` and `--optimizer adam` are short for `--task.name` and `--optimizer.name`. Settings that are long
+tables (`--elements`, `--table`, `--train-indices`) take the name of a file. The schema is the one judge of a value.
+What cannot be read as a setting's type is handed on as the word that was typed, so that the schema refuses it by
+field, value and what is accepted.
 """
 
 from __future__ import annotations
@@ -10,7 +12,13 @@ import types
 from collections.abc import Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from grokscope.config import SECTIONS, ConfigError, RunConfig, resolve
+from grokscope.config import FILE_READERS, SECTIONS, ConfigError, GroupValues, RunConfig, resolve
+
+SHORT_NAMES = (
+    "Every setting also goes by the last part of its name where that is unique (--lr 1e-4, --seed 3, --max-norm none), "
+    "--task and --optimizer stand for the name of each, and FILE is a text, CSV or JSON file with a row per line."
+)
+"""What a help page says about how settings are written."""
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -37,11 +45,16 @@ def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
     """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
     found: dict[str, Any] = {}
     for name, words in groups.items():
-        full = resolve(name)
+        full = _full(name)
         if full in found:
             raise ConfigError(f"setting {full} is given twice")
         found[full] = _value(full, words)
     return found
+
+
+def _full(name: str) -> str:
+    """The full name of a setting; a section that has a name goes for that."""
+    return f"{name}.name" if name in SECTIONS and hasattr(SECTIONS[name], "name") else resolve(name)
 
 
 def _type_of(full: str) -> Any:
@@ -51,12 +64,18 @@ def _type_of(full: str) -> Any:
 
 def _value(full: str, words: list[str]) -> Any:
     kind = _type_of(full)
+    if kind == GroupValues:
+        # `--angular-step mlp=1e-3 attention=2e-3`, or with commas.
+        pairs = (part.partition("=") for word in words for part in word.split(",") if part)
+        return tuple((name, _read(float, value) if equals else None) for name, equals, value in pairs)
     if get_origin(kind) is tuple:
         # Both `--betas 0.9 0.97` and `--betas 0.9,0.97`.
         return tuple(_read(get_args(kind)[0], part) for word in words for part in word.split(",") if part)
     if len(words) != 1:
         given = "no value" if not words else f"{len(words)} values: {' '.join(words)}"
         raise ConfigError(f"setting {full} takes one value, but has {given}")
+    if full in FILE_READERS:
+        return None if words[0].lower() == "none" else FILE_READERS[full](words[0])
     return _read(kind, words[0])
 
 
@@ -73,3 +92,45 @@ def _read(kind: Any, word: str) -> Any:
         except ValueError:
             return word
     return word
+
+
+def show_settings(settings: type, prog: str, description: str) -> None:
+    """Print the help page of a command whose options are a dataclass, and end the process as `--help` does."""
+    import tyro
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    tables = {_type_of(full) for full in FILE_READERS}
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def group_values(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        if info.type != GroupValues:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs="*",
+            metavar="[GROUP=NUMBER ...]",
+            instance_from_str=tuple,
+            is_instance=lambda value: isinstance(value, tuple),
+            str_from_instance=lambda value: [f"{group}={number:g}" for group, number in value],
+        )
+
+    @registry.primitive_rule
+    def from_file(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
+        if info.type not in tables:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="FILE",
+            instance_from_str=lambda words: words[0],
+            is_instance=lambda value: value is None or isinstance(value, tuple),
+            str_from_instance=lambda value: ["none" if value is None else "given"],
+        )
+
+    tyro.cli(
+        settings,
+        prog=prog,
+        description=description,
+        args=["--help"],
+        config=(tyro.conf.FlagConversionOff,),
+        registry=registry,
+    )

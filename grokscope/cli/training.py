@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from tyro.conf import Positional, arg
 
 from grokscope.cli.output import say
-from grokscope.cli.settings import changes, grouped
+from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, preset
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 _USAGE = "grokscope train PRESET [--setting value ...] [--out DIR]"
+_BRANCH_USAGE = "grokscope branch RUN --step K [--setting value ...] [--out DIR]"
 
 
 def train(words: list[str]) -> int:
@@ -59,6 +60,27 @@ def resume(run: Positional[Path]) -> int:
     return 0
 
 
+def branch(words: list[str]) -> int:
+    """Go on from a checkpoint under other settings, on the same batches: branch RUN --step K [--setting value ...]."""
+    if "-h" in words or "--help" in words:
+        return _branch_help()
+    if not words or words[0].startswith("-"):
+        raise ConfigError(f"name a run first: {_BRANCH_USAGE}")
+    path, *rest = words
+    groups = grouped(rest)
+    out, at = groups.pop("out", None), groups.pop("step", None)
+    if out is not None and (len(out) != 1 or not out[0]):
+        raise ConfigError("--out takes one directory")
+    if at is None or len(at) != 1 or not at[0].isdigit():
+        raise ConfigError(f"--step takes the step of a checkpoint: {_BRANCH_USAGE}")
+
+    from grokscope.training import branch as branch_run
+
+    run = branch_run(path, int(at[0]), Path(out[0]) if out else None, **changes(groups))
+    _tell(run)
+    return 0
+
+
 @contextmanager
 def _resumable(path: Path) -> Iterator[None]:
     """Says how to go on where the user interrupts a run that has begun."""
@@ -77,8 +99,6 @@ def _tell(run: Run) -> None:
 
 def _train_help(words: list[str]) -> int:
     """Print all settings, with the preset's values as defaults where one is named."""
-    import tyro
-
     named = bool(words) and not words[0].startswith("-")
     config = preset(words[0]) if named else RunConfig()
 
@@ -92,12 +112,33 @@ def _train_help(words: list[str]) -> int:
         defaults = f"Defaults are those of {words[0]}."
     else:
         defaults = "A preset's own values: grokscope train PRESET --help. All presets: grokscope presets."
-    tyro.cli(
+    show_settings(
         Settings,
         prog=f"grokscope train {words[0] if named else 'PRESET'}",
-        description="Train a preset, with any setting changed. Every setting also goes by the last part of "
-        f"its name where that is unique: --lr 1e-4, --seed 3, --max-norm none. {defaults}",
-        args=["--help"],
-        config=(tyro.conf.FlagConversionOff,),
+        description=f"Train a preset, with any setting changed. {SHORT_NAMES} {defaults}",
+    )
+    return 0
+
+
+def _branch_help() -> int:
+    """Print what a branch takes."""
+
+    @dataclass
+    class Settings:
+        run: Positional[Path]
+        """The run to branch off."""
+        step: int
+        """The step of one of its checkpoints."""
+        out: Path | None = None
+        """The branch's directory; left out: beside the run, with a name made from the settings."""
+        config_: Annotated[RunConfig, arg(name="")] = field(default_factory=RunConfig)
+
+    show_settings(
+        Settings,
+        prog="grokscope branch",
+        description="Train on from a checkpoint of a run with some settings changed: the clip switched on or off, "
+        "another bound, another learning rate. Batches, moments and all other settings are the run's own. The run is "
+        "trained once more up to the step, and compared with the checkpoint. "
+        f"{SHORT_NAMES} Defaults shown are not the run's.",
     )
     return 0

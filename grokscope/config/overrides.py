@@ -67,7 +67,7 @@ def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
 
     def put(full: str, value: Any) -> None:
         section, _, leaf = full.rpartition(".")
-        value = tuple(value) if isinstance(value, list) else value
+        value = _frozen(value)
         target = parts.setdefault(section, {}) if section else top
         if leaf in target:
             raise ConfigError(f"setting {full} is given twice")
@@ -86,6 +86,11 @@ def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
             put(resolve(name), value)
     sections = {section: dataclasses.replace(getattr(config, section), **values) for section, values in parts.items()}
     return dataclasses.replace(config, **top, **sections)
+
+
+def _frozen(value: Any) -> Any:
+    """Lists, at any depth, as tuples."""
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 def differences(first: RunConfig, second: RunConfig) -> dict[str, tuple[Any, Any]]:

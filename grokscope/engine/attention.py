@@ -2,86 +2,129 @@
 
     s_j = q . k_j / sqrt(d_head);  a = softmax(s);  z = sum_j a_j v_j        (per head)
 
-Keys and values of shared prefixes are stored once and looked up, so each query has its own short list of
-keys. With 3 or 4 positions a head's products are far too small for matrix kernels: they are
-element-wise products and sums over [key, query, head, d_head], keys first, so that every operand is
-contiguous and a query is broadcast by repeating one block.
+Keys and values of shared prefixes are stored once, in a table of rows. On a CPU, compiled loops read them
+where they lie (see `kernels`); elsewhere they are gathered.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from math import sqrt
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.engine.gather import add_rows, rows
+from grokscope.engine import kernels
+from grokscope.engine.gather import add_rows_
+from grokscope.engine.prefixes import Sequences
 
-
-@dataclass(frozen=True, eq=False)
-class Keys:
-    """Where each query finds its keys in a table of rows: the first by look-up, the others in place.
-
-    `index` [key, query] are the looked-up ones. `own` are consecutive table rows [(key query)] for the
-    remaining keys, one for each query in its order; it may be empty.
-    """
-
-    index: Int[Tensor, "key query"]
-    own: slice
-
-    def gather(self, table: Float[Tensor, "row d"]) -> Float[Tensor, "key query d"]:
-        """The rows that each query sees."""
-        looked_up = rows(table, self.index)
-        own = table[self.own]
-        if not len(own):
-            return looked_up
-        return torch.cat([looked_up, own.view(-1, self.index.shape[1], own.shape[1])])
-
-    def scatter(self, grad: Float[Tensor, "key query d"], n_rows: int) -> Float[Tensor, "row d"]:
-        """The transpose of `gather`; it adds in a fixed order on any number of threads."""
-        split = self.index.shape[0]
-        table = add_rows(grad[:split], self.index, n_rows)
-        table[self.own] += grad[split:].flatten(0, 1)
-        return table
-
-
-class _Attend(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, q: Tensor, k: Tensor, v: Tensor, keys: Keys, n_heads: int) -> tuple[Tensor, Tensor, Tensor]:
-        heads = (n_heads, q.shape[1] // n_heads)
-        k_seen, v_seen = keys.gather(k), keys.gather(v)
-        scores = (k_seen * q).unflatten(-1, heads).sum(-1).mul_(1 / sqrt(heads[1]))
-        pattern = torch.softmax(scores, dim=0)  # [key, query, head]
-        z = (v_seen.unflatten(-1, heads) * pattern[..., None]).sum(0).flatten(1)
-        ctx.save_for_backward(q, k_seen, v_seen, pattern)
-        ctx.keys, ctx.n_rows, ctx.heads = keys, k.shape[0], heads
-        ctx.mark_non_differentiable(scores, pattern)
-        return z, scores, pattern
-
-    @staticmethod
-    def backward(ctx, dz: Tensor, _scores: Tensor, _pattern: Tensor):  # type: ignore[override]
-        q, k_seen, v_seen, pattern = ctx.saved_tensors
-        heads = ctx.heads
-        d_v_seen = (pattern[..., None] * dz.unflatten(-1, heads)).flatten(2)
-        d_pattern = (v_seen * dz).unflatten(-1, heads).sum(-1)
-        d_scores = torch.ops.aten._softmax_backward_data(d_pattern, pattern, 0, pattern.dtype)
-        d_scores = d_scores.mul_(1 / sqrt(heads[1]))[..., None]
-        dq = (k_seen.unflatten(-1, heads) * d_scores).sum(0).flatten(1)
-        d_k_seen = (d_scores * q.unflatten(-1, heads)).flatten(2)
-        return dq, ctx.keys.scatter(d_k_seen, ctx.n_rows), ctx.keys.scatter(d_v_seen, ctx.n_rows), None, None
+AttendBackward = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 def attend(
     q: Float[Tensor, "query d_model"],
     k: Float[Tensor, "row d_model"],
     v: Float[Tensor, "row d_model"],
-    keys: Keys,
+    sequences: Sequence[Sequences],
     n_heads: int,
-) -> tuple[Float[Tensor, "query d_model"], Float[Tensor, "key query head"], Float[Tensor, "key query head"]]:
-    """Attention of every query to its keys, heads joined: (z, scores, pattern).
+) -> tuple[
+    Float[Tensor, "query d_model"], Float[Tensor, "key last head"], Float[Tensor, "key last head"], AttendBackward
+]:
+    """Causal attention, heads joined.
 
-    Scores and pattern are for looking at: no gradient flows through them.
+    Arguments:
+        q: queries, in the order of `sequences`, and of the positions of each that attend.
+        k, v: a table of rows.
+        sequences: whose positions attend, and which rows of the table hold their keys.
+        n_heads: into how many parts queries, keys and values are split.
+
+    Returns z, scores and pattern of the last position of the last sequences, and the backward pass
+    dz -> (dq, dk, dv).
     """
-    return _Attend.apply(q, k, v, keys, n_heads)  # type: ignore[no-any-return]
+    heads = (n_heads, q.shape[1] // n_heads)
+    q, k, v = (x.detach().unflatten(1, heads) for x in (q, k, v))
+    loops = _InPlace if q.device.type == "cpu" else _Gathered
+    z = torch.empty_like(q)
+    parts: list[tuple[Tensor, slice, Tensor, Tensor]] = []
+    for keys, here in _positions(sequences):
+        scores = loops.scores(q[here], k, keys)
+        pattern = torch.softmax(scores, dim=0)
+        loops.mix(pattern, v, keys, z[here])
+        parts.append((keys, here, scores, pattern))
+
+    def backward(dz: Float[Tensor, "query d_model"]) -> tuple[Tensor, Tensor, Tensor]:
+        dz = dz.unflatten(1, heads)
+        dq, dk, dv = torch.empty_like(dz), torch.zeros_like(k), torch.zeros_like(v)
+        for keys, here, _, pattern in parts:
+            d_pattern = loops.mix_backward(dz[here], v, keys, pattern, dv)
+            d_scores = torch.ops.aten._softmax_backward_data(d_pattern, pattern, 0, pattern.dtype)
+            loops.scores_backward(d_scores, q[here], k, keys, dq[here], dk)
+        return dq.flatten(1), dk.flatten(1), dv.flatten(1)
+
+    _, _, scores, pattern = parts[-1]
+    return z.flatten(1), scores, pattern, backward
+
+
+def _positions(sequences: Sequence[Sequences]) -> Iterator[tuple[Int[Tensor, "key query"], slice]]:
+    """For every position that attends: the keys that it sees, and where its queries are."""
+    start = 0
+    for some in sequences:
+        n_keys, n_queries = some.keys.shape
+        for position in range(n_keys - some.n_positions, n_keys):
+            yield some.keys[: position + 1], slice(start, start + n_queries)
+            start += n_queries
+
+
+Query: TypeAlias = Float[Tensor, "query head d_head"]
+Rows: TypeAlias = Float[Tensor, "row head d_head"]
+Weight: TypeAlias = Float[Tensor, "key query head"]
+Index: TypeAlias = Int[Tensor, "key query"]
+
+
+class _InPlace:
+    """Rows are read where they lie."""
+
+    @staticmethod
+    def scores(q: Query, k: Rows, keys: Index) -> Weight:
+        out = q.new_empty((*keys.shape, q.shape[1]))
+        kernels.scores(q.numpy(), k.numpy(), keys.numpy(), q.shape[2] ** -0.5, out.numpy())
+        return out
+
+    @staticmethod
+    def scores_backward(d_scores: Weight, q: Query, k: Rows, keys: Index, dq: Query, dk: Rows) -> None:
+        tensors = (x.numpy() for x in (d_scores, q, k, keys))
+        kernels.scores_backward(*tensors, q.shape[2] ** -0.5, dq.numpy(), dk.numpy())
+
+    @staticmethod
+    def mix(pattern: Weight, v: Rows, keys: Index, z: Query) -> None:
+        kernels.mix(pattern.numpy(), v.numpy(), keys.numpy(), z.numpy())
+
+    @staticmethod
+    def mix_backward(dz: Query, v: Rows, keys: Index, pattern: Weight, dv: Rows) -> Weight:
+        d_pattern = torch.empty_like(pattern)
+        kernels.mix_backward(*(x.numpy() for x in (dz, v, keys, pattern, d_pattern, dv)))
+        return d_pattern
+
+
+class _Gathered:
+    """Rows are copied, [key, query, head, d_head]; for any device."""
+
+    @staticmethod
+    def scores(q: Query, k: Rows, keys: Index) -> Weight:
+        return (q * k[keys]).sum(-1) * q.shape[2] ** -0.5
+
+    @staticmethod
+    def scores_backward(d_scores: Weight, q: Query, k: Rows, keys: Index, dq: Query, dk: Rows) -> None:
+        d = d_scores[..., None] * q.shape[2] ** -0.5
+        dq.copy_((d * k[keys]).sum(0))
+        add_rows_(dk, keys.flatten(), (d * q).flatten(0, 1))
+
+    @staticmethod
+    def mix(pattern: Weight, v: Rows, keys: Index, z: Query) -> None:
+        z.copy_((pattern[..., None] * v[keys]).sum(0))
+
+    @staticmethod
+    def mix_backward(dz: Query, v: Rows, keys: Index, pattern: Weight, dv: Rows) -> Weight:
+        add_rows_(dv, keys.flatten(), (pattern[..., None] * dz).flatten(0, 1))
+        return (v[keys] * dz).sum(-1)

@@ -24,21 +24,16 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from grokscope.config import ModelConfig
-from grokscope.engine.attention import attend
+from grokscope.engine.block import Tap, block, normalised
 from grokscope.engine.evaluation import CHUNK, evaluate
-from grokscope.engine.gather import rows
-from grokscope.engine.linear import linear
+from grokscope.engine.gather import add_rows_, rows
+from grokscope.engine.layers import Backward, Gradients, linear
 from grokscope.engine.prefixes import Batch, PrefixTable
 from grokscope.model import Weights, d_vocab_out
 from grokscope.tasks import Task
-
-EPS = 1e-5
-"""Added to the variance by LayerNorm: the default of `HookedTransformerConfig.eps`."""
-
-Tap = Callable[[str, Callable[[], Tensor]], None]
-"""Receives the name of an activation and how to compute it at the answer rows."""
 
 
 def _no_tap(name: str, compute: Callable[[], Tensor]) -> None:
@@ -64,7 +59,11 @@ class Engine:
 
     def answer_logits(self, weights: Weights, examples: Int[Tensor, "example"]) -> Float[Tensor, "example d_vocab_out"]:
         """Logits at the answer position of the given examples of the task; differentiable."""
-        return self._forward(weights, self.prefixes.batch(examples), _no_tap)
+        batch = self.prefixes.batch(examples)
+        if torch.is_grad_enabled() and any(value.requires_grad for value in weights.values()):
+            return _AnswerLogits.apply(self, batch, tuple(weights), *weights.values())  # type: ignore[no-any-return]
+        with torch.no_grad():
+            return self._forward(weights, batch, _no_tap)[0]
 
     def loss(self, weights: Weights, examples: Int[Tensor, "example"]) -> Float[Tensor, ""]:
         """Mean cross-entropy of the answers, in nats; differentiable."""
@@ -86,7 +85,7 @@ class Engine:
                 near = difflib.get_close_matches(name, known, 4, 0.4)
                 hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
                 raise ValueError(f"activation {name!r} does not exist in this model; {hint}")
-        found: dict[str, Tensor] = {}
+        found: dict[str, list[Tensor]] = {name: [] for name in wanted}
         with torch.no_grad():
             for chunk in examples.split(CHUNK):
                 batch = self.prefixes.batch(chunk)
@@ -94,13 +93,12 @@ class Engine:
                 def tap(name: str, compute: Callable[[], Tensor], batch: Batch = batch) -> None:
                     if name in wanted:
                         value = compute()
-                        value = value if batch.answer is None else value[batch.answer]
-                        found[name] = torch.cat([found[name], value]) if name in found else value
+                        found[name].append(value if batch.answer is None else value[batch.answer])
 
-                logits = self._forward(weights, batch, tap)
+                logits, _ = self._forward(weights, batch, tap)
                 if "logits" in wanted:
-                    found["logits"] = torch.cat([found["logits"], logits]) if "logits" in found else logits
-        return {name: found[name] for name in wanted}
+                    found["logits"].append(logits)
+        return {name: torch.cat(parts) for name, parts in found.items()}
 
     def activation_names(self) -> tuple[str, ...]:
         """What `answer_activations` can be asked for."""
@@ -113,7 +111,7 @@ class Engine:
         block += ["mlp.hook_pre", "mlp.hook_post", "hook_mlp_out", "hook_resid_post"]
         names = ["hook_embed", "hook_pos_embed"]
         names += [f"blocks.{layer}.{name}" for layer in range(self.config.n_layers) for name in block]
-        return (*names, *(f"ln_final.{name}" for name in norm), "logits")
+        return (*names, *(f"ln_final.{name}" for name in norm), "unembed.hook_in", "unembed.hook_out", "logits")
 
     def evaluate(self, weights: Weights, examples: Int[Tensor, "example"]) -> tuple[float, float]:
         """Mean cross-entropy (nats) and accuracy over any number of examples, in bounded memory."""
@@ -137,104 +135,72 @@ class Engine:
 
     # --- the forward pass --------------------------------------------------------------------------
 
-    def _forward(self, weights: Weights, batch: Batch, tap: Tap) -> Float[Tensor, "example d_vocab_out"]:
-        stream = self._unigrams(weights, batch, tap)
-        for layer in range(self.config.n_layers):
-            stream = self._block(weights, layer, stream, batch, tap)
-        if self.config.normalization == "LN":
-            stream = self._layer_norm(weights, "ln_final", stream, tap)
-        bias = weights["unembed.b_U"] if self.config.unembed_bias else None
-        logits = linear(stream, weights["unembed.W_U"], bias)
-        return logits if batch.answer is None else rows(logits, batch.answer)
+    def _forward(
+        self, weights: Weights, batch: Batch, tap: Tap
+    ) -> tuple[Float[Tensor, "example d_vocab_out"], Callable[[Tensor], Gradients]]:
+        """The answers' logits, and the function from their gradient to those of all parameters."""
+        config, answer = self.config, batch.answer
+        stream, embedding_backward = self._unigrams(weights, batch, tap)
+        backwards: list[Backward] = []
+        for layer in range(config.n_layers):
+            stream, backward = block(config, weights, layer, stream, batch, tap)
+            backwards.append(backward)
+        stream, backward = normalised(config, weights, "ln_final", stream, tap)
+        backwards.append(backward)
+        bias = "unembed.b_U" if config.unembed_bias else None
+        logits, backward = linear(weights, "unembed.W_U", bias, stream)
+        backwards.append(backward)
+        tap("unembed.hook_in", lambda: stream)
+        tap("unembed.hook_out", lambda: logits)
 
-    def _unigrams(self, weights: Weights, batch: Batch, tap: Tap) -> Float[Tensor, "unigram d_model"]:
-        embed = rows(weights["embed.W_E"], self.prefixes.unigram_tokens)
-        position = rows(weights["pos_embed.W_pos"], self.prefixes.unigram_positions)
-        own = batch.queries[-1].own_unigrams
-        tap("hook_embed", lambda: embed[own])
-        tap("hook_pos_embed", lambda: position[own])
-        return embed + position
+        n_rows = len(logits)
 
-    def _block(
-        self, weights: Weights, layer: int, stream: Float[Tensor, "table d_model"], batch: Batch, tap: Tap
-    ) -> Float[Tensor, "row d_model"]:
-        """One block. `stream` has a row per unigram in layer 0 and a row per prefix later; the result has a
-        row per prefix, of the last position only after the last layer."""
-        config, name = self.config, f"blocks.{layer}."
-        w = {key.removeprefix(name): value for key, value in weights.items() if key.startswith(name)}
-        last = layer == config.n_layers - 1
-        queries = batch.queries[-1:] if last else batch.queries
-        # Where, in `stream`, the rows that attend find themselves.
-        own: Tensor | slice = slice(queries[0].rows.start, queries[-1].rows.stop)
-        if layer == 0:
-            own = torch.cat([query.own_unigrams for query in queries])
-        answer_own = batch.queries[-1].own_unigrams if layer == 0 else batch.queries[-1].rows
+        # It must not hold the logits: they will hold it, and a circle would keep a step's memory until collected.
+        def gradients(d_logits: Tensor) -> Gradients:
+            d, grads = d_logits, Gradients()
+            if answer is not None:
+                d = d_logits.new_zeros((n_rows, d_logits.shape[1]))
+                add_rows_(d, answer, d_logits)
+            for backward in reversed(backwards):
+                d = backward(d, grads)
+            embedding_backward(d, grads)
+            return grads
 
-        tap(name + "hook_resid_pre", lambda: stream[answer_own])
-        normed = stream
-        if config.normalization == "LN":
-            normed = self._layer_norm(weights, name + "ln1", stream, tap, answer_own)
-        residual = normed if config.residual == "normed" else stream
+        return (logits if answer is None else rows(logits, answer)), gradients
 
-        k, v = self._project(w, "K", normed), self._project(w, "V", normed)
-        q = self._rows(self._project(w, "Q", normed), own) if layer == 0 else self._project(w, "Q", normed[own])
-        attended = []
-        sizes = [query.rows.stop - query.rows.start for query in queries]
-        for query, own_q in zip(queries, q.split(sizes), strict=True):
-            seen = query.unigrams if layer == 0 else query.prefix
-            if query.rows.start == 0 and len(queries) > 1:
-                z = seen.gather(v)[0]  # the first position sees itself alone: a softmax over one key is 1
-            else:
-                z, scores, pattern = attend(own_q, k, v, seen, config.n_heads)
-            attended.append(z)
-        z = attended[0] if len(attended) == 1 else torch.cat(attended)
-        attn_out = linear(z, w["attn.W_O"].flatten(0, 1), w["attn.b_O"] if config.biases else None)
-        mid = self._rows(residual, own) + attn_out
+    def _unigrams(
+        self, weights: Weights, batch: Batch, tap: Tap
+    ) -> tuple[Float[Tensor, "unigram d_model"], Callable[[Tensor, Gradients], None]]:
+        """embed + pos_embed of every (token, position) pair."""
+        tables = {"embed.W_E": self.prefixes.unigram_tokens, "pos_embed.W_pos": self.prefixes.unigram_positions}
+        embed, position = (rows(weights[name], index) for name, index in tables.items())
+        own = batch.last.unigrams.keys[-1]
+        tap("hook_embed", lambda: rows(embed, own))
+        tap("hook_pos_embed", lambda: rows(position, own))
 
-        answer = slice(-sizes[-1], None)
-        heads = (config.n_heads, config.d_head)
-        tap(name + "attn.hook_q", lambda: q[answer].unflatten(-1, heads))
-        tap(name + "attn.hook_k", lambda: k[answer_own].unflatten(-1, heads))
-        tap(name + "attn.hook_v", lambda: v[answer_own].unflatten(-1, heads))
-        tap(name + "attn.hook_attn_scores", lambda: scores.permute(1, 2, 0))  # the answer's rows come last
-        tap(name + "attn.hook_pattern", lambda: pattern.permute(1, 2, 0))
-        tap(name + "attn.hook_z", lambda: z[answer].unflatten(-1, heads))
-        tap(name + "hook_attn_out", lambda: attn_out[answer])
-        tap(name + "hook_resid_mid", lambda: mid[answer])
-        mlp_in = mid
-        if config.normalization == "LN":
-            mlp_in = self._layer_norm(weights, name + "ln2", mid, tap, answer)
-        pre = linear(mlp_in, w["mlp.W_in"], w["mlp.b_in"] if config.biases else None)
-        post = F.gelu(pre) if config.activation == "gelu" else F.relu(pre)
-        mlp_out = linear(post, w["mlp.W_out"], w["mlp.b_out"] if config.biases else None)
-        out = mid + mlp_out
-        tap(name + "mlp.hook_pre", lambda: pre[answer])
-        tap(name + "mlp.hook_post", lambda: post[answer])
-        tap(name + "hook_mlp_out", lambda: mlp_out[answer])
-        tap(name + "hook_resid_post", lambda: out[answer])
-        return out
+        def backward(d_stream: Tensor, grads: Gradients) -> None:
+            for name, index in tables.items():
+                grads[name] = torch.zeros_like(weights[name])
+                add_rows_(grads[name], index, d_stream)
 
-    def _project(self, w: Weights, which: str, x: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_model"]:
-        """Queries, keys or values, heads joined."""
-        weight = w[f"attn.W_{which}"].transpose(0, 1).flatten(1)  # [d_model, (head d_head)]
-        return linear(x, weight, w[f"attn.b_{which}"].flatten() if self.config.biases else None)
+        return embed + position, backward
+
+
+class _AnswerLogits(torch.autograd.Function):
+    """The whole network as one node of autograd, so that any loss can be put on top of the logits."""
 
     @staticmethod
-    def _rows(x: Float[Tensor, "row d"], which: Int[Tensor, "chosen"] | slice) -> Float[Tensor, "chosen d"]:
-        """Rows by index, with a deterministic backward, or by slice."""
-        return x[which] if isinstance(which, slice) else rows(x, which)
+    def forward(ctx, engine: Engine, batch: Batch, names: tuple[str, ...], *tensors: Tensor) -> Tensor:
+        weights = dict(zip(names, tensors, strict=True))
+        logits, ctx.gradients = engine._forward(weights, batch, _no_tap)
+        ctx.names = names
+        ctx.save_for_backward(*tensors)
+        return logits
 
-    def _layer_norm(
-        self,
-        weights: Weights,
-        name: str,
-        x: Float[Tensor, "row d_model"],
-        tap: Tap,
-        answer: Tensor | slice = slice(None),
-    ) -> Float[Tensor, "row d_model"]:
-        def scale() -> Tensor:
-            return (x[answer].var(-1, correction=0, keepdim=True) + EPS).sqrt()
-
-        tap(name + ".hook_scale", scale)
-        tap(name + ".hook_normalized", lambda: (x[answer] - x[answer].mean(-1, keepdim=True)) / scale())
-        return F.layer_norm(x, x.shape[-1:], weights[name + ".w"], weights[name + ".b"], EPS)
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, d_logits: Tensor):  # type: ignore[override]
+        # Asking for them raises an error if a weight was written to since the forward pass.
+        _ = ctx.saved_tensors
+        grads = ctx.gradients(d_logits)
+        return None, None, None, *(grads.get(name) for name in ctx.names)

@@ -14,29 +14,42 @@ batch or not, so that row counts, and with them every float, do not depend on wh
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from grokscope.engine.attention import Keys
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Some sequences, where the keys of their positions are, and how many of their last positions attend."""
+
+    keys: Int[Tensor, "position sequence"]
+    """The row of each position of each sequence in a table of keys and values."""
+    n_positions: int
+    """How many of the last positions attend: the last one to every key, the one before it to one key less."""
+
+    def last(self) -> Sequences:
+        """The same where the last position alone attends."""
+        return Sequences(self.keys, 1)
 
 
 @dataclass(frozen=True, eq=False)
 class Queries:
-    """The rows at one position, and where each of them finds its keys: the rows of its prefix, itself last."""
+    """Rows at consecutive positions of the same sequences, position by position."""
 
     rows: slice
     """Among the rows of the batch."""
-    unigrams: Keys
-    """In the table of unigrams (layer 0)."""
-    prefix: Keys
-    """In the table of rows (later layers)."""
+    unigrams: Sequences
+    """Where their keys are in the table of unigrams (layer 0)."""
+    prefixes: Sequences
+    """Where their keys are in the table of rows (later layers)."""
 
-    @property
-    def own_unigrams(self) -> Int[Tensor, "query"]:
-        """The unigram that each row ends with."""
-        return self.unigrams.index[-1]
+    def last(self) -> Queries:
+        """The rows at the last position alone."""
+        n_sequences = self.prefixes.keys.shape[1]
+        return Queries(slice(self.rows.stop - n_sequences, self.rows.stop), self.unigrams.last(), self.prefixes.last())
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,8 +57,14 @@ class Batch:
     """The rows of one batch, position by position, and which of them hold each example's answer."""
 
     queries: tuple[Queries, ...]
+    """Shared positions one by one, then all others together."""
     answer: Int[Tensor, "example"] | None
     """Row, among those of the last position, of each example; None: the i-th row is the i-th example's."""
+
+    @property
+    def last(self) -> Queries:
+        """The rows that hold the answers."""
+        return self.queries[-1].last()
 
 
 class PrefixTable:
@@ -83,21 +102,26 @@ class PrefixTable:
         n_positions, n_examples = self.tokens.shape[1], len(examples)
         # Prefixes get no fewer as they get longer, so the shared positions come first.
         n_shared = sum(self.n_prefixes(position) < n_examples for position in range(n_positions))
-        sizes = [self.n_prefixes(p) if p < n_shared else n_examples for p in range(n_positions)]
-        starts = [sum(sizes[:p]) for p in range(n_positions + 1)]
+        starts = [sum(self.n_prefixes(p) for p in range(position)) for position in range(n_shared + 1)]
         queries = []
-        for position in range(n_positions):
-            chosen = self.examples[position] if position < n_shared else examples
-            looked_up = range(min(position + 1, n_shared))
-            index = [self.ids[key][chosen] + starts[key] for key in looked_up]
-            prefix = Keys(
-                torch.stack(index) if index else examples.new_empty((0, n_examples)),
-                slice(starts[len(looked_up)], starts[position + 1]),
-            )
-            unigrams = Keys(self.unigrams[: position + 1, chosen], slice(0, 0))
-            queries.append(Queries(slice(starts[position], starts[position + 1]), unigrams, prefix))
+        for position in range(n_shared):
+            chosen = self.examples[position]
+            index = [self.ids[key][chosen] + starts[key] for key in range(position)]
+            queries.append(self._queries(chosen, index, [slice(starts[position], starts[position + 1])]))
+        if n_shared < n_positions:
+            index = [self.ids[key][examples] + starts[key] for key in range(n_shared)]
+            ends = [starts[-1] + n_examples * i for i in range(n_positions - n_shared + 1)]
+            queries.append(self._queries(examples, index, [slice(*pair) for pair in pairwise(ends)]))
         answer = self.ids[-1][examples] if n_shared == n_positions else None
         return Batch(tuple(queries), answer)
+
+    def _queries(self, examples: Int[Tensor, "example"], looked_up: list[Tensor], own: list[slice]) -> Queries:
+        """Rows `own` of the prefixes of some examples, whose shorter prefixes are in the rows `looked_up`."""
+        n_keys = len(looked_up) + len(own)
+        rows = slice(own[0].start, own[-1].stop)
+        in_place = torch.arange(rows.start, rows.stop, device=examples.device).view(len(own), -1)
+        keys = torch.cat([torch.stack(looked_up), in_place]) if looked_up else in_place
+        return Queries(rows, Sequences(self.unigrams[:n_keys, examples], len(own)), Sequences(keys, len(own)))
 
 
 def _first_occurrence(ids: Int[Tensor, "example"]) -> Int[Tensor, "prefix"]:

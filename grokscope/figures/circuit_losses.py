@@ -43,7 +43,10 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
             for name, (split, quantity, colour, _) in CURVES.items():
                 curve = select.rows(rows, split=split)
                 loss = select.numbers(curve, quantity)
-                ax.plot(curve["step"], loss.clip(FLOOR / 10), color=colour, linewidth=style.WIDTH["line"], label=name)
+                ax.plot(
+                    curve["step"], loss.clip(FLOOR / 10), color=colour, marker=style.lone(curve),
+                    linewidth=style.WIDTH["line"], label=name,
+                )  # fmt: skip
             ax.set_yscale("log")
             style.title(ax, f"{panel_title(chosen, panel)}, {level}" if level == LEVELS[0] else level)
             linear_steps(ax, select.numbers(rows, "step"))
@@ -52,6 +55,7 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         low = max(FLOOR, min(ax.get_ylim()[0] for ax in row))
         for ax in row:
             ax.set_ylim(low, high)
+            style.log_ticks(ax.yaxis, low, high)
     handles = [
         Line2D([], [], color=c, linewidth=style.WIDTH["line"], label=label) for _, _, c, label in CURVES.values()
     ]

@@ -62,6 +62,23 @@ def irrep_word(rows: pd.DataFrame) -> str:
     return "irrep" if np.isnan(select.numbers(rows, "frequency")).any() else "frequency"
 
 
+def bases_of(table: pd.DataFrame) -> list[str]:
+    """`own`, and `wrong` where the table has it."""
+    return [basis for basis in ("own", "wrong") if basis in select.names(table, "basis")]
+
+
+def irrep_axis(ax: Axes, rows: pd.DataFrame) -> None:
+    """Label a horizontal axis on which irreps stand at 1, 2, ...: frequencies by number, others by name."""
+    word = irrep_word(rows)
+    ax.set_xlabel(word, size=style.LABEL)
+    if word == "irrep":
+        names = list(short_irreps(rows).values())
+        ax.set_xticks(range(1, len(names) + 1), names)
+        room = ax.bbox.width / ax.figure.dpi / len(names)  # inches, before the layout
+        if max(map(len, names)) * style.TICK / 130 > room:
+            ax.tick_params(axis="x", labelrotation=30)
+
+
 def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
     """Make the horizontal axis one of steps, to scale: a circuit forms late, where a logarithmic axis is crowded."""
     last = max(float(steps.max()), 1.0)

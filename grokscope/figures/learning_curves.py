@@ -46,6 +46,7 @@ def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         accuracy.set_yticks([0, 0.25, 0.5, 0.75, 1])
         loss.set_yscale("log", nonpositive="clip")
         loss.set_ylim(limits)
+        style.log_ticks(loss.yaxis, *limits)
         accuracy.tick_params(labelbottom=False)
         loss.set_xlabel("step", size=style.LABEL)
         for ax, label in ((accuracy, "accuracy"), (loss, "loss (nats)")):
@@ -81,6 +82,7 @@ def _curves(
                 curve[quantity],
                 color=colour,
                 linestyle=dash,
+                marker=style.lone(curve),
                 linewidth=style.WIDTH["thin" if several else "line"],
                 alpha=0.8 if several else 1.0,
                 label=f"{run} {style.SPLIT_NAME[split]}",

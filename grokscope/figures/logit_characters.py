@@ -12,8 +12,9 @@ from grokscope.figures import style
 from grokscope.figures.circuit_panels import (
     OWN,
     WRONG,
+    bases_of,
     grid_of_panels,
-    irrep_word,
+    irrep_axis,
     last_checkpoint,
     panel_title,
     panels_of,
@@ -22,6 +23,7 @@ from grokscope.figures.circuit_panels import (
 )
 
 LABELLED = 0.02
+COLOURS = {"own": OWN, "wrong": WRONG}
 
 
 def logit_characters(table: pd.DataFrame) -> Figure:
@@ -35,22 +37,23 @@ def logit_characters(table: pd.DataFrame) -> Figure:
     figure, axes = grid_of_panels(len(panels), 1.8)
     for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         totals = []
-        for basis, shift, colour in (("own", -0.2, OWN), ("wrong", 0.2, WRONG)):
-            rows = select.rows(rows_of(final, panel), basis=basis)
-            if rows.empty:
-                continue
+        here = rows_of(final, panel)
+        bases = bases_of(here)
+        for number, basis in enumerate(bases):
+            rows = select.rows(here, basis=basis)
             share = select.numbers(rows, "share")
             at = np.arange(1, len(rows) + 1)
-            ax.bar(at + shift, share, width=0.42, color=colour, linewidth=0)
+            shift = 0.4 * (number - (len(bases) - 1) / 2)
+            ax.bar(at + shift, share, width=0.84 / len(bases), color=COLOURS[basis], linewidth=0)
             totals.append(f"{basis} {100 * share.sum():.1f}%")
             if basis == "own":
                 names = list(short_irreps(rows).values())
-                for place in np.flatnonzero(share >= LABELLED):
+                for irrep in np.flatnonzero(share >= LABELLED):
                     ax.annotate(
-                        names[place], (at[place] + shift, share[place]), (0, 1.5), textcoords="offset points",
+                        names[irrep], (at[irrep] + shift, share[irrep]), (0, 1.5), textcoords="offset points",
                         ha="center", va="bottom", size=style.TICK - 1, color=style.INK,
                     )  # fmt: skip
-                ax.set_xlabel(irrep_word(rows), size=style.LABEL)
+                irrep_axis(ax, rows)
         ax.margins(y=0.12)
         ax.set_ylim(bottom=0)
         ax.grid(False, axis="x")
@@ -58,8 +61,6 @@ def logit_characters(table: pd.DataFrame) -> Figure:
         ax.set_title(", ".join(totals), loc="right", size=style.TICK, color=style.INK)
         if index % 2 == 0:
             ax.set_ylabel("share of the logits", size=style.LABEL)
-    handles = [
-        Line2D([], [], color=c, linewidth=5, label=label) for c, label in ((OWN, "own basis"), (WRONG, "wrong basis"))
-    ]
+    handles = [Line2D([], [], color=COLOURS[b], linewidth=5, label=f"{b} basis") for b in bases_of(final)]
     style.legend(figure, handles)
     return figure

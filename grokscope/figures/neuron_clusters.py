@@ -12,7 +12,15 @@ from matplotlib.lines import Line2D
 from grokscope.analysis import select
 from grokscope.analysis.neurons import CLUSTER_SHARE
 from grokscope.figures import style
-from grokscope.figures.circuit_panels import WRONG, last_checkpoint, panel_title, panels_of, rows_of, short_irreps
+from grokscope.figures.circuit_panels import (
+    WRONG,
+    bases_of,
+    last_checkpoint,
+    panel_title,
+    panels_of,
+    rows_of,
+    short_irreps,
+)
 
 
 def neuron_clusters(table: pd.DataFrame) -> Figure:
@@ -50,8 +58,9 @@ def neuron_clusters(table: pd.DataFrame) -> Figure:
     grid[-1][0].set_xlabel("neuron, sorted by irrep", size=style.LABEL)
     handles = [
         Line2D([], [], color=style.INK, linestyle=":", linewidth=0.9, label=f"a cluster: {CLUSTER_SHARE:g} or more"),
-        Line2D([], [], color=WRONG, linewidth=1.3, label="wrong basis, sorted by share"),
     ]
+    if "wrong" in bases_of(final):
+        handles.append(Line2D([], [], color=WRONG, linewidth=1.3, label="wrong basis, sorted by share"))
     style.legend(figure, handles)
     return figure
 

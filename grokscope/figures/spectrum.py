@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -15,8 +19,10 @@ from grokscope.figures.circuit_panels import (
     OWN,
     POWER_MAP,
     WRONG,
+    bases_of,
     grid_of_panels,
     grok_step,
+    irrep_axis,
     irrep_word,
     last_checkpoint,
     linear_steps,
@@ -31,6 +37,8 @@ from grokscope.figures.circuit_panels import (
 def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Power of every irrep of the task's group in the embedding, by step; key irreps of the final checkpoint labelled.
 
+    Panels of one task share a colour scale. Tasks do not: the fewer irreps, the more power each has.
+
     Args:
         table: of `grokscope.analysis.keys`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
@@ -38,18 +46,23 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
     embed = select.rows(table, site="embed", basis="own")
     panels = panels_of(embed)
     figure, axes = grid_of_panels(len(panels), 2.7)
-    top = float(select.numbers(embed, "power").max()) or 1.0
-    mesh = None
+    tasks = select.names(embed, "task")
+    top = {task: float(select.numbers(select.rows(embed, task=task), "power").max()) or 1.0 for task in tasks}
     for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         rows = rows_of(embed, panel)
         names = short_irreps(rows)
         power = rows.pivot(index="irrep", columns="step", values="power").loc[list(names)]
         steps = power.columns.to_numpy(dtype=float)
         ax.grid(False)
+        task = str(rows["task"].iloc[0])
         mesh = ax.pcolormesh(
             _edges(steps), np.arange(len(names) + 1) - 0.5, power.to_numpy(),
-            cmap=sns.color_palette(POWER_MAP, as_cmap=True), vmin=0, vmax=top, rasterized=True,
+            cmap=sns.color_palette(POWER_MAP, as_cmap=True), vmin=0, vmax=top[task], rasterized=True,
         )  # fmt: skip
+        if len(tasks) > 1:
+            _colour_bar(figure, mesh, [ax], index % 2 == 1 or index == len(axes) - 1)
+        elif index == len(axes) - 1:
+            _colour_bar(figure, mesh, axes, named=True)
         final = last_checkpoint(rows)
         keys = [str(name) for name in final.loc[final["hindsight"], "irrep"]]
         shown = list(names) if len(names) <= 12 else keys
@@ -70,21 +83,27 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
         style.title(ax, panel_title(embed, panel))
         if index % 2 == 0:
             kind = f"{'key ' if len(names) > 12 else ''}{irrep_word(rows)}"
-            ax.set_ylabel(kind, size=style.LABEL, labelpad=18)
-    if mesh is not None:
-        bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=30)
-        bar.set_label("power in the embedding", size=style.LABEL, color=style.INK)
-        bar.ax.tick_params(labelsize=style.TICK, color=style.INK, labelcolor=style.INK)
-        bar.outline.set_visible(False)  # type: ignore[operator]
+            longest = max((len(names[name]) for name in shown), default=0)
+            ax.set_ylabel(kind, size=style.LABEL, labelpad=10 + 4 * longest)
     line = Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
     style.legend(figure, [line])
     return figure
 
 
+def _colour_bar(figure: Figure, mesh: QuadMesh, axes: Sequence[Axes], named: bool) -> None:
+    """The scale of colours, beside the panels that it is of."""
+    bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=30)
+    if named:
+        bar.set_label("power in the embedding", size=style.LABEL, color=style.INK)
+    bar.ax.tick_params(labelsize=style.TICK, color=style.INK, labelcolor=style.INK)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
 def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
     """The final embedding's spectrum in the task's own basis above, in the wrong one mirrored below.
 
-    The dotted line is what the largest power of any irrep of an embedding without meaning would be (the null).
+    Key irreps are named, in either. The dotted line is what the largest power of any irrep of an embedding without
+    meaning would be (the null).
 
     Args:
         table: of `grokscope.analysis.keys`.
@@ -103,15 +122,15 @@ def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
             ax.step(
                 at, sign * select.numbers(rows, "threshold"), where="mid", color=style.INK, linestyle=":", linewidth=0.9
             )
+            power = select.numbers(rows, "power")
+            for place, name, height, key in zip(at, names, power, rows["key"], strict=True):
+                if key:
+                    ax.annotate(
+                        names[name], (place, sign * height), (0, sign * 1.5), textcoords="offset points", ha="center",
+                        va="bottom" if sign > 0 else "top", size=style.TICK - 1, color=style.INK,
+                    )  # fmt: skip
             if basis == "own":
-                power = select.numbers(rows, "power")
-                for place, name, height, key in zip(at, names, power, rows["key"], strict=True):
-                    if key:
-                        ax.annotate(
-                            names[name], (place, height), (0, 1.5), textcoords="offset points", ha="center",
-                            va="bottom", size=style.TICK - 1, color=style.INK,
-                        )  # fmt: skip
-                ax.set_xlabel(irrep_word(rows), size=style.LABEL)
+                irrep_axis(ax, rows)
                 ax.margins(y=0.12)
         ax.axhline(0, color=style.INK, linewidth=0.8)
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
@@ -119,11 +138,9 @@ def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
         style.title(ax, panel_title(final, panel))
         if index % 2 == 0:
             ax.set_ylabel("power", size=style.LABEL)
-    handles = [
-        Line2D([], [], color=OWN, linewidth=5, label="own basis (above)"),
-        Line2D([], [], color=WRONG, linewidth=5, label="wrong basis (below)"),
-        Line2D([], [], color=style.INK, linestyle=":", linewidth=0.9, label="null of the largest"),
-    ]
+    keys = {"own": (OWN, "own basis (above)"), "wrong": (WRONG, "wrong basis (below)")}
+    handles = [Line2D([], [], color=keys[b][0], linewidth=5, label=keys[b][1]) for b in bases_of(final)]
+    handles.append(Line2D([], [], color=style.INK, linestyle=":", linewidth=0.9, label="null of the largest"))
     style.legend(figure, handles)
     return figure
 

@@ -13,9 +13,10 @@ import pandas as pd
 import seaborn as sns
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, NullFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
 from grokscope.analysis import names, numbers, rows
 
@@ -67,10 +68,10 @@ def columns_for(panels: int) -> int:
     return panels if panels <= 3 else 2 if panels == 4 else 3
 
 
-def title(ax: Axes, text: str, weight: str = "normal", pad: float = 5) -> None:
+def title(ax: Axes, text: str, weight: str = "normal", pad: float = 5, colour: str = INK) -> None:
     """Title a panel, at its left edge."""
     # parse_math is off everywhere: names come from users, and $ in one is not TeX.
-    ax.set_title(text, loc="left", size=TITLE, color=INK, weight=weight, pad=pad, parse_math=False)
+    ax.set_title(text, loc="left", size=TITLE, color=colour, weight=weight, pad=pad, parse_math=False)
 
 
 def arm_colours(milestones: pd.DataFrame) -> dict[str, str]:
@@ -115,10 +116,23 @@ def log_steps(ax: Axes, steps: Float[np.ndarray, "..."]) -> None:
     ax.set_xlim(0.0 if (steps <= 0).any() else first, max(last, first * 1.01) * 1.02)
 
 
+def log_ticks(axis: Axis, low: float, high: float, wide: float = 50.0) -> None:
+    """Label a logarithmic axis of values from low to high in plain numbers: 1, 2, 5, 10, or, where high / low is more
+    than `wide`, powers of ten."""
+    axis.set_major_locator(LogLocator(base=10.0, subs=(1.0,) if high / low > wide else (1.0, 2.0, 5.0), numticks=12))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
 def mark_step(ax: Axes, step: float, milestone: str, colour: str) -> Line2D:
     """Draw the vertical line of a milestone."""
     style = MILESTONE_STYLE[milestone]
     return ax.axvline(step, color=colour, linestyle=style, linewidth=0.9, zorder=1, label=f"_{milestone}")
+
+
+def lone(curve: pd.DataFrame) -> str:
+    """The marker of a curve: a dot where it is one point, of which no line would be seen."""
+    return "." if len(curve) == 1 else ""
 
 
 def steps_text(steps: Float[np.ndarray, "run"]) -> str:
@@ -128,11 +142,12 @@ def steps_text(steps: Float[np.ndarray, "run"]) -> str:
 
 
 def legend(figure: Figure, handles: list[Line2D], columns: int | None = None) -> None:
-    """One legend for the whole figure, under it."""
+    """One legend for the whole figure, under it; in a figure of one narrow panel, in two columns unless said."""
+    narrow = figure.get_figwidth() < PAGE * 2 / 3
     drawn = figure.legend(
         handles=handles,
         loc="outside lower center",
-        ncols=columns or len(handles),
+        ncols=columns or (min(2, len(handles)) if narrow else len(handles)),
         frameon=False,
         fontsize=TICK + 0.5,
         handlelength=2.6,

@@ -1,103 +1,73 @@
-"""Weight-norm trajectories: one panel per parameter group, arms side by side in it."""
+"""Weight-norm trajectories: one panel per parameter group, arms side by side in it; norms of groups, and of rows."""
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
-from jaxtyping import Float
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, reached, rows
 from grokscope.figures import style
-
-GROUP_NAME = {
-    "attention": "attention",
-    "mlp": "MLP",
-    "ln": "LayerNorm gains",
-    "ln_final": "final LayerNorm gain",
-    "pos_embed": "position embedding",
-    "biases": "biases",
-    "embed": "embedding",
-    "unembed": "unembedding",
-    "total": "all parameters",
-}
+from grokscope.figures.over_steps import (
+    GROUP_NAME,
+    arm_handles,
+    curve,
+    dot_at_grok,
+    label_steps,
+    log_values,
+    panels,
+    width,
+)
 
 
 def weight_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Norm of each parameter group over training, a line per run in its arm's colour, a dot at its grok step.
 
     Args:
-        table: of `grokscope.analysis.weight_norms`.
+        table: of `grokscope.analysis.norm_trajectories`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    groups = [group for group in GROUP_NAME if group in names(table, "group")]
-    arms = style.panels_of(milestones)
+    return _by_group(table, milestones, list(GROUP_NAME), "norm", "norm")
+
+
+def row_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Mean norm of the rows of each parameter group, in a band from the 10th to the 90th percentile of its rows.
+
+    Dotted, in the colour of its arm: the bound that rows are clipped to, while they are.
+
+    Args:
+        table: of `grokscope.analysis.norm_trajectories`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    return _by_group(table, milestones, [group for group in GROUP_NAME if group != "all"], "row_mean", "row norm")
+
+
+def _by_group(table: pd.DataFrame, milestones: pd.DataFrame, groups: list[str], column: str, label: str) -> Figure:
+    whole = rows(table, parameter="")
+    groups = [group for group in groups if group in names(whole, "group")]
     colours = style.arm_colours(milestones)
-    columns = style.columns_for(len(groups))
-    figure, panels = style.blank(-(-len(groups) // columns), columns, panel=(style.PAGE / columns, 1.5))
-    figure.align_ylabels()
-    flat = [ax for line in panels for ax in line]
-    for ax in flat[len(groups) :]:
-        ax.remove()
-    for index, (ax, group) in enumerate(zip(flat, groups, strict=False)):
-        here = rows(table, group=group)
-        style.log_steps(ax, numbers(table, "step"))
-        ax.set_yscale("log", nonpositive="clip")
-        _norm_axis(ax, numbers(here, "norm"))
-        for row in milestones.to_dict("records"):
-            curve = rows(here, run=row["run"])
-            several = len(rows(milestones, arm=row["arm"])) > 1
-            ax.plot(
-                curve["step"],
-                curve["norm"],
-                color=colours[row["arm"]],
-                linewidth=style.WIDTH["thin" if several else "line"],
-                label=row["run"],
-            )
-            if not pd.isna(row["grok_step"]):
-                _dot(ax, curve, float(row["grok_step"]), colours[row["arm"]])
+    of_rows = column == "row_mean"
+    figure, axes = panels(len(groups))
+    for index, (ax, group) in enumerate(zip(axes, groups, strict=True)):
+        here = rows(whole, group=group)
+        log_values(ax, numbers(here, column))
+        for run in milestones.to_dict("records"):
+            line, colour = rows(here, run=run["run"]), colours[run["arm"]]
+            curve(ax, line, column, colour, run["run"], linewidth=width(milestones, run["arm"]))
+            dot_at_grok(ax, line, column, run["grok_step"], colour)
+            if of_rows:
+                low, high = numbers(line, "row_q10"), numbers(line, "row_q90")
+                ax.fill_between(line["step"], low, high, color=colour, alpha=0.18, linewidth=0)
+                curve(ax, line, "bound", colour, "_bound", linestyle=(0, (1, 1.2)), linewidth=0.9, marker="")
+        if of_rows:
+            spans = ("row_q10", "row_q90", "bound")
+            log_values(ax, pd.concat([here[name] for name in (column, *spans)]).to_numpy(dtype=float))
         style.title(ax, GROUP_NAME[group])
-        if index + columns >= len(groups):
-            ax.set_xlabel("step", size=style.LABEL)
-        else:
-            ax.tick_params(labelbottom=False)
-        if index % columns == 0:
-            ax.set_ylabel("norm", size=style.LABEL)
-    style.legend(figure, _handles(arms, colours), columns=min(5, len(arms) + 1))
+        if index % style.columns_for(len(groups)) == 0:
+            ax.set_ylabel(label, size=style.LABEL)
+    label_steps(axes, numbers(table, "step"))
+    handles = arm_handles(milestones, colours)
+    if of_rows and len(reached(whole, "bound")):
+        handles.append(Line2D([], [], color=style.INK, linestyle=(0, (1, 1.2)), linewidth=0.9, label="bound"))
+    style.legend(figure, handles, columns=min(5, len(handles)))
     return figure
-
-
-def _dot(ax: Axes, curve: pd.DataFrame, step: float, colour: str) -> None:
-    """A dot on a run's line at a step, which may lie between two checkpoints."""
-    norm = np.interp(step, curve["step"], curve["norm"])
-    ax.plot(
-        [step],
-        [norm],
-        "o",
-        color=colour,
-        markersize=4,
-        markeredgewidth=0,
-        label="_grok_step",
-    )
-
-
-def _norm_axis(ax: Axes, norms: Float[np.ndarray, "..."]) -> None:
-    """A log axis over at least a factor of 4, so that a norm that hardly moves looks like one."""
-    positive = norms[norms > 0]
-    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
-    widen = max(1.15, (4.0 / (high / low)) ** 0.5)
-    ax.set_ylim(low / widen, high * widen)
-    wide = high / low > 50
-    ax.yaxis.set_major_locator(LogLocator(base=10.0, subs=(1.0,) if wide else (1.0, 2.0, 5.0), numticks=12))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
-    ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def _handles(arms: list[tuple[str, str]], colours: dict[str, str]) -> list[Line2D]:
-    names = dict.fromkeys(arm for _, arm in arms)
-    lines = [Line2D([], [], color=colours[arm], linewidth=style.WIDTH["line"], label=arm) for arm in names]
-    dot = Line2D([], [], color=style.INK, linestyle="none", marker="o", markersize=4, label="grokked")
-    return [*lines, dot]

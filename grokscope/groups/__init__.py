@@ -3,7 +3,8 @@
 Everything is numpy, float64 and int64; elements are indices 0..n-1 and irreps are real orthogonal matrices.
 
     groups          FiniteGroup (any Cayley table), CyclicGroup, UnitsModulo, DihedralGroup,
-                    PermutationGroup, SymmetricGroup, AlternatingGroup, ProductGroup, product
+                    PermutationGroup, SymmetricGroup, AlternatingGroup, ProductGroup, product, group_by_name,
+                    RecognisedGroup, RecognisedPermutations (usual irreps for elements in any order)
     irreps          Irrep: .name .dim .kind .matrices .character .frequency .partition .basis()
     transforms      FiniteGroup.fourier, .inverse_fourier, .power, .fourier_basis, .fourier_irreps
     subgroups       subgroup_classes, all_subgroups (order <= 120), Subgroup, SubgroupClass
@@ -15,10 +16,11 @@ Everything is numpy, float64 and int64; elements are indices 0..n-1 and irreps a
 
 Where things are: a table's axioms in `cayley`, the transform's formulas in `transform`, Young's orthogonal
 form in `young`, irreps from a table alone in `numerical` and `splitting`, names of small groups in
-`isomorphism`.
+`isomorphism`, an explicit isomorphism between two groups in `mapping`.
 """
 
 from grokscope.groups.alternating import AlternatingGroup
+from grokscope.groups.by_name import group_by_name
 from grokscope.groups.cyclic import CyclicGroup
 from grokscope.groups.dihedral import DihedralGroup
 from grokscope.groups.finite import FiniteGroup
@@ -26,6 +28,7 @@ from grokscope.groups.irreps import Irrep
 from grokscope.groups.number_theory import discrete_log, is_prime, nearest_primes, primitive_root
 from grokscope.groups.permutations import PermutationGroup
 from grokscope.groups.products import ProductGroup, product
+from grokscope.groups.recognised import RecognisedGroup, RecognisedPermutations
 from grokscope.groups.subgroups import (
     Subgroup,
     SubgroupClass,
@@ -45,12 +48,15 @@ __all__ = [
     "Irrep",
     "PermutationGroup",
     "ProductGroup",
+    "RecognisedGroup",
+    "RecognisedPermutations",
     "Subgroup",
     "SubgroupClass",
     "SymmetricGroup",
     "UnitsModulo",
     "all_subgroups",
     "discrete_log",
+    "group_by_name",
     "is_prime",
     "left_cosets",
     "nearest_primes",

@@ -1,7 +1,7 @@
-"""Groups of permutations, multiplied as the `permutation` task does: first a, then b."""
+"""Groups of permutations, multiplied as the `permutation` task does, first a, then b, or the other way round."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -12,20 +12,28 @@ from grokscope.groups.finite import FiniteGroup
 class PermutationGroup(FiniteGroup):
     """A group of permutations of 0..m-1, listed in any order.
 
-    table[a, b] = index of the permutation i -> b[a[i]] (first a, then b).
+    A product of functions is read from the right, so that the two ways of multiplying are
+
+        "ba"   table[a, b] = index of the permutation i -> b[a[i]]   (b after a: first a, then b)
+        "ab"   table[a, b] = index of the permutation i -> a[b[i]]   (a after b: first b, then a)
 
     Arguments:
         permutations: `[element, point]` integers, each row a permutation of 0..m-1; closed under the product.
         name: what to call the group.
+        product: "ba" or "ab".
 
     Attributes (beside those of `FiniteGroup`; labels are the permutations in one-line notation):
         permutations: `[element, point]` int64, read-only.
         degree: m.
+        product: as given.
 
     Raises ValueError if a row is not a permutation, occurs twice, or a product is missing.
     """
 
-    def __init__(self, permutations: Any, *, name: str) -> None:
+    def __init__(self, permutations: Any, *, name: str, product: Literal["ab", "ba"] = "ba") -> None:
+        if product not in ("ab", "ba"):
+            raise ValueError(f"product = {product!r} is unknown; accepted: ab, ba")
+        self.product = product
         rows = np.asarray(permutations)
         if rows.ndim != 2 or 0 in rows.shape or not np.issubdtype(rows.dtype, np.integer):
             raise ValueError(
@@ -41,7 +49,9 @@ class PermutationGroup(FiniteGroup):
         self.permutations.setflags(write=False)
         separator = "" if self.degree <= 10 else "-"
         labels = [separator.join(map(str, row)) for row in self.permutations.tolist()]
-        super().__init__(_product_table(self.permutations), name=name, labels=labels)
+        first_a_then_b = _product_table(self.permutations)
+        table = first_a_then_b if product == "ba" else first_a_then_b.T
+        super().__init__(table, name=name, labels=labels)
 
     def index_of(self, permutation: Sequence[int]) -> int:
         """Index of a permutation. Raises ValueError if it is not in the group."""

@@ -8,7 +8,7 @@ import torch
 
 from grokscope.config import ModelConfig
 from grokscope.model.build import build_model
-from grokscope.model.parameters import Weights, dtype_of, is_buffer, parameter_shapes, role
+from grokscope.model.parameters import Weights, buffers, dtype_of, parameter_shapes, role
 from grokscope.tasks import Task, generator
 
 
@@ -19,11 +19,7 @@ def initial_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
     """
     weights = _torch_weights(config, task, seed) if config.init == "torch" else _hooked_weights(config, task, seed)
     dtype = dtype_of(config)
-    for layer in range(config.n_layers):
-        # The buffers of transformer_lens.components.Attention, as they are in its state dict.
-        weights[f"blocks.{layer}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
-        weights[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
-    return {name: value if is_buffer(name) else value.to(dtype) for name, value in weights.items()}
+    return {name: value.to(dtype) for name, value in weights.items()} | buffers(config.n_layers)
 
 
 def _torch_weights(config: ModelConfig, task: Task, seed: int) -> Weights:

@@ -71,6 +71,15 @@ def is_buffer(name: str) -> bool:
     return name.endswith((".attn.mask", ".attn.IGNORE"))
 
 
+def buffers(n_layers: int) -> Weights:
+    """The constants of transformer_lens.components.Attention, as they are in its state dict."""
+    found: Weights = {}
+    for layer in range(n_layers):
+        found[f"blocks.{layer}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
+        found[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
+    return found
+
+
 def role(name: str) -> Role:
     """The group of a parameter. LayerNorm gains are `ln` (in blocks) or `ln_final`; their biases are `biases`.
 

@@ -3,8 +3,10 @@
 build    optimizers by config, warm-up, state as named tensors
 signsgd  the sign of the gradient
 flat     all trained parameters in one vector
+angular  holding the angle that rows turn per step
 """
 
+from grokscope.optimizers.angular import hold_angular_step_
 from grokscope.optimizers.build import (
     build_optimizer,
     learning_rate,
@@ -19,6 +21,7 @@ __all__ = [
     "FlatParameters",
     "SignSGD",
     "build_optimizer",
+    "hold_angular_step_",
     "learning_rate",
     "optimizer_tensors",
     "restore_optimizer",

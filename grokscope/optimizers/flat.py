@@ -31,11 +31,8 @@ class FlatParameters:
         stored = [_to_memory(name, weights[name].detach().to(device)) for name in self.names]
         self.vector: Float[Tensor, "parameter"] = torch.cat([value.flatten() for value in stored]).requires_grad_()
         self.vector.grad = torch.zeros_like(self.vector)
-        parts = self.vector.detach().split([value.numel() for value in stored])
-        views = {
-            name: _from_memory(name, part.view(value.shape))
-            for name, part, value in zip(self.names, parts, stored, strict=True)
-        }
+        self._stored_shapes = [value.shape for value in stored]
+        views = self.views(self.vector.detach())
         self.weights: Weights = {
             name: views[name].requires_grad_() if name in views else value.detach().to(device)
             for name, value in weights.items()
@@ -46,6 +43,14 @@ class FlatParameters:
     def leaves(self) -> list[Tensor]:
         """The trained tensors, to differentiate with respect to."""
         return [self.weights[name] for name in self.names]
+
+    def views(self, vector: Float[Tensor, "parameter"]) -> Weights:
+        """A vector of this layout as named tensors that share its memory."""
+        parts = vector.split([shape.numel() for shape in self._stored_shapes])
+        return {
+            name: _from_memory(name, part.view(shape))
+            for name, part, shape in zip(self.names, parts, self._stored_shapes, strict=True)
+        }
 
     def set_gradient(self, grads: Iterable[Tensor | None]) -> Float[Tensor, "parameter"]:
         """Write the gradients of `leaves`, in their order, into the gradient vector, and return it.

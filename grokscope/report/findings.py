@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from grokscope.analysis import milestones, names, numbers, reached, rows, weight_norms
+from grokscope.analysis import ALL, milestones, names, norm_trajectories, numbers, reached, rows
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -21,7 +21,7 @@ def findings(runs: Sequence[Run]) -> list[str]:
     Clipped arms come first. Where a task has one clipped and one unclipped arm, the last of those sentences
     ends in the speed-up; if unclipped runs did not grok it is a lower bound, from the steps that they had.
     """
-    table, norms = milestones(runs), weight_norms(runs)
+    table, norms = milestones(runs), norm_trajectories(runs)
     tasks = names(table, "task")
     sentences = []
     for task in tasks:
@@ -97,10 +97,10 @@ def _speed_up(clipped: pd.DataFrame, unclipped: pd.DataFrame) -> str:
 
 def _final_norms(arms: Sequence[_Arm], norms: pd.DataFrame) -> str:
     """Total norm and largest row at the last checkpoint of each arm, medians over its runs."""
-    totals = rows(norms, group="total").drop_duplicates("run", keep="last")
+    totals = rows(norms, group=ALL, parameter="").drop_duplicates("run", keep="last")
     parts = []
     for arm in arms:
         last = totals.loc[totals["run"].isin(names(arm.runs, "run"))]
-        norm, row = (np.median(numbers(last, column)) for column in ("norm", "max_row_norm"))
+        norm, row = (np.median(numbers(last, column)) for column in ("norm", "row_max"))
         parts.append(f"{norm:,.1f} for {arm.name} (largest row {row:,.2f})")
     return f"Final weight norm: {', '.join(parts)}"

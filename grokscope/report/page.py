@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from grokscope.analysis import check_names
-from grokscope.figures import files
+from grokscope.figures import files, style
 from grokscope.report.findings import findings as find
 from grokscope.report.sections import SECTIONS, Section
 from grokscope.report.tables import differing_settings, full_settings, summary
@@ -95,12 +95,16 @@ def render(
         lstrip_blocks=True,
     )
     sources = {name: Markup("data:image/png;base64,") + b64encode(png).decode() for name, png in images.items()}
+    # Figures are shown at one scale, for type of one size. A PNG's width is in its header.
+    page = files.PNG_DPI * style.PAGE
+    widths = {name: min(100.0, 100 * int.from_bytes(png[16:20]) / page) for name, png in images.items()}
     return environment.get_template("report.html.j2").render(
         title=title,
         findings=findings,
         summary=summary(runs),
         sections=sections,
         images=sources,
+        widths=widths,
         folder=FIGURES,
         formats=files.FORMATS,
         differing=differing_settings(runs),

@@ -14,9 +14,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokscope import figures
-from grokscope.analysis import learning_curves, milestones, weight_norms
-from grokscope.figures.weight_norms import GROUP_NAME
+from grokscope.analysis import learning_curves, milestones, norm_trajectories, rows
+from grokscope.figures.over_steps import GROUP_NAME
 from grokscope.report import circuits
+from grokscope.report import dynamics as of_dynamics
 from grokscope.report.tables import Table
 
 if TYPE_CHECKING:
@@ -60,34 +61,48 @@ def learning(runs: Sequence[Run]) -> Section | None:
 
 def norms(runs: Sequence[Run]) -> Section | None:
     """How large the weights grew, group by group."""
-    table, reached = weight_norms(runs), milestones(runs)
+    table, reached = rows(norm_trajectories(runs), parameter=""), milestones(runs)
     caption = (
         "L2 norm of all weights of a parameter group at every checkpoint. Cold colours are clipped arms, "
         "warm ones are not; the dot is the step at which the run grokked. Both axes are logarithmic."
     )
-    plate = Plate("weight_norms", figures.weight_norms(table, reached), table, caption)
-    return Section("norms", "Weight norms", (plate,), (_final_norms(runs, table),))
+    of_rows = (
+        "Mean norm of the rows of each parameter group, in a band from the 10th to the 90th percentile of its rows. A "
+        "row is the incoming weight vector of one output unit, a bias or gain is one row. Dotted: the bound."
+    )
+    plates = (
+        Plate("weight_norms", figures.weight_norms(table, reached), table, caption),
+        Plate("row_norms", figures.row_norms(table, reached), table, of_rows),
+    )
+    return Section("norms", "Weight norms", plates, (_final_norms(runs, table),))
 
 
 def _final_norms(runs: Sequence[Run], table: pd.DataFrame) -> Table:
     """Norm and largest row of every group at each run's last checkpoint."""
     last = table[table["step"] == table.groupby("run")["step"].transform("max")].set_index(["group", "run"])
     names = [run.name for run in runs]
-    rows = []
+    lines = []
     for group, title in GROUP_NAME.items():
         if group in last.index.get_level_values("group"):
             cells = [last.loc[(group, name)] if (group, name) in last.index else None for name in names]
-            rows.append(
+            lines.append(
                 (
                     title,
-                    *("–" if c is None else f"{c['norm']:,.2f} ({c['max_row_norm']:,.2f})" for c in cells),
+                    *("–" if c is None else f"{c['norm']:,.2f} ({c['row_max']:,.2f})" for c in cells),
                 )
             )
     caption = (
         "Norm of each parameter group at the last checkpoint, and in brackets that of its largest row, "
         "which is what a clip bounds."
     )
-    return Table(("group", *names), tuple(rows), frozenset(names), caption)
+    return Table(("group", *names), tuple(lines), frozenset(names), caption)
+
+
+def dynamics(runs: Sequence[Run]) -> Section | None:
+    """What the steps were made of, and what they did to the loss."""
+    plates = tuple(Plate(*drawn) for drawn in of_dynamics.drawn(runs))
+    written = (of_dynamics.delay_table_of(runs),)
+    return Section("dynamics", "Dynamics", plates, tuple(t for t in written if t is not None)) if plates else None
 
 
 def circuit(runs: Sequence[Run]) -> Section | None:
@@ -97,7 +112,8 @@ def circuit(runs: Sequence[Run]) -> Section | None:
         return None
     tables = circuits.circuit_tables(shown)
     plates = tuple(Plate(*drawn) for drawn in circuits.drawn(shown, tables))
-    return Section("circuit", "Circuits", plates, (circuits.onset_table(tables),))
+    written = (circuits.onset_table(tables), circuits.algorithm_table(tables), circuits.overlap_table(tables))
+    return Section("circuit", "Circuits", plates, tuple(table for table in written if table is not None))
 
 
-SECTIONS: list[Callable[[Sequence[Run]], Section | None]] = [learning, norms, circuit]
+SECTIONS: list[Callable[[Sequence[Run]], Section | None]] = [learning, norms, dynamics, circuit]

@@ -11,8 +11,10 @@ schedule     which steps are checkpointed
 record       config.json and status.json
 manifest     the list of checkpoints, which is the truth about them; one checkpoint on disk
 metrics      metrics.jsonl while training, metrics.parquet at the end
+probes       probes.jsonl: what was recorded about training itself
 state        what a resume continues from
 background   the one thread that writes
+foreign      files of weights made elsewhere, read without running what is in them
 files        durable writes and JSON lines
 layout       file names, run names, and which paths are accepted
 errors       `RunError`
@@ -25,12 +27,14 @@ A run directory:
     checkpoints/      step_00000540.safetensors, ...
     metrics.jsonl     a line per evaluation; kept, since it is what a resume continues
     metrics.parquet   the same as a table, once the run has ended
+    probes.jsonl      a line per step that was recorded (`Run.probes`)
     state.json        the resume state, and which of state.0.safetensors and state.1.safetensors belongs to it
     run.lock          held by the process that writes
     analysis/         results computed from the run, by `grokscope.analysis`
 """
 
 from grokscope.runs.errors import RunError
+from grokscope.runs.foreign import ForeignFile, read_foreign
 from grokscope.runs.layout import run_name, task_label
 from grokscope.runs.listing import list_runs
 from grokscope.runs.milestones import Milestones, milestones
@@ -42,6 +46,7 @@ from grokscope.runs.writer import RunWriter
 
 __all__ = [
     "Finding",
+    "ForeignFile",
     "Milestones",
     "Run",
     "RunError",
@@ -51,6 +56,7 @@ __all__ = [
     "list_runs",
     "milestones",
     "open_run",
+    "read_foreign",
     "reopen_run",
     "run_name",
     "task_label",

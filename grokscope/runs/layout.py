@@ -8,12 +8,14 @@ from pathlib import Path
 
 from grokscope.config import RunConfig, TaskConfig
 from grokscope.runs.errors import RunError, disk_errors
+from grokscope.runs.files import digest
 
 CONFIG = "config.json"
 STATUS = "status.json"
 MANIFEST = "manifest.jsonl"
 METRICS = "metrics.jsonl"
 METRICS_TABLE = "metrics.parquet"
+PROBES = "probes.jsonl"
 STATE = "state.json"
 LOCK = "run.lock"
 CHECKPOINTS = "checkpoints"
@@ -44,9 +46,17 @@ def checkpoint_steps(path: Path) -> list[int]:
 
 
 def task_label(config: TaskConfig) -> str:
-    """Short name of a task: mul, add-p113, add+mul, s5, parity3of10."""
+    """Short name of a task: mul, add-p113, add+mul, s5, group-d12, group-order120-3f2a91, parity3of10.
+
+    A group given by its elements or its table goes by its order and a digest of them.
+    """
     if config.name == "permutation":
-        return f"s{config.degree}"
+        return f"s{config.degree}" + ("-ab" if config.product == "ab" else "")
+    if config.group is not None:
+        return f"group-{config.group.lower()}" + ("-ab" if config.product == "ab" else "")
+    if (rows := config.elements or config.table) is not None:
+        told_apart = digest(repr((rows, config.product)).encode())[:6]
+        return f"group-order{len(rows)}-{told_apart}"
     if config.name == "parity":
         return f"parity{config.parity_bits}of{config.bits}"
     default = TaskConfig()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -18,9 +20,16 @@ from grokscope.runs.record import read_config, read_status, write_config, write_
 from grokscope.runs.writer import RunWriter, last_step
 
 
-def create_run(path: str | os.PathLike[str], config: RunConfig) -> RunWriter:
+def create_run(
+    path: str | os.PathLike[str],
+    config: RunConfig,
+    imported: Mapping[str, Any] | None = None,
+    parent: Mapping[str, Any] | None = None,
+) -> RunWriter:
     """Make a new run directory (and the directories above it) and open it for writing.
 
+    `imported`, for a network trained elsewhere, says in JSON values where its weights are from, and `parent`, for a
+    branch, which run and step it goes on from.
     Raises `RunError` for a path that is not accepted (`..`, leading `-`, NUL, too long), for a directory that
     exists and holds anything but the traces of a creation that was interrupted, and if it cannot be written.
     """
@@ -39,7 +48,9 @@ def create_run(path: str | os.PathLike[str], config: RunConfig) -> RunWriter:
             write_atomic(run / layout.MANIFEST, b"")
             write_atomic(run / layout.METRICS, b"")
             write_status(run, "running", None, None)
-            write_config(run, config)  # last of the files: what has a config.json is a run
+            origin = {"imported": imported, "parent": parent}
+            origin = {kind: value for kind, value in origin.items() if value is not None}
+            write_config(run, config, origin)  # last of the files: what has a config.json is a run
             return RunWriter(run, config, lock, {}, [])
     except BaseException:
         lock.release()

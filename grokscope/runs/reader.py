@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 from jaxtyping import Shaped
 from safetensors import safe_open
@@ -21,7 +21,8 @@ from grokscope.runs.errors import RunError
 from grokscope.runs.manifest import Entry, deserialise, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
 from grokscope.runs.milestones import Milestones, milestones
-from grokscope.runs.record import State, Status, read_config, read_status
+from grokscope.runs.probes import read_probes
+from grokscope.runs.record import State, Status, read_config, read_origin, read_status
 from grokscope.tasks import Task, build_task
 
 if TYPE_CHECKING:
@@ -80,6 +81,16 @@ class Run:
         return self.path / layout.ANALYSIS
 
     @cached_property
+    def imported(self) -> dict[str, Any] | None:
+        """Where the weights of a network trained elsewhere are from: `files`, `skipped`, `notes`; else None."""
+        return read_origin(self.path, "imported")
+
+    @cached_property
+    def parent(self) -> dict[str, Any] | None:
+        """The run that this one branched off: `run` (its name), `step`, `sha256` of that checkpoint; else None."""
+        return read_origin(self.path, "parent")
+
+    @cached_property
     def task(self) -> Task:
         """The dataset that the run was trained on."""
         return build_task(self.config.task)
@@ -95,6 +106,19 @@ class Run:
         Columns: `step`, `train_loss`, `train_accuracy`, `val_loss`, `val_accuracy`, and what else was logged.
         """
         return self._metrics.copy()
+
+    @cached_property
+    def _probe_table(self) -> DataFrame:
+        return read_probes(self.path)
+
+    @property
+    def probes(self) -> DataFrame:
+        """A copy of what was recorded about training, a row per step, group and parameter; see `grokscope.probes`.
+
+        `group` is `all` or a parameter group, `parameter` a parameter of it, or empty for the whole group. A run that
+        recorded nothing has a table without rows.
+        """
+        return self._probe_table.copy()
 
     @cached_property
     def milestones(self) -> Milestones:

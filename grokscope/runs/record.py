@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import platform
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -48,15 +49,19 @@ def environment() -> dict[str, Any]:
     }
 
 
-def write_config(path: Path, config: RunConfig) -> None:
-    """Write config.json into the run directory `path`. Raises OSError."""
+def write_config(path: Path, config: RunConfig, origin: Mapping[str, Any]) -> None:
+    """Write config.json into the run directory `path`. Raises OSError.
+
+    Arguments:
+        origin: where the run is from, if it does not start from nothing: `imported` or `parent`.
+    """
     record = {
         "format": FORMAT,
         "created": now(),
         "config": to_dict(config),
         "environment": environment(),
     }
-    write_json(path / CONFIG, record)
+    write_json(path / CONFIG, {**record, **origin})
 
 
 def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
@@ -72,6 +77,17 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         return from_dict(config), made_in
     except ConfigError as error:
         raise RunError(f"{file} is damaged: {error}") from error
+
+
+def read_origin(path: Path, kind: Literal["imported", "parent"]) -> dict[str, Any] | None:
+    """Where the weights of a run were imported from, or which run it branched off; None if it did not.
+
+    Raises `RunError`.
+    """
+    found = read_json(path / CONFIG).get(kind)
+    if found is not None and not isinstance(found, dict):
+        raise RunError(f"{path / CONFIG} is damaged: {kind!r} must be an object")
+    return found
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,9 @@ def verify_run(path: str | os.PathLike[str]) -> list[Finding]:
         findings.append(Finding(layout.MANIFEST, "torn", f"{run / layout.MANIFEST} ends in the middle of a line"))
     elif not problems:
         findings.append(Finding(layout.MANIFEST, "ok"))
-    findings.append(_metrics(run))
+    findings.append(_lines(run, layout.METRICS))
+    if (run / layout.PROBES).exists():
+        findings.append(_lines(run, layout.PROBES))
     findings += [_checked(run, entry) for entry in entries.values()]
     listed = {entry.file for entry in entries.values()}
     for name in present:
@@ -85,18 +87,14 @@ def _readable(run: Path, file: str) -> Finding:
     return Finding(file, "ok")
 
 
-def _metrics(run: Path) -> Finding:
-    file = run / layout.METRICS
+def _lines(run: Path, name: str) -> Finding:
+    file = run / name
     if not file.exists():
-        return Finding(layout.METRICS, "missing", f"{file} is missing")
+        return Finding(name, "missing", f"{file} is missing")
     lines = read_lines(file)
     if lines.damaged:
-        return Finding(layout.METRICS, "damaged", f"{file} is damaged: line {lines.damaged[0]} is no JSON object")
-    return (
-        Finding(layout.METRICS, "torn", f"{file} ends in the middle of a line")
-        if lines.torn
-        else Finding(layout.METRICS, "ok")
-    )
+        return Finding(name, "damaged", f"{file} is damaged: line {lines.damaged[0]} is no JSON object")
+    return Finding(name, "torn", f"{file} ends in the middle of a line") if lines.torn else Finding(name, "ok")
 
 
 def _state(run: Path) -> list[Finding]:

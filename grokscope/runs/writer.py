@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from grokscope.runs.errors import RunError, disk_errors
 from grokscope.runs.files import LineAppender, digest, write_atomic
 from grokscope.runs.manifest import Entry, serialise, snapshot
 from grokscope.runs.metrics import metric_row, write_table
+from grokscope.runs.probes import probe_line, probe_lines
 from grokscope.runs.record import State, environment, read_config, write_status
 from grokscope.runs.state import read_state, write_state
 
@@ -56,6 +57,9 @@ class RunWriter:
         self._last_step = last_step(entries, rows)
         self._manifest = LineAppender(path / layout.MANIFEST)
         self._metrics = LineAppender(path / layout.METRICS)
+        self._probes: LineAppender | None = None  # opened with the first line, so that a run without has no file
+        recorded = probe_lines(path)
+        self._probed = recorded[-1]["step"] if recorded else -1
         self._background = BackgroundWriter(_CAPACITY)
         self._closed = False
 
@@ -86,9 +90,30 @@ class RunWriter:
         self._rows.append(values)
         self._seen(values["step"])
 
-    def truncate_metrics(self, after_step: int) -> None:
-        """Drop all rows later than `after_step`, which a resume from a state at that step makes again."""
+    def log_probes(self, step: int, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add what was recorded about a step, later than the last one recorded: rows of scalars."""
+        self._check_open()
+        if step <= self._probed:
+            raise RunError(f"probes of step {step} come after those of step {self._probed}")
+        self._background.submit(partial(self._append_probes, probe_line(step, rows)))
+        self._probed = step
+
+    def truncate(self, after_step: int) -> None:
+        """Drop metrics and probes later than `after_step`, which a resume from a state at that step makes again."""
         self.flush()
+        self._truncate_metrics(after_step)
+        lines = probe_lines(self.path)
+        kept = [line for line in lines if line["step"] <= after_step]
+        if len(kept) < len(lines):
+            file = self.path / layout.PROBES
+            with disk_errors(f"write {file}"):
+                if self._probes is not None:
+                    self._probes.close()
+                write_atomic(file, "".join(json.dumps(line) + "\n" for line in kept).encode())
+                self._probes = None
+        self._probed = kept[-1]["step"] if kept else -1
+
+    def _truncate_metrics(self, after_step: int) -> None:
         kept = [row for row in self._rows if row["step"] <= after_step]
         if len(kept) == len(self._rows):
             return
@@ -154,6 +179,8 @@ class RunWriter:
         finally:
             self._manifest.close()
             self._metrics.close()
+            if self._probes is not None:
+                self._probes.close()
             self._lock.release()
 
     def __enter__(self) -> RunWriter:
@@ -208,6 +235,13 @@ class RunWriter:
     def _append_metrics(self, row: dict[str, Any]) -> None:
         with disk_errors(f"write {self.path / layout.METRICS}"):
             self._metrics.append(row)
+
+    def _append_probes(self, line: dict[str, Any]) -> None:
+        file = self.path / layout.PROBES
+        with disk_errors(f"write {file}"):
+            if self._probes is None:
+                self._probes = LineAppender(file)
+            self._probes.append(line)
 
     def _write_state(self, tensors: dict[str, Tensor], info: str) -> None:
         with disk_errors(f"write resume state {self.path / layout.STATE}"):

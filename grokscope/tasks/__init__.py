@@ -2,26 +2,30 @@
 
 task         `Task` and the `Operation`s behind it
 modular      add, sub, mul, div and mixtures of them, modulo a prime
-permutation  composition in S_n
+group        products in any finite group; composition in S_n is one
 parity       k-sparse parity of n bits
 seeds        independent random streams from one seed
 """
 
+from dataclasses import replace
+
 from grokscope.config.schema import TaskConfig
+from grokscope.tasks.group import group_task
 from grokscope.tasks.modular import modular_task
 from grokscope.tasks.parity import parity_task
-from grokscope.tasks.permutation import permutation_task
 from grokscope.tasks.seeds import generator
 from grokscope.tasks.task import Operation, Task
 
 
 def build_task(config: TaskConfig) -> Task:
-    """The dataset that a config describes."""
-    if config.name == "permutation":
-        return permutation_task(config)
-    if config.name == "parity":
-        return parity_task(config)
-    return modular_task(config)
+    """The dataset that a config describes. Raises `ConfigError` where the group that it gives is none."""
+    if config.name in ("permutation", "group"):
+        task = group_task(config)
+    elif config.name == "parity":
+        task = parity_task(config)
+    else:
+        task = modular_task(config)
+    return replace(task, train_indices=config.train_indices)
 
 
 __all__ = ["Operation", "Task", "build_task", "generator"]

@@ -49,6 +49,8 @@ class Task:
     n_answers: int
     operand_positions: tuple[int, ...]
     _algebra: Callable[[], tuple[Operation, ...]]
+    train_indices: tuple[int, ...] | None = None
+    """The examples that are trained on, where they are given; empty where they are not known."""
 
     @property
     def n_examples(self) -> int:
@@ -82,9 +84,12 @@ class Task:
     def split(self, train_fraction: float, seed: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "val"]]:
         """Random disjoint train and validation indices: floor(train_fraction * n) of n examples are trained on.
 
-        The same seed gives the same split, whatever else a run draws. Raises `ConfigError` where either
-        side would be empty.
+        The same seed gives the same split, whatever else a run draws. Where `train_indices` are given the split
+        is those, in that order, and all others; nothing is drawn then, and one side may be empty. Raises
+        `ConfigError` for indices that the task has not, and where a side of a draw would be empty.
         """
+        if self.train_indices is not None:
+            return self._given_split(self.train_indices)
         n_train = int(self.n_examples * train_fraction)
         if not 0 < n_train < self.n_examples:
             # Rounded up, so that the fraction that is named is accepted.
@@ -95,6 +100,17 @@ class Task:
             )
         order = torch.randperm(self.n_examples, generator=generator(seed, "split"))
         return order[:n_train], order[n_train:]
+
+    def _given_split(self, indices: tuple[int, ...]) -> tuple[Int[Tensor, "train"], Int[Tensor, "val"]]:
+        if max(indices, default=0) >= self.n_examples:
+            raise ConfigError(
+                f"task.train_indices = {max(indices)} is not accepted: use numbers of examples of {self.name}, "
+                f"0 to {self.n_examples - 1}"
+            )
+        train = torch.tensor(indices, dtype=torch.int64)
+        is_val = torch.ones(self.n_examples, dtype=torch.bool)
+        is_val[train] = False
+        return train, is_val.nonzero().flatten()
 
     def __repr__(self) -> str:
         return f"<Task {self.name}: {self.n_examples} examples of {self.n_positions} tokens, {self.n_answers} answers>"

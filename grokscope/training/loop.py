@@ -16,6 +16,7 @@ from grokscope.engine import retain_freed_memory
 from grokscope.runs import (
     Milestones,
     Run,
+    RunError,
     RunWriter,
     checkpoint_due,
     create_run,
@@ -26,6 +27,7 @@ from grokscope.runs import (
 )
 from grokscope.tasks import build_task
 from grokscope.training.progress import Progress, progress_bar
+from grokscope.training.recorder import Recorder
 from grokscope.training.trainer import Diverged, Trainer
 
 STATE_EVERY_SECONDS = 5.0
@@ -51,11 +53,11 @@ def train(
     `RunError` for a directory that cannot be used, before anything is written.
     """
     config = override(config, overrides)
-    with _threads(config.training.threads):
+    with threads(config.training.threads):
         trainer = Trainer(config, build_task(config.task))
         path = Path("checkpoints", run_name(config)) if out is None else Path(out)
         with create_run(path, config) as writer:
-            _run(trainer, writer, Milestones(), progress)
+            run_to_end(trainer, writer, Milestones(), progress)
     return open_run(path)
 
 
@@ -69,20 +71,23 @@ def resume(path: str | os.PathLike[str], *, progress: bool = True) -> Run:
     if run.status in ("finished", "diverged"):
         return run
     config = run.config
-    with _threads(config.training.threads):
+    with threads(config.training.threads):
         trainer = Trainer(config, build_task(config.task))
         with reopen_run(path, config) as writer:
             seconds = 0.0
             state = writer.load_state()
+            if state is None and run.parent is not None:
+                raise RunError(f"{path} is a branch that has lost its resume state: branch once more into a new run")
             if state is not None:
                 trainer.restore(*state)
                 seconds = state[1]["seconds"]
-            writer.truncate_metrics(-1 if state is None else trainer.step)
-            _run(trainer, writer, milestones(writer.rows), progress, seconds)
+            writer.truncate(-1 if state is None else trainer.step)
+            run_to_end(trainer, writer, milestones(writer.rows), progress, seconds)
     return open_run(path)
 
 
-def _run(trainer: Trainer, writer: RunWriter, reached: Milestones, progress: bool, seconds: float = 0.0) -> None:
+def run_to_end(trainer: Trainer, writer: RunWriter, reached: Milestones, progress: bool, seconds: float = 0.0) -> None:
+    """Train until the run ends, and say why it did; `seconds` of training have gone before."""
     config = trainer.config
     title = f"{config.arm} seed {config.seed}"
     with progress_bar(progress, title, config.training.steps, trainer.step) as shown:
@@ -125,10 +130,17 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
                 writer.save_state(tensors, {**info, "seconds": clock.seconds})
                 state_saved = time.monotonic()
 
+    recorder = Recorder(trainer)
     if not writer.rows:  # a resume from the state of step 0 has seen that step
+        if recorder.due(trainer.step):
+            writer.log_probes(trainer.step, recorder.start())
         observe()
     while not done():
-        trainer.update()
+        if recorder.due(trainer.step + 1):
+            rows = recorder.rows(trainer.recorded_update())
+            writer.log_probes(trainer.step, rows)
+        else:
+            trainer.update()
         shown.step(trainer.step)
         observe()
 
@@ -152,7 +164,7 @@ class _Clock:
 
 
 @contextmanager
-def _threads(count: int) -> Iterator[None]:
+def threads(count: int) -> Iterator[None]:
     """Train with this many CPU threads, which is part of a run's identity, and with freed memory kept."""
     retain_freed_memory()
     before = torch.get_num_threads()

@@ -5,21 +5,22 @@ A step is: forward and backward pass, the optimizer's update, the clip. Nothing 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.engine import Engine, evaluate
-from grokscope.model import build_model, in_scope, initial_weights, trained_names
-from grokscope.norms import clip_rows_, start_rows_
+from grokscope.engine import Engine, evaluate, loss_function
+from grokscope.model import Weights, build_model, in_scope, initial_weights, trained_names
+from grokscope.norms import NormControl, start_rows_
 from grokscope.optimizers import (
     FlatParameters,
     build_optimizer,
+    hold_angular_step_,
     learning_rate,
     optimizer_tensors,
     restore_optimizer,
@@ -29,6 +30,24 @@ from grokscope.tasks import Task
 from grokscope.training.batches import BatchStream
 
 _OPTIMIZER, _WEIGHTS, _EPOCH = "optimizer.", "weights.", "epoch_generator"
+
+
+@dataclass(frozen=True, eq=False)
+class StepRecord:
+    """One step as it was taken, for whoever looks at training itself.
+
+    Weights are before the step, after the optimizer's update, and after norm control; logits and gradient are of the
+    step's batch, with the weights before it.
+    """
+
+    examples: Int[Tensor, "example"]
+    logits: Float[Tensor, "example d_vocab_out"]
+    gradient: Weights
+    before: Weights
+    updated: Weights
+    after: Weights
+    shrinkage: float
+    """lr * weight_decay where decay is decoupled, else 0."""
 
 
 class Diverged(Exception):
@@ -56,9 +75,31 @@ class Trainer:
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
         train, val = task.split(config.task.train_fraction, config.seed)
+        if not len(train) or not len(val):
+            raise ConfigError(
+                f"task.train_indices names {len(train)} of {task.n_examples} examples of {task.name}: "
+                "to train, use at least one and not all"
+            )
         self.train, self.val = train.to(device), val.to(device)
         self.batches = BatchStream(self.train, config.training.batch_size, config.seed)
-        self._clipped = () if config.norms.max_norm is None else in_scope(self.parameters.names, config.norms.scope)
+        self.control(config)
+
+    def control(self, config: RunConfig) -> None:
+        """Go on under another config of the same task, model and optimizer: other norms, loss, rates."""
+        self.config = config
+        self.norms = NormControl(config.norms, self.parameters.names)
+        self.loss = loss_function(config.loss)
+        self._angular = {group: in_scope(self.parameters.names, (group,)) for group, _ in config.optimizer.angular_step}
+        for group in self.optimizer.param_groups:
+            group |= {
+                name: value
+                for name, value in (
+                    ("betas", config.optimizer.betas),
+                    ("momentum", config.optimizer.momentum),
+                    ("weight_decay", config.optimizer.weight_decay),
+                )
+                if name in group
+            }
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -70,9 +111,19 @@ class Trainer:
 
         Raises `Diverged`, with the weights left as they were, on a loss or gradient that is not finite.
         """
-        examples = self.batches.next()
+        loss, _ = self._step(record=False)
+        return loss
+
+    def recorded_update(self) -> StepRecord:
+        """`update`, with everything that it did. The weights that come out are the same to the bit."""
+        _, record = self._step(record=True)
+        assert record is not None
+        return record
+
+    def _step(self, *, record: bool) -> tuple[float, StepRecord | None]:
+        examples, vector = self.batches.next(), self.parameters.vector.detach()
         logits = self._answer_logits(examples)
-        loss = F.cross_entropy(logits, self.engine.labels[examples])
+        loss = self.loss(logits, self.engine.labels[examples], "mean")
         grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
         gradient = self.parameters.set_gradient(grads)
         value = float(loss.detach())
@@ -81,18 +132,37 @@ class Trainer:
             raise Diverged(f"the loss of step {self.step + 1} is {value}")
         if not isfinite(float(gradient.sum())) and not bool(gradient.isfinite().all()):
             raise Diverged(f"the gradient of step {self.step + 1} is not finite")
-        set_learning_rate(self.optimizer, learning_rate(self.config.optimizer, self.step + 1))
+        lr = learning_rate(self.config.optimizer, self.step + 1)
+        set_learning_rate(self.optimizer, lr)
+        before = vector.clone() if record or self._angular else vector
         self.optimizer.step()
-        if self._clipped and self.config.norms.max_norm is not None:
-            clip_rows_(self.weights, self.config.norms.max_norm, self._clipped)
+        if self._angular:
+            targets = self.config.optimizer.angular_step
+            hold_angular_step_(self.weights, self.parameters.views(before), targets, self._angular)
+        updated = vector.clone() if record else vector
         self.step += 1
-        return value
+        self.norms.apply_(self.weights, self.step)
+        if not record:
+            return value, None
+        views = self.parameters.views
+        decoupled = self.config.optimizer.name in ("adamw", "lion") and not self._angular
+        return value, StepRecord(
+            examples,
+            logits.detach(),
+            views(gradient),
+            views(before),
+            views(updated),
+            views(vector),
+            lr * self.config.optimizer.weight_decay if decoupled else 0.0,
+        )
 
     def evaluate(self) -> dict[str, float]:
         """Loss (nats) and accuracy on the full train and validation sets."""
         out = {}
         for split, examples in (("train", self.train), ("val", self.val)):
-            out[f"{split}_loss"], out[f"{split}_accuracy"] = evaluate(self._answer_logits, self.engine.labels, examples)
+            out[f"{split}_loss"], out[f"{split}_accuracy"] = evaluate(
+                self._answer_logits, self.engine.labels, examples, self.loss
+            )
         return out
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

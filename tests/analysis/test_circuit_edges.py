@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -73,15 +74,17 @@ def test_addition_mod_2_has_the_sign_alone(untrained: Callable[..., Run]) -> Non
 
 def test_multiplication_mod_2_is_refused_for_its_group_has_one_element(untrained: Callable[..., Run]) -> None:
     run = untrained(**{"task.name": "mul", "modulus": 2})
-    for analyse in (run_all, CHECKPOINT_ANALYSES["keys"], CHECKPOINT_ANALYSES["restricted_loss"]):
+    assert set(run_all(run)) <= set(FAMILIES["dynamics"])
+    for analyse in (partial(run_all, only=["keys"]), *map(CHECKPOINT_ANALYSES.get, ("keys", "restricted_loss"))):
         with pytest.raises(ValueError, match="units mod 2 of one element"):
             analyse(run)
 
 
 def test_parity_is_refused_for_it_has_no_group(untrained: Callable[..., Run]) -> None:
     run = untrained(**{"task.name": "parity", "task.bits": 4})
-    assert applicable(run) == ()
-    for analyse in (run_all, *CHECKPOINT_ANALYSES.values(), *DERIVED.values()):
+    assert set(run_all(run)) == set(applicable(run)) <= set(FAMILIES["dynamics"])
+    circuits = partial(run_all, only=["fourier"])
+    for analyse in (circuits, *CHECKPOINT_ANALYSES.values(), *DERIVED.values()):
         with pytest.raises(ValueError, match="parity of 3 of 4 bits' has no group"):
             analyse(run)
 
@@ -137,6 +140,38 @@ def test_zero_is_left_out_of_the_transform_and_reported_on_its_own(untrained: Ca
 
 def test_additive_tasks_have_no_operand_outside_their_group(untrained: Callable[..., Run]) -> None:
     assert not len(run_all(untrained(**{"task.name": "add", "modulus": 7}), ["outside_group"])["outside_group"])
+
+
+CONTROLLED = ("ablation", "clock_pizza", "keys", "logit_characters", "neurons", "restricted_loss", "spectra")
+"""Tables that have rows without any key irreps; `circles` has none."""
+
+
+@pytest.mark.parametrize("task", ["add", "sub", "mul", "div", "mixed"])
+@pytest.mark.parametrize("modulus", [3, 7])
+def test_every_table_has_the_control_in_the_wrong_basis(untrained: Callable[..., Run], task: str, modulus: int) -> None:
+    settings = {"operations": ("add", "mul")} if task == "mixed" else {}
+    tables = run_all(untrained(**{"task.name": task, "modulus": modulus}, **settings), CONTROLLED)
+    for name, table in tables.items():
+        bases = table.groupby("operation")["basis"].agg(set)
+        assert all(bases == {"own", "wrong"}), name
+    wrong = tables["ablation"][tables["ablation"]["basis"] == "wrong"]
+    assert set(wrong["set"]) == {"matched"}
+    # Without keys nothing is removed, here as in the own basis.
+    hindsight = tables["ablation"][tables["ablation"]["set"] == "hindsight"]
+    for operation, rows in wrong.groupby("operation"):
+        own = hindsight[hindsight["operation"] == operation]
+        assert rows["n_irreps"].max() <= own["n_irreps"].max()
+        if not own["n_irreps"].any():
+            assert rows["loss"].to_numpy() == pytest.approx(rows["full_loss"].to_numpy(), abs=1e-5)
+            assert (rows["note"] == "").all()
+
+
+@pytest.mark.parametrize(
+    "settings", [{"task.name": "permutation", "task.degree": 3}, {"task.name": "add", "modulus": 2}]
+)
+def test_groups_without_a_counterpart_have_no_wrong_basis(untrained: Callable[..., Run], settings: dict) -> None:
+    for name, table in run_all(untrained(**settings), CONTROLLED).items():
+        assert set(table["basis"]) == {"own"}, name
 
 
 def test_a_mixed_task_is_read_one_operation_at_a_time(untrained: Callable[..., Run]) -> None:

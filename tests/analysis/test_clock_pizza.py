@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from grokscope.analysis.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint import Scope
 from grokscope.analysis.clock_pizza import TRIPLES, circularity, clock_pizza, distance_irrelevance
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.groups import CyclicGroup, SymmetricGroup
@@ -49,13 +49,23 @@ def test_circles_are_circular_and_noise_is_not() -> None:
     assert circularity(np.ones((97, 3)), group) is None
 
 
-def test_gradient_symmetricity_is_the_mean_over_triples_taken_one_by_one(tmp_path: Path) -> None:
+def test_pairs_without_an_answer_count_for_nothing() -> None:
+    logits = np.random.default_rng(0).normal(size=(13, 13))
+    logits[:, 4] = np.nan
+    whole = distance_irrelevance(logits, GROUP)
+    spread = [logits[np.equal((A - B) % 13, d)] for d in range(13)]
+    expected = np.mean([values[~np.isnan(values)].std() for values in spread]) / logits[~np.isnan(logits)].std()
+    assert whole == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("basis", ["own", "wrong"])
+def test_gradient_symmetricity_is_the_mean_over_triples_taken_one_by_one(tmp_path: Path, basis: str) -> None:
     config = override(RunConfig(), {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 12, "dtype": "float64"})
     task = build_task(config.task)
     run = write_run(tmp_path / "run", config, {0: initial_weights(config.model, task, 0)})
-    frame = Checkpoint(Scope(run), 0).scope.own[0]
+    frame = next(frame for frame in Scope(run).frames if frame.basis == basis)
     model = run.model(0)
-    a, b, c = np.random.default_rng(0).integers(6, size=(3, TRIPLES))
+    a, b, c = np.random.default_rng(0).integers({"own": 6, "wrong": 7}[basis], size=(3, TRIPLES))
     cosines = []
     for i in range(TRIPLES):
         tokens = task.tokens[0].clone()
@@ -70,7 +80,8 @@ def test_gradient_symmetricity_is_the_mean_over_triples_taken_one_by_one(tmp_pat
         logits = model.run_with_hooks(tokens[None], fwd_hooks=[("hook_embed", hold)])[0, -1]
         (gradient,) = torch.autograd.grad(logits[int(frame.answer[c[i]])], held["embed"])
         cosines.append(float(torch.cosine_similarity(gradient[0, x], gradient[0, y], dim=0)))
-    assert clock_pizza(run)["gradient_symmetricity"].iloc[0] == pytest.approx(np.mean(cosines), abs=1e-9)
+    row = clock_pizza(run).set_index("basis").loc[basis]
+    assert row["gradient_symmetricity"] == pytest.approx(np.mean(cosines), abs=1e-9)
 
 
 def test_a_planted_clock_is_called_one(tmp_path: Path) -> None:

@@ -204,7 +204,7 @@ def test_removing_a_planted_irrep_from_the_logits_leaves_the_others(planted: tup
     plant, run = planted
     if run.task.operations[0].group.order < 12:
         pytest.skip("no key set")
-    table = ablation(run)
+    table = own(ablation(run))
     one = table[table["set"] == "one"]
     assert set(one["irrep"]) == set(plant.irreps)
     for site in ("neurons", "logits"):

@@ -8,7 +8,17 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grokscope.analysis import ablation, keys, logit_characters, neurons, onset, restricted_loss, run_all, select
+from grokscope.analysis import (
+    ablation,
+    clock_pizza,
+    keys,
+    logit_characters,
+    neurons,
+    onset,
+    restricted_loss,
+    run_all,
+    select,
+)
 from grokscope.config import preset
 from grokscope.runs import Run, open_run
 from grokscope.training import train
@@ -95,3 +105,19 @@ def test_removing_the_key_set_from_the_embedding_destroys_the_answer_and_its_con
     assert row["full_accuracy"] > 0.95
     assert row["accuracy"] < 0.1
     assert row["control_accuracy"] > 0.5
+
+
+def test_the_strongest_irreps_of_the_wrong_basis_are_missed_far_less_than_the_key_set(
+    run: Run, final: Callable
+) -> None:
+    table = final(ablation(run), split="val").set_index(["basis", "set", "site"])["accuracy"]
+    for site in ("embedding", "neurons", "logits"):
+        own, wrong = table["own", "hindsight", site], table["wrong", "matched", site]
+        assert wrong >= own
+    assert table["wrong", "matched", "embedding"] > table["own", "hindsight", "embedding"] + 0.3
+
+
+def test_the_embedding_lies_on_circles_in_the_right_basis_alone(run: Run, final: Callable) -> None:
+    circularity = final(clock_pizza(run)).set_index("basis")["circularity"]
+    assert circularity["own"] > 0.4
+    assert circularity["wrong"] < 0.15

@@ -26,8 +26,9 @@ def test_an_unknown_analysis_and_a_task_without_a_group_are_told_in_one_line(gro
     assert "nearest: spectra" in unknown.err
     words = ["--task.name=parity", "--bits=4", "--parity-bits=2", "--out", "parity"]
     assert grokscope("train", "mul-lion-clip", *tiny, *words).code == 0
-    refused = grokscope("analyze", "parity")
+    refused = grokscope("analyze", "parity", "--only", "fourier")
     assert refused.code == 2
     assert "group" in refused.err
     assert len(refused.err.splitlines()) < 4
+    assert grokscope("analyze", "parity", "--only", "ranks").code == 0
     assert grokscope("analyze").code == 2

@@ -12,7 +12,15 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.parametrize(
     "words",
-    [["--help"], [], ["train", "--help"], ["train", "mul-lion-clip", "--help"], ["verify", "--help"], ["presets"]],
+    [
+        ["--help"],
+        [],
+        ["train", "--help"],
+        ["train", "mul-lion-clip", "--help"],
+        ["import", "--help"],
+        ["verify", "--help"],
+        ["presets"],
+    ],
     ids=" ".join,
 )
 def test_help_and_presets_import_nothing_heavy(words):
@@ -31,7 +39,7 @@ def test_help_and_presets_import_nothing_heavy(words):
 def test_help_lists_every_command(grokscope):
     done = grokscope("--help")
     assert done.code == 0
-    for command in ("demo", "train", "resume", "runs", "verify", "report", "presets", "doctor"):
+    for command in ("demo", "train", "resume", "import", "runs", "verify", "report", "presets", "doctor"):
         assert f" {command} " in done.out
 
 

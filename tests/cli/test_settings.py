@@ -30,6 +30,9 @@ def read(words: str):
         ("--betas 0.9,0.98", {"optimizer.betas": (0.9, 0.98)}),
         ("--scope ln mlp", {"norms.scope": ("ln", "mlp")}),
         ("--operations add", {"task.operations": ("add",)}),
+        ("--task mul --optimizer adam", {"task.name": "mul", "optimizer.name": "adam"}),
+        ("--task=group --group D6", {"task.name": "group", "task.group": "D6"}),
+        ("--elements none", {"task.elements": None}),
     ],
 )
 def test_words_are_read_as_the_type_of_the_setting(words, expected):
@@ -39,9 +42,25 @@ def test_words_are_read_as_the_type_of_the_setting(words, expected):
     override(preset("mul-lion"), found)
 
 
+def test_tables_are_read_from_files(tmp_path):
+    (tmp_path / "c2.txt").write_text("0 1\n1 0\n")
+    rows = ((0, 1), (1, 0))
+    assert read(f"--elements {tmp_path}/c2.txt") == {"task.elements": rows}
+    assert read(f"--task.table {tmp_path}/c2.txt") == {"task.table": rows}
+    (tmp_path / "train.txt").write_text("3 1\n4\n")
+    assert read(f"--train-indices {tmp_path}/train.txt") == {"task.train_indices": (3, 1, 4)}
+    (tmp_path / "c2.txt").write_text("0 1\n1 o\n")
+    with pytest.raises(ConfigError, match=r"task\.elements: .*c2\.txt, line 2: 'o' is not an integer"):
+        read(f"--elements {tmp_path}/c2.txt")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
+        ("--elements", "setting task.elements takes one value"),
+        ("--elements a b", "setting task.elements takes one value"),
+        ("--model 3", "there is no setting 'model'"),
+        ("--task mul --task.name add", "task.name is given twice"),
         ("--stepz 3", "there is no setting 'stepz'; nearest: training.steps"),
         ("--name mul", "ambiguous: write task.name or optimizer.name"),
         ("--lr 1 --lr 2", "--lr is given twice"),

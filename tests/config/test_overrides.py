@@ -109,6 +109,12 @@ def test_settings_that_depend_on_each_other_change_together():
     assert override(preset("mul-lion"), {"init_rows": "all", "max_norm": 2.0}).norms.max_norm == 2.0
 
 
+def test_lists_of_lists_become_tuples_of_tuples():
+    task = override(RunConfig(), {"task.name": "group", "elements": [[0, 1], [1, 0]]}).task
+    assert task.elements == ((0, 1), (1, 0))
+    assert hash(task) == hash(override(RunConfig(), {"task": {"name": "group", "elements": ((0, 1), (1, 0))}}).task)
+
+
 def test_differences_name_what_changed_and_nothing_else():
     first = preset("mul-lion-clip")
     second = override(first, {"seed": 5, "lr": 0.5, "scope": ("mlp",)})

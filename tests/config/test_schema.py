@@ -35,10 +35,28 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "arm": (["", None, 3], "non-empty"),
     "seed": ([-1, 2**31, 0.0, "0", True, None], "from 0 to 2147483647"),
     "forward": (NO_CHOICE, "engine, hooked"),
-    "task.name": (NO_CHOICE, "add, sub, mul, div, mixed, permutation, parity"),
+    "task.name": (NO_CHOICE, "add, sub, mul, div, mixed, permutation, group, parity"),
     "task.modulus": ([1, 0, -7, 97.0, "97", True, None], ">= 2"),
     "task.operations": ([(), ["add"], "add", ("pow",), ("add", "add"), None], ""),
     "task.degree": ([2, 7, 5.0, "5", True, None], "from 3 to 6"),
+    "task.group": (["Q8", "", "d6", "S7", "Z1", "Z721", "S5xS4", "Z3 x S3", 6], "use "),
+    "task.elements": (
+        [
+            (),
+            ((),),
+            [(0, 1)],
+            ((0, 1),),
+            ((0, 1), (0, 1)),
+            ((0, 1), (1, 1)),
+            ((0, 1), (1, True)),
+            "S5",
+            ((0, 1), [1, 0]),
+        ],
+        "",
+    ),
+    "task.table": ([(), ((0,),), ((0, 1), (1, 2)), ((0, 1), (1,)), ((0, 1), (1.0, 0)), 3], ""),
+    "task.product": (NO_CHOICE, "ab, ba"),
+    "task.train_indices": ([[1], (-1,), (1, 1), (True,), (1.0,), 3], "use "),
     "task.bits": ([0, 21, 4.0, None], "from 1 to 20"),
     "task.parity_bits": ([0, -1, 2.0, None], ">= 1"),
     "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq"),
@@ -95,7 +113,7 @@ def test_a_refusal_names_setting_value_and_what_is_accepted(name, value):
     assert name in message
     # For a tuple the message may name the one member at fault.
     members = value if isinstance(value, tuple) else ()
-    assert any(repr(part) in message for part in (value, *members)), message
+    assert any(repr(part) in message for part in (value, *members)) or f"{name} has {len(members)} rows" in message
     assert REFUSED[name][1] in message
     assert ": use " in message or ": name " in message, message
 
@@ -119,6 +137,9 @@ CHOICES = [
 def test_every_option_that_a_type_lists_is_accepted(name, option):
     section, _, leaf = name.rpartition(".")
     extra = {"init_norm": 1.0} if leaf == "init_rows" else {}
+    if leaf == "product" or option == "group":
+        extra = {"name": "group", "group": "S3"}
+        extra.pop(leaf, None)
     assert getattr(SECTIONS.get(section, RunConfig)(**{leaf: option}, **extra), leaf) == option
 
 
@@ -190,6 +211,61 @@ def test_parity_bits_are_at_most_bits_for_the_parity_task_alone(bits, parity_bit
     else:
         with pytest.raises(ConfigError, match=f"task.parity_bits = {parity_bits} .*task.bits = {bits}"):
             TaskConfig(name="parity", bits=bits, parity_bits=parity_bits)
+
+
+ONE_GROUP = {"group": "Z2", "elements": ((0, 1), (1, 0)), "table": ((0, 1), (1, 0))}
+
+
+@pytest.mark.parametrize("way", ONE_GROUP)
+def test_a_group_is_given_in_one_way_and_to_the_group_task_alone(way):
+    assert getattr(TaskConfig(name="group", **{way: ONE_GROUP[way]}), way) == ONE_GROUP[way]
+    with pytest.raises(ConfigError, match=rf"task\.{way} is given, but task\.name = 'mul': use task\.name = group"):
+        TaskConfig(**{way: ONE_GROUP[way]})
+    other = next(name for name in ONE_GROUP if name != way)
+    with pytest.raises(
+        ConfigError, match=r"task\.name = 'group' needs its group given in one way, and has \w+ and \w+"
+    ):
+        TaskConfig(name="group", **{name: ONE_GROUP[name] for name in (way, other)})
+
+
+def test_a_group_task_without_a_group_is_refused():
+    with pytest.raises(ConfigError, match=r"has none: use one of task\.group .*, task\.elements .*, task\.table"):
+        TaskConfig(name="group")
+
+
+NO_PERMUTATIONS = [
+    {"name": "mul"},
+    {"name": "group", "group": "D6"},
+    {"name": "group", "group": "S3xZ2"},
+    {"name": "group", "table": ONE_GROUP["table"]},
+]
+
+
+@pytest.mark.parametrize("given", NO_PERMUTATIONS)
+def test_products_in_two_orders_belong_to_permutations(given):
+    with pytest.raises(ConfigError, match=r"task\.product = 'ab' is not accepted here: use it with permutations"):
+        TaskConfig(product="ab", **given)
+
+
+@pytest.mark.parametrize("given", [{"group": "A5"}, {"group": "S4"}, {"elements": ONE_GROUP["elements"]}])
+def test_permutations_have_products_in_two_orders(given):
+    assert TaskConfig(name="group", product="ab", **given).product == "ab"
+    assert TaskConfig(name="permutation", product="ab").product == "ab"
+
+
+@pytest.mark.parametrize("way", ["elements", "table"])
+def test_a_group_that_is_too_large_is_refused_with_the_limit(way):
+    with pytest.raises(
+        ConfigError, match=rf"task\.{way} has 721 rows, one per element: use a group of 2 to 720 elements"
+    ):
+        TaskConfig(name="group", **{way: tuple((0,) for _ in range(721))})
+
+
+def test_a_long_table_is_cut_in_a_message():
+    rows = tuple(tuple(range(100)) for _ in range(99))
+    with pytest.raises(ConfigError) as caught:
+        TaskConfig(name="group", table=rows)
+    assert len(str(caught.value)) < 400
 
 
 def test_a_mixture_of_operations_needs_their_tokens():

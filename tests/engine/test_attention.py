@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
+from grokscope.engine import attention
 from grokscope.engine.attention import attend
-from grokscope.engine.linear import linear
 from grokscope.engine.prefixes import PrefixTable
 
 TOKENS = torch.cartesian_prod(torch.arange(3), torch.arange(2), torch.arange(4))
@@ -16,22 +16,20 @@ D_MODEL, N_HEADS = 6, 3
 
 
 def _draw(*shape: int, seed: int) -> Tensor:
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed)).requires_grad_()
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 Prefix = tuple[int, ...]
 
 
-def _rows_of_prefixes(table: PrefixTable, examples: Tensor) -> tuple[list[Prefix], list[list[Prefix]]]:
-    """The prefix in each row of a batch, and for every position the prefixes of its rows, by brute force."""
-    per_position = []
-    for position, query in enumerate(table.batch(examples).queries):
-        n_rows = query.rows.stop - query.rows.start
+def _prefixes_of_rows(table: PrefixTable, examples: Tensor) -> list[Prefix]:
+    """The prefix in each row of a batch, by brute force: the distinct ones where there are fewer than examples."""
+    rows: list[Prefix] = []
+    for position in range(TOKENS.shape[1]):
         shared = table.n_prefixes(position) < len(examples)
         chosen = table.examples[position] if shared else examples
-        assert n_rows == len(chosen)
-        per_position.append([tuple(table.tokens[e][: position + 1].tolist()) for e in chosen.tolist()])
-    return [prefix for rows in per_position for prefix in rows], per_position
+        rows += [tuple(TOKENS[e][: position + 1].tolist()) for e in chosen.tolist()]
+    return rows
 
 
 BATCHES = {
@@ -42,58 +40,80 @@ BATCHES = {
 }
 
 
+def _dense(q: Tensor, k: Tensor, v: Tensor, rows: list[Prefix], queries: list[Prefix]) -> Tensor:
+    """Attention of every query to all rows, masked to the rows of its prefixes; rows that repeat one count once."""
+    first = {prefix: rows.index(prefix) for prefix in rows}
+    mask = torch.full((len(queries), len(rows)), -torch.inf, dtype=q.dtype)
+    for i, query in enumerate(queries):
+        for length in range(1, len(query) + 1):
+            mask[i, first[query[:length]]] = 0.0
+    heads = [x.unflatten(1, (N_HEADS, -1)).transpose(0, 1) for x in (q, k, v)]
+    return torch.nn.functional.scaled_dot_product_attention(*heads, attn_mask=mask).transpose(0, 1).flatten(1)
+
+
+def _case(batch: str) -> tuple[list, list[Prefix], list[Tensor]]:
+    table, examples = PrefixTable(TOKENS), BATCHES[batch]
+    rows = _prefixes_of_rows(table, examples)
+    sequences = [group.prefixes for group in table.batch(examples).queries]
+    # Rows that hold the same prefix hold the same numbers, as in a network.
+    distinct = sorted(set(rows))
+    same = torch.tensor([distinct.index(prefix) for prefix in rows])
+    return sequences, rows, [_draw(len(distinct), D_MODEL, seed=seed)[same] for seed in range(3)]
+
+
 @pytest.mark.parametrize("batch", BATCHES)
 def test_each_query_sees_the_rows_of_its_own_prefix(batch):
-    table = PrefixTable(TOKENS)
-    rows, per_position = _rows_of_prefixes(table, BATCHES[batch])
-    # A table that holds its own row number tells what is looked up.
-    numbered = torch.arange(len(rows), dtype=torch.float64)[:, None]
-    for position, query in enumerate(table.batch(BATCHES[batch]).queries):
-        seen = query.prefix.gather(numbered)[..., 0].long()
-        assert seen.shape == (position + 1, len(per_position[position]))
-        for column, prefix in enumerate(per_position[position]):
-            for key in range(position + 1):
-                assert rows[int(seen[key, column])] == prefix[: key + 1]
-        assert seen[-1].tolist() == list(range(query.rows.start, query.rows.stop))
+    sequences, rows, _ = _case(batch)
+    queries = iter(rows)
+    for some in sequences:
+        n_keys, n_sequences = some.keys.shape
+        for position in range(n_keys - some.n_positions, n_keys):
+            for column in range(n_sequences):
+                prefix = next(queries)
+                seen = [rows[row] for row in some.keys[: position + 1, column].tolist()]
+                assert seen == [prefix[: length + 1] for length in range(len(prefix))]
+    assert next(queries, None) is None
 
 
+@pytest.mark.parametrize("loops", ["_InPlace", "_Gathered"])
 @pytest.mark.parametrize("batch", BATCHES)
-def test_attention_equals_the_dense_formula(batch):
-    table = PrefixTable(TOKENS)
-    rows, _ = _rows_of_prefixes(table, BATCHES[batch])
-    k, v = _draw(len(rows), D_MODEL, seed=0), _draw(len(rows), D_MODEL, seed=1)
-    for position, query in enumerate(table.batch(BATCHES[batch]).queries):
-        n_queries = query.rows.stop - query.rows.start
-        q = _draw(n_queries, D_MODEL, seed=2)
-        z, scores, pattern = attend(q, k, v, query.prefix, N_HEADS)
-        assert pattern.shape == scores.shape == (position + 1, n_queries, N_HEADS)
-        numbered = torch.arange(len(rows), dtype=torch.float64)[:, None]
-        seen = query.prefix.gather(numbered)[..., 0].long()
-        for head in range(N_HEADS):
-            columns = slice(head * 2, head * 2 + 2)
-            expected = torch.stack(
-                [(q[:, columns] * k[seen[key]][:, columns]).sum(1) / 2**0.5 for key in range(position + 1)]
-            )
-            torch.testing.assert_close(scores[..., head], expected.detach())
-            torch.testing.assert_close(pattern[..., head], expected.detach().softmax(0))
-            weighted = sum(expected.softmax(0)[key, :, None] * v[seen[key]][:, columns] for key in range(position + 1))
-            torch.testing.assert_close(z[:, columns], weighted)
+def test_attention_equals_torch_s_own_with_a_mask(batch, loops, monkeypatch):
+    monkeypatch.setattr(attention, "_InPlace", getattr(attention, loops))
+    sequences, rows, (q, k, v) = _case(batch)
+    z, scores, pattern, _ = attend(q, k, v, sequences, N_HEADS)
+    torch.testing.assert_close(z, _dense(q, k, v, rows, rows))
+    assert pattern.shape == scores.shape == (*sequences[-1].keys.shape, N_HEADS)
+    torch.testing.assert_close(pattern, scores.softmax(0))
+    torch.testing.assert_close(pattern.sum(0), torch.ones_like(pattern[0]))
 
 
-@pytest.mark.parametrize("batch", ["with repeats", "all"])
-@pytest.mark.parametrize("position", [0, 1, 3])
-def test_the_gradient_of_attention_is_that_of_finite_differences(batch, position):
-    table = PrefixTable(TOKENS)
-    rows, _ = _rows_of_prefixes(table, BATCHES[batch])
-    queries = table.batch(BATCHES[batch]).queries[position]
-    n_queries = queries.rows.stop - queries.rows.start
-    inputs = (_draw(n_queries, D_MODEL, seed=0), _draw(len(rows), D_MODEL, seed=1), _draw(len(rows), D_MODEL, seed=2))
-    assert torch.autograd.gradcheck(lambda q, k, v: attend(q, k, v, queries.prefix, N_HEADS)[0], inputs)
+@pytest.mark.parametrize("loops", ["_InPlace", "_Gathered"])
+@pytest.mark.parametrize("batch", BATCHES)
+def test_the_gradient_of_attention_equals_that_of_autograd(batch, loops, monkeypatch):
+    monkeypatch.setattr(attention, "_InPlace", getattr(attention, loops))
+    sequences, _, inputs = _case(batch)
+    q, k, v = (x.clone().requires_grad_() for x in inputs)
+    # The rows of the keys that each query reads, gathered one by one.
+    outputs, start = [], 0
+    for some in sequences:
+        n_keys, n_sequences = some.keys.shape
+        for position in range(n_keys - some.n_positions, n_keys):
+            seen, own = some.keys[: position + 1], q[start : start + n_sequences]
+            split = (N_HEADS, D_MODEL // N_HEADS)
+            scores = (own.unflatten(1, split) * k[seen].unflatten(-1, split)).sum(-1) / split[1] ** 0.5
+            outputs.append((scores.softmax(0)[..., None] * v[seen].unflatten(-1, split)).sum(0).flatten(1))
+            start += n_sequences
+    expected = torch.cat(outputs)
+    probe = _draw(*expected.shape, seed=9)
+    z, _, _, backward = attend(*inputs, sequences, N_HEADS)
+    torch.testing.assert_close(z, expected.detach())
+    for mine, exact in zip(backward(probe), torch.autograd.grad((expected * probe).sum(), (q, k, v)), strict=True):
+        torch.testing.assert_close(mine, exact)
 
 
-@pytest.mark.parametrize("shape", [(4, 3, 5), (4, 5, 3), (1, 2, 2)])
-@pytest.mark.parametrize("biased", [True, False])
-def test_the_gradient_of_a_matrix_product_is_that_of_finite_differences(shape, biased):
-    rows, d_in, d_out = shape
-    inputs = [_draw(rows, d_in, seed=0), _draw(d_in, d_out, seed=1)] + ([_draw(d_out, seed=2)] if biased else [])
-    assert torch.autograd.gradcheck(lambda x, w, b=None: linear(x, w, b), inputs)
+def test_the_compiled_loops_stay_in_float32():
+    """A constant of float64 would turn every sum in a loop into float64, which is slower and gives other bits."""
+    sequences, _, inputs = _case("all")
+    single = [x.float() for x in inputs]
+    z, scores, pattern, backward = attend(*single, sequences, N_HEADS)
+    assert {x.dtype for x in (z, scores, pattern, *backward(z))} == {torch.float32}

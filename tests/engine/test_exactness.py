@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 import torch
 from hypothesis import example, given, settings
@@ -10,6 +13,7 @@ from hypothesis import strategies as st
 import grokscope.engine.linear as linear_kernels
 from grokscope.config import ModelConfig, TaskConfig
 from grokscope.engine import Engine
+from grokscope.engine.layers import activation, linear
 from grokscope.model import dtype_of, load_model
 from tests.engine.networks import (
     TOLERANCE,
@@ -162,15 +166,49 @@ def test_a_matrix_product_and_its_gradients_equal_those_of_float64(shape, biased
     inputs = [torch.randn(rows, d_in, generator=source), torch.randn(d_in, d_out, generator=source)]
     inputs += [torch.randn(d_out, generator=source)] if biased else []
     probe = torch.randn(rows, d_out, generator=source)
-    ours_in = [value.clone().requires_grad_() for value in inputs]
-    ours = linear_kernels.linear(*ours_in[:2], ours_in[2] if biased else None)
+    weights = {"mlp.W_in": inputs[1]} | ({"mlp.b_in": inputs[2]} if biased else {})
+    ours, backward = linear(weights, "mlp.W_in", "mlp.b_in" if biased else None, inputs[0])
+    grads: dict[str, torch.Tensor] = {}
+    ours_grads = [backward(probe, grads), *(grads[name] for name in weights)]
     exact_in = [value.double().requires_grad_() for value in inputs]
     exact = exact_in[0] @ exact_in[1] + (exact_in[2] if biased else 0)
     torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=1e-4)
-    ours_grads = torch.autograd.grad((ours * probe).sum(), ours_in)
     exact_grads = torch.autograd.grad((exact * probe.double()).sum(), exact_in)
     for mine, other in zip(ours_grads, exact_grads, strict=True):
-        torch.testing.assert_close(mine.double(), other, rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(mine.double(), other.detach(), rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["gelu", "relu"])
+def test_an_activation_and_its_gradient_equal_those_of_autograd(kind):
+    pre = torch.randn(7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    exact = getattr(torch.nn.functional, kind)(pre)
+    (expected,) = torch.autograd.grad(exact.sum(), pre)
+    post, backward = activation(kind, pre.detach())
+    torch.testing.assert_close(post, exact.detach())
+    torch.testing.assert_close(backward(torch.ones_like(pre)), expected)
+
+
+def test_gradients_of_several_losses_on_one_forward_pass_are_those_of_each():
+    network = PUBLISHED[1]
+    engine, examples = Engine(network.config, network.task), torch.arange(40)
+    weights = {name: value.clone().requires_grad_(value.is_floating_point()) for name, value in network.weights.items()}
+    leaf = weights["blocks.0.mlp.W_in"]
+    logits = engine.answer_logits(weights, examples)
+    first, second = (torch.autograd.grad(logits[:, i].sum(), leaf, retain_graph=True)[0] for i in (0, 1))
+    again = torch.autograd.grad(engine.answer_logits(weights, examples)[:, 1].sum(), leaf)[0]
+    assert torch.equal(second, again)
+    assert not torch.equal(first, second)
+
+
+def test_a_weight_written_to_between_forward_and_backward_is_an_error():
+    network = PUBLISHED[1]
+    weights = {name: value.clone() for name, value in network.weights.items()}
+    leaf = weights["unembed.W_U"].requires_grad_()
+    logits = Engine(network.config, network.task).answer_logits(weights, torch.arange(4))
+    with torch.no_grad():
+        leaf.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        logits.sum().backward()
 
 
 @settings(max_examples=15)
@@ -194,3 +232,19 @@ def test_the_gradient_predicts_what_a_small_change_of_all_weights_does(network, 
     size = sum(float((direction[name] * grads[name]).abs().sum()) for name in grads)
     step = 1e-5
     assert abs((loss(step) - loss(-step)) / (2 * step) - slope) <= 1e-5 * size + 1e-7
+
+
+def test_a_forward_pass_is_forgotten_with_its_logits():
+    """No reference cycle: a training loop would keep the activations of every step until the collector comes by."""
+    network = PUBLISHED[1]
+    weights = {name: value.clone() for name, value in network.weights.items()}
+    weights["unembed.W_U"].requires_grad_()
+    gc.collect()
+    gc.disable()
+    try:
+        logits = Engine(network.config, network.task).answer_logits(weights, torch.arange(4))
+        gone = weakref.ref(logits)
+        del logits
+        assert gone() is None
+    finally:
+        gc.enable()

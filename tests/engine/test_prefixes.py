@@ -83,4 +83,4 @@ def test_sharing_does_not_depend_on_which_examples_are_drawn():
     batches = [torch.randperm(task.n_examples, generator=torch.Generator().manual_seed(s))[:40] for s in range(3)]
     shapes = [[(q.rows.start, q.rows.stop) for q in engine.prefixes.batch(examples).queries] for examples in batches]
     assert shapes[0] == shapes[1] == shapes[2]
-    assert [stop - start for start, stop in shapes[0]] == [13, 13, 40, 40]
+    assert [stop - start for start, stop in shapes[0]] == [13, 13, 2 * 40]  # the last: two positions of 40

@@ -42,7 +42,7 @@ def train(writer: RunWriter) -> None:
     start = 0 if state is None else state[1]["step"] + 1
     if state is not None:
         assert state[0]["w"].equal(weights_at(state[1]["step"])["w"] * 2)
-    writer.truncate_metrics(start - 1)
+    writer.truncate(start - 1)
     for step in range(start, STEPS):
         writer.log({"step": step, "train_accuracy": 1.0, "val_accuracy": step / STEPS})
         writer.checkpoint(step, weights_at(step))

@@ -20,7 +20,7 @@ from grokscope.tasks import build_task
 from tests.planted import planted_config, planted_weights, write_run
 
 PLANTED = {"k=2": 1.0, "k=3": 1.0}
-NAMES = ("keys", "neurons", "restricted_loss", "logit_characters", "circles")
+NAMES = ("keys", "neurons", "restricted_loss", "logit_characters", "circles", "ablation")
 
 
 def evaluations(grok: int | None) -> list[dict[str, float]]:
@@ -114,14 +114,81 @@ def test_characters_are_drawn_with_their_sum(tables: dict) -> None:
     assert figure.axes[0].get_title(loc="right").startswith("own 100.0%, wrong ")
 
 
-def test_circles_show_the_key_irreps_of_one_run(tables: dict) -> None:
-    figure = figures.embedding_circles(of(tables["circles"], "planted"))
-    assert sorted(titles(figure)) == ["k = 2  (50%)", "k = 3  (50%)"]
+def test_a_key_in_the_wrong_basis_is_named_below_it(tables: dict) -> None:
+    table = of(tables["keys"], "planted").copy()
+    wrong = (table["basis"] == "wrong") & (table["site"] == "embed") & (table["frequency"] == 4)
+    table.loc[wrong, ["key", "power"]] = [True, 0.5]
+    texts = figures.right_and_wrong_basis(table).axes[0].texts
+    assert [text.get_text() for text in texts] == ["2", "3", "4"]
+    assert [float(text.xy[1]) for text in texts] == pytest.approx([0.5, 0.5, -0.5])  # type: ignore[attr-defined]
+
+
+def test_irreps_without_a_frequency_are_named_on_the_axis_and_no_wrong_basis_is_promised(tables: dict) -> None:
+    for draw, name in (
+        (figures.right_and_wrong_basis, "keys"),
+        (figures.logit_characters, "logit_characters"),
+        (figures.neuron_clusters, "neurons"),
+        (figures.ablation, "ablation"),
+    ):
+        figure = draw(of(tables[name], "s3"))
+        assert not [text for text in legend_of(figure) if "wrong" in text], name
+        assert [text for text in legend_of(draw(of(tables[name], "mixed"))) if "wrong" in text], name
+        if name in ("keys", "logit_characters"):
+            labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
+            assert sorted(labels) == ["sign", "standard"]
+
+
+def legend_of(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def test_ablation_shows_the_last_checkpoint_with_both_controls(tables: dict) -> None:
+    figure = figures.ablation(of(tables["ablation"], "planted"))
+    table = of(tables["ablation"], "planted")
+    table = table[(table["step"] == 20) & (table["split"] == "val")]
+    own, wrong = table[table["set"] == "hindsight"], table[table["set"] == "matched"]
+    assert list(own["site"]) == ["embedding", "neurons", "logits"]
+    for ax, quantity in zip(figure.axes, ("loss", "accuracy"), strict=True):
+        drawn = {line.get_label(): np.asarray(line.get_xdata(), dtype=float) for line in ax.lines}
+        assert drawn["key"] == pytest.approx(own[quantity].to_numpy())
+        assert drawn["control"] == pytest.approx(own[f"control_{quantity}"].to_numpy())
+        assert drawn["wrong"] == pytest.approx(wrong[quantity].to_numpy())
+        assert drawn["full"] == pytest.approx(own[f"full_{quantity}"].iloc[0])
+    assert figure.axes[1].get_title(loc="right") == "2 key irreps"
+    several = figures.ablation(tables["ablation"])
+    assert titles(several) == ["planted", "mixed: add", "mixed: mul", "s3"]
+    assert several.axes[-1].get_title(loc="right") == "no key irreps"
+
+
+def test_an_ablation_without_validation_examples_is_drawn_empty(tables: dict) -> None:
+    table = tables["ablation"]
+    figures.ablation(table[table["split"] == "train"]).draw_without_rendering()
+
+
+def test_circles_show_the_key_irreps_of_one_run_and_under_them_the_control(tables: dict) -> None:
+    table = of(tables["circles"], "planted")
+    figure = figures.embedding_circles(table)
+    shown = titles(figure)
+    assert sorted(shown[:2]) == ["k = 2  (50%)", "k = 3  (50%)"]
+    wrong = table[table["basis"] == "wrong"].groupby("frequency")["power"].first().sort_values(ascending=False)
+    assert shown[2:] == [f"wrong: k = {k}  ({100 * power:.0f}%)" for k, power in wrong.items()]
+    assert len(wrong) == 2
     points = figure.axes[0].collections[0].get_offsets()
     radius = np.linalg.norm(np.asarray(points), axis=1)
     assert radius == pytest.approx(radius[0])
     with pytest.raises(ValueError, match="draws one run that has key irreps; the table has 0"):
         figures.embedding_circles(of(tables["circles"], "nobody"))
+    with pytest.raises(ValueError, match="the table has 0"):
+        figures.embedding_circles(table[table["basis"] == "wrong"])
+
+
+def test_circles_of_a_mixed_task_are_those_of_every_group_once(tables: dict) -> None:
+    plain = of(tables["circles"], "planted")
+    own, wrong = plain[plain["basis"] == "own"], plain[plain["basis"] == "wrong"]
+    sub = plain.assign(operation="sub")
+    mul = pd.concat([wrong.assign(operation="mul", basis="own"), own.assign(operation="mul", basis="wrong")])
+    shown = titles(figures.embedding_circles(pd.concat([plain, sub, mul])))
+    assert [title.split(":")[0] for title in shown] == ["add", "add", "mul", "mul"]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from grokscope.figures import learning_curves, save, weight_norms
+from grokscope.figures import learning_curves, save, style, weight_norms
 from grokscope.figures.style import CLIPPED, UNCLIPPED, arm_colours
 
 STEPS = np.array([0, 10, 20, 50, 100, 200, 500, 1000])
@@ -46,9 +46,9 @@ def curves(runs: list[dict] = RUNS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def norms(runs: list[dict] = RUNS, groups: tuple[str, ...] = ("attention", "embed", "total")) -> pd.DataFrame:
+def norms(runs: list[dict] = RUNS, groups: tuple[str, ...] = ("attention", "embed", "all")) -> pd.DataFrame:
     rows = [
-        {"run": run["run"], "arm": run["arm"], "step": step, "group": group, "norm": 3.0 + index + step / 100}
+        {"run": run["run"], "arm": run["arm"], "step": step, "group": group, "parameter": "", "norm": 3.0 + index + step / 100}
         for run in runs
         for index, group in enumerate(groups)
         for step in STEPS
@@ -100,7 +100,7 @@ def test_learning_curves_have_labelled_axes_with_logarithmic_steps_and_loss():
 
 def test_the_step_axis_is_linear_up_to_the_first_evaluation_and_logarithmic_from_there():
     figure = learning_curves(curves(), milestones())
-    figure.canvas.draw()
+    figure.draw_without_rendering()
     ax = figure.axes[2]
     across = ax.transData.transform([(step, 1.0) for step in (0, 5, 10, 100, 1000)])[:, 0]
     assert across[1] - across[0] == pytest.approx(across[2] - across[1])
@@ -141,7 +141,7 @@ def test_weight_norms_draw_a_panel_per_group_and_a_dot_at_the_grok():
     table = norms()
     figure = weight_norms(table, milestones())
     assert [ax.get_title(loc="left") for ax in figure.axes] == ["attention", "embedding", "all parameters"]
-    for ax, group in zip(figure.axes, ("attention", "embed", "total"), strict=True):
+    for ax, group in zip(figure.axes, ("attention", "embed", "all"), strict=True):
         for run in ("a", "b"):
             part = table[(table["run"] == run) & (table["group"] == group)]
             assert shown(ax)[run] == (part["step"].tolist(), part["norm"].tolist())
@@ -162,11 +162,60 @@ def test_a_figure_can_be_drawn_from_what_a_diverged_or_empty_run_has():
     table = curves()
     table.loc[table["step"] >= 500, "loss"] = np.nan
     table.loc[table["step"] == 200, "loss"] = np.inf
-    learning_curves(table, milestones()).canvas.draw()
-    learning_curves(table.iloc[:0], milestones()).canvas.draw()
-    weight_norms(norms().assign(norm=0.0), milestones()).canvas.draw()
-    one = table[table["step"] == 0]
-    learning_curves(one, milestones()).canvas.draw()
+    learning_curves(table, milestones()).draw_without_rendering()
+    weight_norms(norms().assign(norm=0.0), milestones()).draw_without_rendering()
+    nothing = milestones([{**run, "memorisation_step": None, "grok_step": None} for run in RUNS])
+    learning_curves(table.iloc[:0], nothing).draw_without_rendering()
+
+
+def test_a_single_point_is_seen():
+    nothing = milestones([{**run, "memorisation_step": None, "grok_step": None} for run in RUNS])
+    for draw, table in ((learning_curves, curves()), (weight_norms, norms())):
+        figure = draw(table[table["step"] == 0], nothing)
+        figure.draw_without_rendering()
+        assert {line.get_marker() for ax in figure.axes for line in ax.lines} == {"."}
+        many = draw(table, nothing)
+        assert {line.get_marker() for ax in many.axes for line in ax.lines} <= {"", "None"}
+
+
+def test_a_run_without_layer_norm_has_no_line_and_no_dot_among_the_gains_of_another():
+    runs = [{**run, "grok_step": 200} for run in RUNS]
+    table = norms(runs, ("attention", "ln", "all"))
+    table = table[(table["run"] == "a") | (table["group"] != "ln")]
+    attention, gains, _ = weight_norms(table, milestones(runs)).axes
+    drawn = [str(line.get_label()) for line in gains.lines if len(np.asarray(line.get_xdata()))]
+    assert drawn == ["a", "_grok_step"]
+    assert len([line for line in attention.lines if line.get_label() == "_grok_step"]) == 2
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_any_number_of_groups_can_be_drawn(count):
+    groups = ("attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed", "all")[:count]
+    weight_norms(norms(groups=groups), milestones()).draw_without_rendering()
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_the_legend_fits_the_figure(count):
+    runs = [{**RUNS[0], "run": f"r{i}", "arm": f"arm{i}"} for i in range(count)]
+    figure = learning_curves(curves(runs), milestones(runs))
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert box.x0 >= 0
+    assert box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.13, 6.0), (0.9, 1.1e3), (2.0, 5.0)])
+def test_a_narrow_logarithmic_axis_has_more_labels_than_one_and_they_are_plain(low, high):
+    figure, [[ax]] = style.blank(1, 1)
+    ax.set_yscale("log")
+    ax.set_ylim(low, high)
+    style.log_ticks(ax.yaxis, low, high)
+    figure.draw_without_rendering()
+    labels = [tick.label1.get_text() for tick in ax.yaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+    assert len(labels) >= 2
+    assert all(float(label.replace(",", "")) > 0 for label in labels)
+    assert not any(tick.label1.get_text() for tick in ax.yaxis.get_minor_ticks())
 
 
 def test_a_name_that_looks_like_tex_is_shown_as_it_is(tmp_path):

@@ -40,6 +40,7 @@ def task_configs(draw: st.DrawFn) -> TaskConfig:
     bits = draw(st.integers(1, 5))
     return TaskConfig(
         name=name,
+        group=draw(st.sampled_from(["Z6", "D4", "A4", "Z2xS3"])) if name == "group" else None,
         modulus=draw(st.sampled_from([2, 3, 5, 7])),
         operations=operations,
         degree=3,

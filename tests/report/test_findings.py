@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from grokscope.analysis import weight_norms
+from grokscope.analysis import norm_trajectories
 from grokscope.report import findings
 
 
@@ -27,8 +27,8 @@ def test_a_grok_of_both_arms_gives_three_lines_with_their_ratio(write_run, clipp
     assert ratio == pytest.approx(free.grok_step / clipped.grok_step, abs=0.05)
     assert len(lines) == 3
     for run in (free, clipped):
-        last = weight_norms(run).query("group == 'total'").iloc[-1]
-        assert f"{last['norm']:,.1f} for {run.config.arm} (largest row {last['max_row_norm']:,.2f})" in lines[2]
+        last = norm_trajectories(run).query("group == 'all'").iloc[-1]
+        assert f"{last['norm']:,.1f} for {run.config.arm} (largest row {last['row_max']:,.2f})" in lines[2]
 
 
 def test_a_budget_without_grok_gives_a_lower_bound(write_run, clipped):

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import base64
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from grokscope.analysis import milestones
-from grokscope.config import field_names, override, preset
+from grokscope.analysis import embedding_overlap, milestones
+from grokscope.config import TaskConfig, field_names, override, preset
 from grokscope.report import Plate, Section, build_report, preset_of
 from grokscope.report import page as page_module
+from grokscope.report.circuits import algorithm_table, circuit_tables, overlap_table
 from grokscope.report.tables import differing_settings, flat, summary
-from grokscope.runs import RunError
+from grokscope.runs import Run, RunError, open_run
+from tests.planted import planted_config, planted_weights
+from tests.planted import write_run as write_weights
 
 VOID = {"meta", "link", "img", "br", "hr"}
 PLATES = (
     "learning_curves",
     "weight_norms",
+    "row_norms",
+    "phase_portrait",
+    "logit_scale",
+    "gradient_entropy",
+    "effective_ranks",
     "spectrum_over_training",
     "right_and_wrong_basis",
     "circuit_losses",
+    "ablation",
     "neuron_clusters",
     "logit_characters",
 )
@@ -211,3 +222,52 @@ def test_the_summary_names_runs_that_nothing_else_tells_apart(write_run, runs):
 def test_a_run_of_a_task_without_a_group_has_a_report(write_run, tmp_path):
     run = write_run("parity", **{"task.name": "parity", "bits": 4, "parity_bits": 2}, train_fraction=0.6)
     assert build_report("parity", [run], tmp_path / "report").exists()
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory) -> Run:
+    """A network with two key irreps, in a run whose name no file could have."""
+    irreps = {"k=2": 1.0, "k=3": 0.8}
+    config = planted_config(irreps, TaskConfig(name="add", modulus=13))
+    rows = [{"step": 0, "train_loss": 1.0, "train_accuracy": 1.0, "val_loss": 1.0, "val_accuracy": 1.0}]
+    path = tmp_path_factory.mktemp("runs") / "a <clock>"
+    return write_weights(path, config, {0: planted_weights(config, irreps)}, rows)
+
+
+def test_circles_of_a_run_have_a_file_whatever_its_name(clock, tmp_path):
+    page = build_report("x", [clock], tmp_path / "report")
+    assert (page.parent / "figures" / "circles.png").exists()
+    table = pd.read_csv(page.parent / "figures" / "circles.csv")
+    assert set(table["basis"]) == {"own", "wrong"}
+    twin = shutil.copytree(clock.path, tmp_path / "twin")
+    page = build_report("x", [clock, open_run(twin)], tmp_path / "both")
+    assert len(list((page.parent / "figures").glob("circles*.png"))) == 1  # of one arm, one run
+
+
+def test_figures_are_shown_at_one_scale(page):
+    for name in PLATES:
+        png = (page.parent / "figures" / f"{name}.png").read_bytes()
+        width = int.from_bytes(png[16:20]) / (200 * 6.9)
+        assert f'style="width: {min(100, 100 * width):.1f}%"' in page.read_text(), name
+
+
+def test_clock_or_pizza_is_told_for_either_basis(clock):
+    table = algorithm_table(circuit_tables([clock]))
+    assert [row[2] for row in table.rows] == ["own (Z13)", "wrong (units mod 13)"]
+    own, wrong = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
+    assert (own["circularity"], own["distance irrelevance"]) == ("1.000", "–")
+    assert float(wrong["circularity"]) < 0.6
+
+
+def test_the_overlap_of_a_mixed_task_is_told_beside_other_tasks(clock, write_run):
+    assert overlap_table(circuit_tables([clock])) is None
+    mixed = write_run("mixed", **{"task.name": "mixed", "operations": ("add", "mul"), "modulus": 7})
+    table = overlap_table(circuit_tables([clock, mixed]))
+    assert table is not None
+    assert table.rows == ()  # without keys there is no subspace
+    kept = embedding_overlap(mixed)
+    made = pd.DataFrame([dict.fromkeys(kept.columns, 1)])
+    made = made.assign(run="mixed", step=5, set="hindsight", group="Z7", other_group="units mod 7", degrees=45.0)
+    table = overlap_table({"embedding_overlap": made})
+    assert table is not None
+    assert table.rows == (("mixed", "Z7, units mod 7", "1, 1", "45.0", "1.000", "1.000"),)

@@ -89,7 +89,7 @@ def test_a_last_line_torn_at_any_byte_leaves_the_rows_before_it(trained):
 
 def test_truncate_drops_later_rows_on_disk_and_in_memory(trained):
     with reopen_run(trained) as writer:
-        writer.truncate_metrics(after_step=25)
+        writer.truncate(after_step=25)
         assert [row["step"] for row in writer.rows] == [0, 10, 20]
         assert list(open_run(trained).metrics.step) == [0, 10, 20]
         writer.log({"step": 30, "val_accuracy": 1.0})

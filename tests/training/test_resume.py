@@ -19,14 +19,14 @@ def _state_with_every_checkpoint(monkeypatch):
 
 
 def _interrupt_after(step: int, error: type[BaseException], patch: pytest.MonkeyPatch) -> None:
-    update = Trainer.update
+    taken = Trainer._step
 
-    def until(self):
+    def until(self, *, record):
         if self.step == step:
             raise error
-        return update(self)
+        return taken(self, record=record)
 
-    patch.setattr(Trainer, "update", until)
+    patch.setattr(Trainer, "_step", until)
 
 
 def _same_runs(first, second) -> None:

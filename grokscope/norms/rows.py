@@ -7,17 +7,15 @@ A row is the incoming weight vector of one output unit, whichever way round the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.config import ConfigError, NormConfig
-from grokscope.model import ROLES, Weights, in_scope, is_buffer, role
-
-INIT_SCOPES = {"none": (), "all": ROLES, "edge": ("embed", "unembed"), "edge_ln": ("embed", "unembed", "ln_final")}
-"""Parameter groups that each `norms.init_rows` projects."""
+from grokscope.config import ConfigError
+from grokscope.model import ROLES, Weights, is_buffer, role
 
 _ROW_DIMS = {
     "W_E": (1,),  # [vocab, d_model]: a token's vector
@@ -47,11 +45,23 @@ def row_dims(name: str) -> tuple[int, ...] | None:
 def row_norms(name: str, value: Tensor) -> Float[Tensor, "..."]:
     """L2 norm of every row, with the row's dimensions kept at size 1, so that it broadcasts against `value`."""
     dims = row_dims(name)
-    # Not vector_norm: over any but the last dimension it is ten times slower than squares and a sum.
-    return (value * value).sum(tuple(range(value.ndim)) if dims is None else dims, keepdim=True).sqrt_()
+    return (value * value).sum(dims or tuple(range(value.ndim)), keepdim=True).sqrt_()
 
 
-def bundles(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+def row_angles(name: str, before: Tensor, after: Tensor) -> Float[Tensor, "row"]:
+    """Angle in radians between each row before and after; NaN where either is zero.
+
+    2 asin(||u - v|| / 2) for unit vectors u and v: exact for small angles, where the arc cosine is not.
+    """
+    dims = row_dims(name) or tuple(range(before.ndim))
+    u, v = (x.detach().double() for x in (before, after))
+    u, v = (x / torch.linalg.vector_norm(x, dim=dims, keepdim=True) for x in (u, v))
+    half_chord = torch.linalg.vector_norm(u - v, dim=dims) / 2
+    return 2 * torch.asin(half_chord.clamp(max=1.0)).flatten()
+
+
+@cache
+def bundles(names: tuple[str, ...]) -> tuple[tuple[str, ...], ...]:
     """The named parameters, grouped where several hold one row between them; each is in one group.
 
     `nn.MultiheadAttention` keeps the biases of queries, keys and values in one vector, so b_Q, b_K and b_V of a
@@ -64,10 +74,20 @@ def bundles(names: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(map(tuple, groups.values()))
 
 
-def _bundle_norms(weights: Weights, bundle: tuple[str, ...]) -> Tensor:
-    """Norms of the rows of a bundle; they broadcast against each of its tensors."""
-    norms = [row_norms(name, weights[name]) for name in bundle]
-    return norms[0] if len(norms) == 1 else torch.linalg.vector_norm(torch.cat(norms), dim=0, keepdim=True)
+def bundle_norms(weights: Weights, bundles: Sequence[tuple[str, ...]]) -> list[Tensor]:
+    """Norms of the rows of each bundle; they broadcast against each of its tensors."""
+    values = [weights[name] for bundle in bundles for name in bundle]
+    if not values:
+        return []
+    # Most parameters are so small that a call costs more than its work: one call for all, where there is one.
+    # Not vector_norm: over any but the last dimension it is ten times slower than squares and a sum.
+    squares = iter(torch._foreach_mul(values, values))
+    sums = []
+    for bundle in bundles:
+        parts = [next(squares).sum(row_dims(name) or (), keepdim=True) for name in bundle]
+        sums.append(parts[0] if len(parts) == 1 else torch.cat(parts).sum(0, keepdim=True))
+    torch._foreach_sqrt_(sums)
+    return sums
 
 
 @torch.no_grad()
@@ -79,8 +99,8 @@ def project_rows_(weights: Weights, norm: float, names: Iterable[str]) -> None:
     Source: the initial projection of "Clip to Grok" (2026).
     """
     _positive("norms.init_norm", norm)
-    for bundle in bundles(names):
-        norms = _bundle_norms(weights, bundle)
+    grouped = bundles(tuple(names))
+    for bundle, norms in zip(grouped, bundle_norms(weights, grouped), strict=True):
         factor = torch.where(norms > 0, norm / norms, 1.0)
         for name in bundle:
             weights[name].mul_(factor)
@@ -96,23 +116,15 @@ def clip_rows_(weights: Weights, max_norm: float, names: Iterable[str]) -> None:
     Source: per-row weight-norm clipping ("Clip to Grok", 2026).
     """
     _positive("norms.max_norm", max_norm)
-    for bundle in bundles(names):
-        # max_norm / 0 = inf, clamped to 1: a row of zeros is inside the ball.
-        factor = (max_norm / _bundle_norms(weights, bundle)).clamp_(max=1.0)
-        for name in bundle:
-            weights[name].mul_(factor)
-
-
-def start_rows_(weights: Weights, config: NormConfig) -> None:
-    """Norm control before the first step, in place: the initial projection, then the clip once."""
-    names = in_scope(weights, INIT_SCOPES[config.init_rows])
-    if names:
-        norm = config.row_norm_at_start
-        if norm is None:  # a NormConfig is checked when made; this is for the type checker
-            raise ConfigError("norms.init_norm is missing")
-        project_rows_(weights, norm, names)
-    if config.max_norm is not None:
-        clip_rows_(weights, config.max_norm, in_scope(weights, config.scope))
+    grouped = bundles(tuple(names))
+    norms = bundle_norms(weights, grouped)
+    if not norms:
+        return
+    # max_norm / max_norm is exactly 1, and a row of zeros is inside the ball.
+    torch._foreach_clamp_min_(norms, max_norm)
+    factors = torch._foreach_div([norms[0].new_tensor(max_norm)] * len(norms), norms)
+    pairs = [(weights[name], factor) for bundle, factor in zip(grouped, factors, strict=True) for name in bundle]
+    torch._foreach_mul_([value for value, _ in pairs], [factor for _, factor in pairs])
 
 
 def group_norms(weights: Weights) -> dict[str, float]:
@@ -120,9 +132,15 @@ def group_norms(weights: Weights) -> dict[str, float]:
     squares: dict[str, float] = dict.fromkeys(ROLES, 0.0)
     for name, value in weights.items():
         if not is_buffer(name):
-            squares[role(name)] += float(torch.linalg.vector_norm(value.detach(), dtype=torch.float64)) ** 2
+            squares[role(name)] += joint_norm([value]) ** 2
     squares["total"] = sum(squares.values())
     return {group: square**0.5 for group, square in squares.items()}
+
+
+def joint_norm(values: Sequence[Tensor]) -> float:
+    """L2 norm of several tensors taken as one vector, summed in float64."""
+    squares = sum(float(torch.linalg.vector_norm(value.detach(), dtype=torch.float64)) ** 2 for value in values)
+    return squares**0.5
 
 
 def _positive(field: str, value: float) -> None:

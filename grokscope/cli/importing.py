@@ -1,0 +1,110 @@
+"""import: a run out of a network that was trained elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from typing import Annotated, Any
+
+from tyro.conf import arg
+
+from grokscope.cli.output import one_line, say
+from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
+from grokscope.config import ConfigError, RunConfig, preset, read_settings
+
+_USAGE = "grokscope import FILE... --task NAME --activation NAME [--setting value ...] [--out DIR]"
+
+
+def import_network(words: list[str]) -> int:
+    """Make a run of a HookedTransformer state dict: import FILE... --task NAME [--setting value ...] [--out DIR]."""
+    if "-h" in words or "--help" in words:
+        return _import_help()
+    files = list(takewhile(lambda word: not word.startswith("--"), words))
+    if not files:
+        raise ConfigError(f"name the files to import first: {_USAGE}")
+    groups = grouped(words[len(files) :])
+    own_split = groups.pop("own_split", None)
+    if own_split:
+        raise ConfigError(f"--own-split takes no value, but has {' '.join(own_split)}")
+    options = {name: _one(groups, name) for name in ("out", "entry", "equals", "config")}
+    steps = [_integer("step", word) for part in groups.pop("step", []) for word in part.split(",") if word]
+    config = None if options["config"] is None else _config(options["config"])
+    settings = changes(groups)
+
+    from grokscope.training import import_run
+
+    run = import_run(
+        files,
+        config,
+        out=options["out"],
+        steps=steps or None,
+        entry=options["entry"],
+        equals=None if options["equals"] is None else _integer("equals", options["equals"]),
+        own_split=own_split is not None,
+        **settings,
+    )
+    imported = run.imported or {}
+    for name, what in imported.get("skipped", {}).items():
+        say(one_line(f"skipped: {name} ({what})"))
+    for note in imported.get("notes", []):
+        say(one_line(f"note: {note}"))
+    say(one_line(f"split: {imported.get('split')}"))
+    row = run.metrics.iloc[-1]
+    sides = ", ".join(f"{side} {row[f'{side}_accuracy']:.4f}" for side in ("train", "val") if row[f"{side}_loss"] >= 0)
+    say(f"accuracy at step {int(row['step'])}: {sides}")
+    say(repr(run))
+    say(str(run.path))
+    return 0
+
+
+def _one(groups: dict[str, list[str]], name: str) -> str | None:
+    words = groups.pop(name, None)
+    if words is None:
+        return None
+    if len(words) != 1 or not words[0]:
+        raise ConfigError(f"--{name} takes one value, but has {' '.join(words) or 'none'}")
+    return words[0]
+
+
+def _integer(name: str, word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise ConfigError(f"--{name} {word} is not accepted: use an integer >= 0") from None
+
+
+def _config(name: str) -> RunConfig | Mapping[str, Any]:
+    """A preset, taken as it is, or the settings in a TOML file."""
+    return read_settings(name) if name.endswith(".toml") or Path(name).is_file() else preset(name)
+
+
+def _import_help() -> int:
+    @dataclass
+    class Settings:
+        config: str | None = None
+        """A TOML file of settings, or a preset whose architecture and task the network has."""
+        step: tuple[int, ...] = ()
+        """The step of each file; left out: read from names such as 12000.pt and step_012000.safetensors."""
+        entry: str | None = None
+        """Where in a file with several state dicts the one is: model, state_dicts.3."""
+        equals: int | None = None
+        """The row of embed.W_E that stands for `=`, where that is not the first after the elements."""
+        own_split: bool = False
+        """A switch: the network was trained on the split that --train-fraction and --seed draw here."""
+        out: Path | None = None
+        """The run directory; left out: checkpoints/ and a name made from the settings."""
+        config_: Annotated[RunConfig, arg(name="")] = field(default_factory=RunConfig)
+
+    show_settings(
+        Settings,
+        prog="grokscope import FILE...",
+        description="Make a run of a network trained elsewhere, from HookedTransformer state dicts (safetensors or "
+        "torch.save; nothing in a file is executed), one file per step. Say the task, as in --task group --elements "
+        "order.txt --product ab or --task add --modulus 113, and the activation. What shapes tell (layers, widths, "
+        "heads, LayerNorm, biases, form) is read off the file unless it is given, and model.residual is pre_ln, "
+        "TransformerLens' own block. Without --train-indices FILE or --own-split the split counts as unknown, and all "
+        f"examples as validation. {SHORT_NAMES}",
+    )
+    return 0

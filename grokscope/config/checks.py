@@ -1,0 +1,104 @@
+"""Checks of single values: an error names the setting, the value, and what would be accepted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import get_args
+
+from grokscope.config.group_input import MAX_ORDER, Rows
+
+_LONGEST_VALUE = 200
+"""Characters of a value in a message; a Cayley table would fill the screen."""
+
+
+class ConfigError(ValueError):
+    """A setting that cannot be run; the message names field, value and what is accepted."""
+
+
+def refuse(name: str, value: object, accepted: str) -> None:
+    """Raise `ConfigError`; a long value is cut in its message."""
+    shown = repr(value)
+    if len(shown) > _LONGEST_VALUE:
+        shown = f"{shown[:_LONGEST_VALUE]}..."
+    raise ConfigError(f"{name} = {shown} is not accepted: {accepted}")
+
+
+def choice(name: str, value: object, allowed: object) -> None:
+    """One of the names of a `Literal`."""
+    names = get_args(allowed)
+    if value not in names:
+        refuse(name, value, f"use one of {', '.join(names)}")
+
+
+def integer(name: str, value: object, low: int, high: int | None = None) -> None:
+    """An integer, and no boolean, from `low` to `high`."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
+        span = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
+        refuse(name, value, f"use {span}")
+
+
+def number(name: str, value: object, low: float, high: float = math.inf, *, open_low: bool, open_high: bool) -> None:
+    """A finite number from `low` to `high`, of which an open end is not accepted itself."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if ok:
+        assert isinstance(value, int | float)
+        ok = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
+    if not ok:
+        left, right = "(" if open_low else "[", ")" if open_high else "]"
+        refuse(name, value, f"use a finite number in {left}{low:g}, {high:g}{right}")
+
+
+def positive(name: str, value: object) -> None:
+    """A finite number > 0."""
+    number(name, value, 0.0, open_low=True, open_high=True)
+
+
+def group_values(name: str, value: object, groups: tuple[str, ...]) -> None:
+    """Pairs of a parameter group, each once, and a number > 0."""
+    accepted = f"use pairs of a group ({', '.join(groups)}), each once, and a number > 0"
+    if not isinstance(value, tuple):
+        refuse(name, value, accepted)
+    seen = set()
+    for pair in value if isinstance(value, tuple) else ():
+        if not isinstance(pair, tuple) or len(pair) != 2 or pair[0] not in groups or pair[0] in seen:
+            refuse(name, value, accepted)
+        positive(f"{name} of {pair[0]}", pair[1])
+        seen.add(pair[0])
+
+
+def boolean(name: str, value: object) -> None:
+    """True or False."""
+    if not isinstance(value, bool):
+        refuse(name, value, "use true or false")
+
+
+def check_rows(name: str, rows: object, wrong: Callable[[Rows], tuple[int, str] | None]) -> None:
+    """Tuples of integers, as many as an accepted group has elements, none of them `wrong`."""
+    if rows is None:
+        return
+    if not isinstance(rows, tuple) or not all(isinstance(row, tuple) and row for row in rows):
+        refuse(name, rows, "use a tuple of tuples of integers, a row per element")
+    assert isinstance(rows, tuple)
+    for place, row in enumerate(rows):
+        if any(type(entry) is not int for entry in row):
+            refuse(f"{name}[{place}]", row, "use integers")
+    if not 2 <= len(rows) <= MAX_ORDER:
+        raise ConfigError(f"{name} has {len(rows)} rows, one per element: use a group of 2 to {MAX_ORDER} elements")
+    found = wrong(rows)
+    if found is not None:
+        place, why = found
+        refuse(f"{name}[{place}]", rows[place], f"use every element once; this row {why}")
+
+
+def check_indices(indices: object) -> None:
+    """Distinct numbers of examples."""
+    if not isinstance(indices, tuple):
+        refuse("task.train_indices", indices, "use a tuple of integers >= 0")
+    assert isinstance(indices, tuple)
+    seen: set[int] = set()
+    for index in indices:
+        integer("task.train_indices", index, 0)
+        if index in seen:
+            refuse("task.train_indices", index, "use every example once; this one occurs twice")
+        seen.add(index)

@@ -1,0 +1,132 @@
+"""What figures of training dynamics share: panels of arms or of groups over the steps, a line per run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grokscope.analysis import names, numbers, rows
+from grokscope.figures import style
+
+GROUP_NAME = {
+    "attention": "attention",
+    "mlp": "MLP",
+    "ln": "LayerNorm gains",
+    "ln_final": "final LayerNorm gain",
+    "pos_embed": "position embedding",
+    "biases": "biases",
+    "embed": "embedding",
+    "unembed": "unembedding",
+    "all": "all parameters",
+}
+GROUP_COLOUR = {
+    "attention": "#0072B2",
+    "mlp": "#D55E00",
+    "ln": "#009E73",
+    "ln_final": "#E69F00",
+    "pos_embed": "#CC79A7",
+    "biases": "#999999",
+    "embed": "#56B4E9",
+    "unembed": "#882255",
+    "all": style.INK,
+}
+
+
+def panels(count: int, height: float = 1.5) -> tuple[Figure, list[Axes]]:
+    """A figure with that many panels, filled row by row."""
+    columns = style.columns_for(count)
+    figure, grid = style.blank(-(-count // columns), columns, panel=(style.PAGE / max(columns, 2), height))
+    flat = [ax for line in grid for ax in line]
+    for ax in flat[count:]:
+        ax.remove()
+    figure.align_ylabels()  # not before: a removed panel that others are aligned to cannot be laid out
+    return figure, flat[:count]
+
+
+def stacks(count: int, tall: int, height: float = 1.65) -> tuple[Figure, list[list[Axes]]]:
+    """A figure with that many columns of `tall` panels each, in as many bands as are needed."""
+    columns = style.columns_for(count)
+    bands = -(-count // columns)
+    figure, grid = style.blank(tall * bands, columns, panel=(style.PAGE / max(columns, 2), height))
+    found = []
+    for index in range(bands * columns):
+        band, column = divmod(index, columns)
+        stack = [grid[tall * band + row][column] for row in range(tall)]
+        if index < count:
+            found.append(stack)
+        else:
+            for ax in stack:
+                ax.remove()
+    return figure, found
+
+
+def label_steps(axes: Sequence[Axes], steps: Float[np.ndarray, "..."]) -> None:
+    """Give panels one axis of steps, labelled under the lowest of each column."""
+    for ax in axes:
+        style.log_steps(ax, steps)
+        place = ax.get_subplotspec()
+        below = [other.get_subplotspec() for other in axes]
+        lowest = place is None or not any(
+            other is not None and other.colspan == place.colspan and other.rowspan.start > place.rowspan.start
+            for other in below
+        )
+        if lowest:
+            ax.set_xlabel("step", size=style.LABEL)
+        else:
+            ax.tick_params(labelbottom=False)
+
+
+def log_values(ax: Axes, values: Float[np.ndarray, "..."], least: float = 4.0) -> None:
+    """A logarithmic axis over at least a factor of `least`, so that what hardly moves looks like it."""
+    positive = values[(values > 0) & np.isfinite(values)]
+    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
+    widen = max(1.15, (least / (high / low)) ** 0.5)
+    ax.set_yscale("log", nonpositive="clip")
+    ax.set_ylim(low / widen, high * widen)
+    style.log_ticks(ax.yaxis, low, high)
+
+
+def curve(ax: Axes, rows_of_run: pd.DataFrame, column: str, colour: str, label: str, **look: object) -> Line2D:
+    """The line of one run; a dot where it is one point."""
+    look = {"linewidth": style.WIDTH["line"], "marker": style.lone(rows_of_run), **look}
+    (line,) = ax.plot(rows_of_run["step"], numbers(rows_of_run, column), color=colour, label=label, **look)
+    return line
+
+
+def width(milestones: pd.DataFrame, arm: str) -> float:
+    """Lines of an arm with several runs are thin."""
+    return style.WIDTH["thin" if len(rows(milestones, arm=arm)) > 1 else "line"]
+
+
+def dot_at_grok(ax: Axes, line: pd.DataFrame, column: str, step: object, colour: str) -> None:
+    """A dot on a run's line at its grok step, which may lie between two of its points; none where the run has not
+    grokked or has no such line (gains, in a network without LayerNorm)."""
+    if pd.isna(step) or line.empty:  # type: ignore[call-overload]
+        return
+    at = float(str(step))
+    value = np.interp(at, numbers(line, "step"), numbers(line, column))
+    ax.plot([at], [value], "o", color=colour, markersize=4, markeredgewidth=0, label="_grok_step")
+
+
+def arm_handles(milestones: pd.DataFrame, colours: dict[str, str], *, dot: bool = True) -> list[Line2D]:
+    """Legend entries of the arms, and of the dot at the grok where there is one."""
+    lines = [
+        Line2D([], [], color=colours[arm], linewidth=style.WIDTH["line"], label=arm) for arm in names(milestones, "arm")
+    ]
+    if not dot:
+        return lines
+    return [*lines, Line2D([], [], color=style.INK, linestyle="none", marker="o", markersize=4, label="grokked")]
+
+
+def line_handles(colours: dict[str, str], labels: dict[str, str]) -> list[Line2D]:
+    """Legend entries of lines by colour."""
+    return [
+        Line2D([], [], color=colour, linewidth=style.WIDTH["line"], label=labels.get(key, key))
+        for key, colour in colours.items()
+    ]

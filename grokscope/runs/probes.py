@@ -1,0 +1,45 @@
+"""Probes of a run: what was recorded about its training, a JSON line per recorded step.
+
+A line is {"step": step, "rows": [row, ...]}, a row for each parameter group and each parameter, with the columns of
+`grokscope.training.Recorder`. A run that recorded nothing has no such file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grokscope.runs.errors import RunError
+from grokscope.runs.files import read_rows
+from grokscope.runs.layout import PROBES
+from grokscope.runs.metrics import metric_row
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+KEYS = ("step", "group", "parameter")
+
+
+def probe_line(step: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """One line. Raises `RunError` for values that are no scalars."""
+    plain = [metric_row({"step": step, **row}) for row in rows]
+    return {"step": step, "rows": [{name: value for name, value in row.items() if name != "step"} for row in plain]}
+
+
+def probe_lines(path: Path) -> list[dict[str, Any]]:
+    """All lines of a run, none where nothing was recorded. Raises `RunError` for a damaged file."""
+    file = path / PROBES
+    lines = read_rows(file) if file.exists() else []
+    for line in lines:
+        if not isinstance(line.get("step"), int) or not isinstance(line.get("rows"), list):
+            raise RunError(f"{file} is damaged: a line needs 'step' and 'rows'")
+    return lines
+
+
+def read_probes(path: Path) -> DataFrame:
+    """Everything recorded as a table, a row per step, group and parameter (`""`: the whole group)."""
+    import pandas as pd
+
+    rows = [{"step": line["step"], **row} for line in probe_lines(path) for row in line["rows"]]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(KEYS))
