@@ -1,7 +1,7 @@
 """A network on S4 with neurons that are functions of cosets by construction.
 
-The planted network of the standard irrep (`tests.planted`), whose embedding spans every function on the cosets of a point
-stabiliser S3, and beside its neurons some that say, linearly, which coset an operand is in, and write at random.
+The planted network of the standard irrep (`tests.planted`), whose embedding spans every function on the cosets of a
+point stabiliser S3, and beside its neurons some that say, linearly, which coset an operand is in, and write at random.
 """
 
 from __future__ import annotations
@@ -31,10 +31,12 @@ SCALE = 2.0
 
 def stabilisers(side: str) -> list[np.ndarray]:
     """The cosets of each S3, by element."""
-    return [PARTITIONS.labels[i] for i, p in enumerate(PARTITIONS.partitions) if (p.subgroup.name, p.side) == ("S3", side)]
+    return [
+        PARTITIONS.labels[i] for i, p in enumerate(PARTITIONS.partitions) if (p.subgroup.name, p.side) == ("S3", side)
+    ]
 
 
-def functions(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
+def functions(rng: np.random.Generator, generic: float) -> list[tuple[np.ndarray, np.ndarray]]:
     """The part of each neuron that depends on a, and the part that depends on b."""
     zero = np.zeros(GROUP.order)
 
@@ -48,7 +50,7 @@ def functions(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray]]:
         found.append((zero, on_cosets("right")))
         found.append(((stabilisers("left")[rng.integers(4)] == rng.integers(4)).astype(float), zero))
         found.append((on_cosets("left"), on_cosets("left")))
-        found.append((entries @ rng.normal(size=9), zero))
+        found.append((generic * entries @ rng.normal(size=9), zero))
     return [(a - a.mean(), b - b.mean()) for a, b in found]
 
 
@@ -56,13 +58,14 @@ def coset_config() -> RunConfig:
     return planted_config(IRREPS, TaskConfig(name="permutation", degree=4), d_mlp=FIRST + EACH * len(KINDS))
 
 
-def coset_weights(config: RunConfig) -> Weights:
+def coset_weights(config: RunConfig, generic: float = 1.0) -> Weights:
+    """With the generic neurons scaled."""
     rng = np.random.default_rng(0)
     weights = planted_weights(config, IRREPS, gain=0.7)
     phi = features(GROUP, IRREPS)
     width = phi.shape[1]
     W_in, W_out = weights["blocks.0.mlp.W_in"], weights["blocks.0.mlp.W_out"]
-    for neuron, parts in enumerate(functions(rng), start=FIRST):
+    for neuron, parts in enumerate(functions(rng, generic), start=FIRST):
         for operand, values in enumerate(parts):
             start = 2 + (1 + operand) * width
             solved = np.linalg.lstsq(phi, SCALE * values, rcond=None)[0]
@@ -72,6 +75,6 @@ def coset_weights(config: RunConfig) -> Weights:
     return weights
 
 
-def coset_run(path: Path) -> Run:
+def coset_run(path: Path, generic: float = 1.0) -> Run:
     config = coset_config()
-    return write_run(path, config, {0: coset_weights(config)})
+    return write_run(path, config, {0: coset_weights(config, generic)})

@@ -17,6 +17,7 @@ A circuit, in the basis of the task's own group:
 spectra            power by irrep (frequency) at every site
 keys               key irreps: those that exceed the relabelling null
 neurons            what each neuron computes, and the clusters
+irrep_blocks       through which pairs of irreps neurons depend on both operands
 logit_characters   how much of the logits is a character of a * b * c^-1
 restricted         restricted and excluded loss
 ablation           what is lost without an irrep, and without the strongest of the wrong basis
@@ -24,6 +25,12 @@ clock_pizza        which of two algorithms
 circles            the embedding on the plane of each key irrep
 outside_group      operands that stand for no group element (0)
 embedding_overlap  do addition and multiplication share directions
+cosets             the subgroup on whose cosets each neuron is constant, and its null
+coset_summary      how many neurons each class of subgroups explains
+coset_matrix       every neuron against every class of subgroups
+neuron_grid        one neuron at all pairs, by its cosets
+readings           which fits a neuron: a representation, or cosets
+coset_ablation     what is lost without the neurons that cosets explain
 onset              when it all appeared, against the grok
 registry           all of them by name, made in one pass
 
@@ -32,6 +39,11 @@ frames             the task's group and the wrong one
 grid               every pair of operands through the network
 basis              transforms on G x G, functions of a, of b, of a * b
 null               the relabelling null
+marginals          neurons as functions of one operand
+partitions         a group by the cosets of its subgroups
+coset_null         the coset null
+irrep_reading      functions on pairs fitted by one irrep
+coset_reading      functions on pairs fitted by a table over cosets
 checkpoint         one checkpoint, its activations and transforms
 over_checkpoints   from one checkpoint to a kept table of a run
 final_layers       from the last MLP to the loss
@@ -49,14 +61,20 @@ from grokscope.analysis.cache import cached
 from grokscope.analysis.circles import circles
 from grokscope.analysis.clock_pizza import clock_pizza
 from grokscope.analysis.collapse import collapse
+from grokscope.analysis.coset_ablation import coset_ablation
+from grokscope.analysis.coset_matrix import coset_matrix
+from grokscope.analysis.coset_summary import coset_summary
+from grokscope.analysis.cosets import cosets
 from grokscope.analysis.curves import learning_curves, milestones
 from grokscope.analysis.delay_law import DelayLaw, delay_law, delay_table, reference_norm
 from grokscope.analysis.embedding_overlap import embedding_overlap
 from grokscope.analysis.gradient_entropy import gradient_entropy
 from grokscope.analysis.identity import IDENTITY, check_names, each_run
+from grokscope.analysis.irrep_blocks import irrep_blocks
 from grokscope.analysis.keys import keys
 from grokscope.analysis.learning_coefficient import learning_coefficient
 from grokscope.analysis.logit_characters import logit_characters
+from grokscope.analysis.neuron_grid import neuron_grid
 from grokscope.analysis.neurons import neurons
 from grokscope.analysis.norm_trajectories import norm_trajectories
 from grokscope.analysis.onset import onset
@@ -65,6 +83,7 @@ from grokscope.analysis.parameter_groups import ALL, GROUPS
 from grokscope.analysis.phase import phase
 from grokscope.analysis.probes import PARTS, probes, update_parts
 from grokscope.analysis.ranks import ranks
+from grokscope.analysis.readings import readings
 from grokscope.analysis.registry import applicable, run_all
 from grokscope.analysis.restricted import restricted_loss
 from grokscope.analysis.select import names, numbers, reached, rows
@@ -84,17 +103,23 @@ __all__ = [
     "circles",
     "clock_pizza",
     "collapse",
+    "coset_ablation",
+    "coset_matrix",
+    "coset_summary",
+    "cosets",
     "delay_law",
     "delay_table",
     "each_run",
     "embedding_overlap",
     "gradient_entropy",
+    "irrep_blocks",
     "keys",
     "learning_coefficient",
     "learning_curves",
     "logit_characters",
     "milestones",
     "names",
+    "neuron_grid",
     "neurons",
     "norm_trajectories",
     "numbers",
@@ -104,6 +129,7 @@ __all__ = [
     "probes",
     "ranks",
     "reached",
+    "readings",
     "reference_norm",
     "restricted_loss",
     "rows",

@@ -38,8 +38,7 @@ def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:
     several = list(runs) if isinstance(runs, Sequence) else [runs]
     check_names(several)
     by_name = {run.name: run for run in several}
-    children = [run for run in several if run.parent is not None]
-    parents = {_parent(run) for run in children} & by_name.keys()
+    parents = {_parent(run) for run in several} & by_name.keys()
     parts = []
     for run in several:
         curves = learning_curves(run)
@@ -48,13 +47,14 @@ def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:
             parts.append(curves.assign(**told, branch_step=pd.NA, since=pd.NA))
         if run.parent is not None:
             step = int(run.parent["step"])
-            told = {"parent": _parent(run), "role": "branch", "switch": switch(run, by_name.get(_parent(run)))}
+            told = {"parent": _parent(run), "role": "branch", "switch": switch(run, by_name.get(str(_parent(run))))}
             after = curves.loc[curves["step"] >= step]
             parts.append(after.assign(**told, branch_step=step, since=after["step"] - step))
     if not parts:
         return pd.DataFrame(columns=list(COLUMNS))
     whole = {"branch_step": "Int64", "since": "Int64"}
-    return pd.concat([part.astype(whole) for part in parts], ignore_index=True)[list(COLUMNS)]
+    found = pd.concat([part.astype(whole) for part in parts], ignore_index=True)
+    return found.reindex(columns=list(COLUMNS))
 
 
 def switch(branch: Run, parent: Run | None) -> str:
@@ -70,8 +70,9 @@ def switch(branch: Run, parent: Run | None) -> str:
     return ", ".join(told) or UNCHANGED
 
 
-def _parent(run: Run) -> str:
-    return str(run.parent["run"])
+def _parent(run: Run) -> str | None:
+    """The name of the run that it branched off."""
+    return None if run.parent is None else str(run.parent["run"])
 
 
 def _value(value: Any) -> str:

@@ -5,9 +5,9 @@ pairs of the group, and the rest of the network is run again:
 
     r[a, b] - (X[a, b, S] - mean X[., ., S]) W_out[S]          r the residual stream after that MLP, S the set
 
-The control does the same to random neurons outside S, of equal power: in a random order, as many as have together no
-more variance over pairs than S, and one more, the one that comes nearest to what is missing. There are several such
-draws, in the same random orders at every checkpoint. Equal power is that of activations; what neurons write is that times
+The control does the same to random neurons outside S, of equal power: in a random order, every one with which their
+summed variance over pairs stays within that of S, and one more where that comes nearer. There are several such draws,
+in the same random orders at every checkpoint. Equal power is that of activations; what neurons write is that times
 their rows of W_out.
 """
 
@@ -71,14 +71,15 @@ def equal_power(
     target = variance[chosen].sum()
     others = np.random.default_rng(seed).permutation(len(variance))
     others = others[~chosen[others]]
-    sums = np.concatenate([[0.0], np.cumsum(variance[others])])
-    count = int(np.searchsorted(sums, target, side="right")) - 1
-    drawn, rest, missing = others[:count], others[count:], target - sums[count]
-    if len(rest):
-        last = rest[np.abs(variance[rest] - missing).argmin()]
-        if abs(variance[last] - missing) < missing:
-            drawn, missing = np.append(drawn, last), missing - variance[last]
-    return drawn if abs(missing) <= NEAR * target else None
+    drawn = np.zeros(len(others), dtype=bool)
+    missing = target
+    for i, power in enumerate(variance[others]):
+        if 0 < power <= missing:
+            drawn[i], missing = True, missing - power
+    over = np.where(drawn, np.inf, np.abs(variance[others] - missing))
+    if len(others) and over.min() < missing:
+        drawn[over.argmin()], missing = True, over.min()
+    return others[drawn] if missing <= NEAR * target else None
 
 
 def _table(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
@@ -150,13 +151,7 @@ def _typed(table: pd.DataFrame, keys: dict[str, object]) -> pd.DataFrame:
     """With the columns that every table has, also where there is no control or no class."""
     control = ["control_neurons", "control_share_of_variance"]
     control += [f"control_{quantity}{end}" for quantity in QUANTITIES for end in ("", "_sd")]
-    missing: dict[str, object] = dict.fromkeys((c for c in control if c not in table), np.nan)
-    table = table.assign(
-        **keys,
-        **missing,
-        subgroup=pd.array(table["subgroup"], dtype="string"),
-        order=pd.array(table["order"], dtype="Int64"),
-        index=pd.array(table["index"], dtype="Int64"),
-        note=pd.array(table.pop("note"), dtype="string"),
-    )
-    return table[[*keys, *(c for c in table.columns if c not in (*keys, *control, "note")), *control, "note"]]
+    columns = [*(c for c in table.columns if c not in (*control, "note")), *control, "note"]
+    table = table.assign(**keys)
+    types = {"subgroup": "string", "note": "string", "order": "Int64", "index": "Int64"}
+    return table.reindex(columns=[*keys, *columns]).astype({**dict.fromkeys(control, float), **types})

@@ -41,9 +41,7 @@ def is_above(scores: Float[np.ndarray, " unit"], threshold: float) -> Bool[np.nd
     return scores > threshold + ROUNDING * max(threshold, 1.0)
 
 
-def threshold(
-    partitions: CosetPartitions, f: Float[Tensor, "element unit"], draws: int, alpha: float = ALPHA
-) -> float:
+def threshold(partitions: CosetPartitions, f: Float[Tensor, "element unit"], draws: int, alpha: float = ALPHA) -> float:
     """The score that the best partition of a unit without structure exceeds with probability `alpha`.
 
     Arguments:

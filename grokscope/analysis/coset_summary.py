@@ -30,14 +30,19 @@ def coset_summary(run: Run) -> pd.DataFrame:
         (of the layer).
     """
     table = cosets(run)
-    whole = table.drop_duplicates([*KEYS, "neuron"]).groupby(KEYS)["neuron_variance"].agg(["sum", "size"])
+    whole = _sums(table.drop_duplicates([*KEYS, "neuron"]), KEYS)
     explained = table.loc[table["explains"]]
     explained = pd.concat([explained, explained.assign(operand="either")], ignore_index=True)
     explained = pd.concat([explained, explained.assign(subgroup="any")], ignore_index=True)
     once = explained.drop_duplicates([*KEYS, "neuron", "operand", "subgroup"])
-    counted = once.groupby([*KEYS, "operand", "subgroup"])["neuron_variance"].agg(["sum", "size"])
+    counted = _sums(once, [*KEYS, "operand", "subgroup"])
     parts = [_rows(run, operation, counted, whole) for operation in dict.fromkeys(table["operation"])]
     return pd.concat(parts, ignore_index=True)
+
+
+def _sums(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+    """The neurons' variance, and how many there are."""
+    return pd.DataFrame(rows.groupby(keys)["neuron_variance"].agg(["sum", "size"]))
 
 
 def _rows(run: Run, operation: str, counted: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:

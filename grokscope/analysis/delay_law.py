@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, nan
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def delay_table(run: Run, reference_norm: float | None = None) -> pd.DataFrame:
             "give reference_norm (see grokscope.analysis.reference_norm)"
         )
     start, metrics = norms.clamp_from_step, run.metrics
-    trained = int(metrics["step"].max()) if len(metrics) else 0
+    trained = int(numbers(metrics, "step").max(initial=0))
     grok = run.grok_step
     steps = {
         "grok_step": grok,
@@ -137,6 +137,9 @@ def delay_law(
         resamples: bootstrap samples, each of as many seeds as there are, drawn with replacement with all their runs.
         seed: of those draws.
 
+    With three seeds there are ten different samples, and the interval is narrower than its level says; it is an
+    indication, as the spread of the seeds is.
+
     Left out whatever `max_rho` says, and named: runs that diverged, and runs whose T or budget is not > 0 (they
     grokked before the clamp).
     """
@@ -150,8 +153,7 @@ def delay_law(
         lines = _resampled(kept, delay, budget, resamples, seed)
         count = len(lines)
         lower, upper = np.full(len(grid), nan), np.full(len(grid), nan)
-        seeds = kept["seed"].nunique()
-        if seeds < 2:
+        if len(set(kept["seed"])) < 2:
             why = "one seed: no interval"
         elif count:
             ends = (50 * (1 - LEVEL), 50 * (1 + LEVEL))
@@ -176,16 +178,17 @@ def _split(
 ) -> tuple[pd.DataFrame, tuple[tuple[str, str], ...]]:
     """The runs that are fitted, and the others by name with the reason."""
     excluded: dict[int, tuple[str, str]] = {}
+    row: dict[str, Any]
     for place, row in enumerate(table.to_dict("records")):
         name = str(row.get("run", f"rho {row['rho']:g} seed {row['seed']}"))
-        steps = row[budget] if row["censored"] else row[delay]
-        if row.get("status") == "diverged":
+        steps = float(row[budget] if row["censored"] else row[delay])
+        if str(row.get("status")) == "diverged":
             excluded[place] = (name, "diverged")
         elif max_rho is not None and row["rho"] > max_rho:
             excluded[place] = (name, f"rho {row['rho']:g} > max_rho {max_rho:g}")
         elif not steps > 0:
-            excluded[place] = (name, f"{budget if row['censored'] else delay} = {steps} is not > 0")
-    keep = [place for place in range(len(table)) if place not in excluded]
+            excluded[place] = (name, f"{budget if row['censored'] else delay} = {steps:g} is not > 0")
+    keep: list[int] = [place for place in range(len(table)) if place not in excluded]
     return table.iloc[keep], tuple(excluded.values())
 
 

@@ -63,7 +63,7 @@ def frames(task: Task) -> tuple[Frame, ...]:
     if not task.operations:
         raise ValueError(
             f"task {task.name!r} has no group: its answers are not a product of two operands, so there is no "
-            "Fourier basis to read it in; use a modular or a permutation task"
+            "Fourier basis to read it in; use a modular, permutation or group task"
         )
     found = []
     for operation in task.operations:

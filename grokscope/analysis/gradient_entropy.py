@@ -26,6 +26,7 @@ def gradient_entropy(checkpoint: Checkpoint) -> pd.DataFrame:
         gradient_l1, gradient_l2, gradient_absolute_entropy (AGE), gradient_normalised_entropy (nats),
         gradient_effective_number, weight_absolute_entropy. See `grokscope.probes.entropy` for the formulas.
 
+    Keys' biases (b_K) move no output: their gradient is rounding, and its normalised entropy that of noise.
     Probes recorded while training have the same columns, of the gradient of a step's batch: a batch's gradient is
     the train set's and noise, which spreads it. Raises ValueError for a network whose train set is not known.
     """

@@ -20,11 +20,25 @@ from grokscope.groups import FiniteGroup
 
 RANK = 1e-8
 """Singular values below this share of the largest are zero."""
+EXACT = 1e-6
+"""Share of the sum of squares below which a residual is rounding."""
+
+
+def criterion(
+    explained: Float[Tensor, "*model unit"], total: Float[Tensor, "unit"], parameters: Int[Tensor, "..."], pairs: int
+) -> Float[Tensor, "*model unit"]:
+    """N ln(residual sum of squares) + parameters ln N, by which a model is chosen on the N pairs that it is fitted on.
+
+    The smaller the better: a larger model has to explain more than it does of noise.
+    Source: Schwarz 1978, "Estimating the dimension of a model".
+    """
+    residual = torch.maximum(total - explained, EXACT * total).clamp(min=torch.finfo(total.dtype).tiny)
+    return pairs * residual.log() + parameters * np.log(pairs)
 
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """What the best irrep of each unit says about the pairs that it was not fitted on."""
+    """What the irrep chosen for each unit says about the pairs that it was not fitted on."""
 
     irrep: Int[np.ndarray, " unit"]
     """Index into `group.irreps`."""
@@ -55,18 +69,20 @@ class IrrepReading:
             ranks.append(rank)
         self.ranks: Int[np.ndarray, " irrep"] = np.array(ranks)
         """Of each irrep but the trivial one."""
-        self._solve = torch.from_numpy(np.concatenate(solve)).float()
-        self._predict = [torch.from_numpy(x).float() for x in predict]
+        self._solve = torch.from_numpy(np.concatenate(solve))
+        self._predict = [torch.from_numpy(x) for x in predict]
 
     def fit(self, x: Float[Tensor, "fitted unit"]) -> Fitted:
-        """Fit every irrep to every unit, keep the one that explains most of the fitted pairs, and predict the others.
+        """Fit every irrep to every unit, choose by `criterion`, and predict the other pairs.
 
         Arguments:
             x: at the pairs to fit on, in the order of `numpy.nonzero`; without its mean, which float32 may need.
         """
         solve = self._solve.to(x.dtype)
         parts = matmul_transposed(solve, x.T).split(self.ranks.tolist())
-        best = torch.stack([part.square().sum(0) for part in parts]).argmax(0)
+        explained = torch.stack([part.square().sum(0) for part in parts])
+        parameters = torch.from_numpy(self.ranks)[:, None]
+        best = criterion(explained, x.square().sum(0), parameters, len(x)).argmin(0)
         predicted = x.new_empty((len(self._predict[0]), x.shape[1]))
         for i, (part, predict) in enumerate(zip(parts, self._predict, strict=True)):
             mine = best == i

@@ -1,7 +1,7 @@
 """The local learning coefficient of the train loss at a few checkpoints, for a grid of the sampler's settings.
 
 *Cost.* A table costs checkpoints * epsilons * gammas * chains * (burn_in + draws) gradients of a minibatch: 3 * 3 * 3 *
-2 * 200 = 10,800 by default, 4 minutes for 2 layers of width 128 on one core. It is made when asked for by name only.
+2 * 200 = 10,800 by default, 3 minutes for 2 layers of width 128 on one core. It is made when asked for by name only.
 
 *Limits.* The estimate is that of an SGLD walk with a finite step around a point that is no exact minimum, with
 minibatch noise on top of the Langevin noise; Lau et al. warn that its absolute value is not to be trusted and

@@ -1,4 +1,4 @@
-"""What neurons make of one operand alone: the mean of their activation over the other operand, a function on the group."""
+"""What neurons make of one operand alone: means of their activations over the other, functions on the group."""
 
 from __future__ import annotations
 

@@ -41,7 +41,9 @@ def neuron_grid(
     available = coset_frames(scope)
     frame = next((f for f in available if operation in (None, f.operation)), None)
     if frame is None:
-        raise ValueError(f"operation = {operation!r} has no cosets; accepted: {', '.join(f.operation for f in available)}")
+        raise ValueError(
+            f"operation = {operation!r} has no cosets; accepted: {', '.join(f.operation for f in available)}"
+        )
     step = run.steps[-1] if step is None else step
     if step not in run.steps:
         near = min(run.steps, key=lambda known: abs(known - step))

@@ -40,7 +40,7 @@ def norm_trajectories(run: Run) -> pd.DataFrame:
     parts = [_norms_at(step, run.weights(step), run) for step in run.steps]
     if not parts:
         return pd.DataFrame(columns=list(COLUMNS))
-    return pd.concat(parts, ignore_index=True)[list(COLUMNS)]
+    return pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS))
 
 
 def _norms_at(step: int, weights: Weights, run: Run) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def _norms_at(step: int, weights: Weights, run: Run) -> pd.DataFrame:
     # Norms in float64, whatever the run's dtype: the sums are over up to a million squares.
     exact = {name: weights[name].double() for name in names}
     heads = {bundle[0] for bundle in bundles(names)}
-    groups = {name: of for name, of in parameter_groups(names).items() if len(of) > 1 or of[0] in heads}
+    groups = {name: of for name, of in parameter_groups(names).items() if len(of) > 1 or not heads.isdisjoint(of)}
     control = NormControl(run.config.norms, names)
     bound = control.bounds if run.config.norms.clips_after(step) else {}
     table = by_group(row_table(exact, groups, bound))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from math import nan
 
 import pandas as pd
 
@@ -23,8 +24,8 @@ def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
     Returns:
         run, task, arm, seed, step, matrix (`blocks.0.attn.QK.3`, as in `grokscope.probes.circuits`), kind (`W_E`,
         `W_Q`, ..., `QK`, `OV`, `out_U`), product (whether it is a product of matrices), layer and head (<NA> where it
-        has none), effective_rank (NaN for a matrix of zeros), largest (the rank that it can have: its smaller side, for
-        QK and OV d_head).
+        has none), effective_rank (NaN for a matrix of zeros, and of a diverged run), largest (the rank that it can
+        have: its smaller side, for QK and OV d_head).
     """
     config = checkpoint.scope.config
     rows = []
@@ -32,7 +33,8 @@ def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
         layer, head = (None if part is None else int(part) for part in parts_of(name)[::2])
         kind = parts_of(name)[1]
         largest = min(*matrix.shape, config.d_head if kind in ("QK", "OV") else min(matrix.shape))
-        rows.append((name, kind, kind in PRODUCTS, layer, head, effective_rank(matrix), largest))
+        rank = effective_rank(matrix) if bool(matrix.isfinite().all()) else nan
+        rows.append((name, kind, kind in PRODUCTS, layer, head, rank, largest))
     columns = ["matrix", "kind", "product", "layer", "head", "effective_rank", "largest"]
     return pd.DataFrame(rows, columns=columns).astype({"layer": "Int64", "head": "Int64"})
 

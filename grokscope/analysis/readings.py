@@ -1,7 +1,7 @@
 """Which reading fits a neuron: a representation, or cosets?
 
-Both are fitted to a neuron's activation on a random half of all pairs (a, b), the same at all checkpoints, and
-judged on the other half,
+Both are fitted to a neuron's activation on a random half of all pairs (a, b), the same at all checkpoints, where also
+the irrep and the cosets are chosen, and judged on the other half,
 
     R^2 = 1 - sum (X - predicted)^2 / sum (X - mean)^2                         over held-out pairs,
 

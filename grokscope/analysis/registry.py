@@ -16,9 +16,14 @@ from grokscope.analysis.ablation import ablation
 from grokscope.analysis.circles import circles
 from grokscope.analysis.clock_pizza import clock_pizza
 from grokscope.analysis.collapse import collapse
+from grokscope.analysis.coset_ablation import coset_ablation
+from grokscope.analysis.coset_matrix import coset_matrix
+from grokscope.analysis.coset_summary import coset_summary
+from grokscope.analysis.cosets import cosets
 from grokscope.analysis.embedding_overlap import embedding_overlap
 from grokscope.analysis.frames import frames
 from grokscope.analysis.gradient_entropy import gradient_entropy
+from grokscope.analysis.irrep_blocks import irrep_blocks
 from grokscope.analysis.keys import keys
 from grokscope.analysis.learning_coefficient import learning_coefficient
 from grokscope.analysis.logit_characters import logit_characters
@@ -27,9 +32,11 @@ from grokscope.analysis.norm_trajectories import norm_trajectories
 from grokscope.analysis.onset import onset
 from grokscope.analysis.outside_group import outside_group
 from grokscope.analysis.over_checkpoints import CheckpointAnalysis, in_one_pass
+from grokscope.analysis.partitions import has_cosets
 from grokscope.analysis.phase import phase
 from grokscope.analysis.probes import probes
 from grokscope.analysis.ranks import ranks
+from grokscope.analysis.readings import readings
 from grokscope.analysis.restricted import restricted_loss
 from grokscope.analysis.spectra import spectra
 
@@ -41,6 +48,7 @@ CHECKPOINT_ANALYSES: dict[str, CheckpointAnalysis] = {
     "neurons": neurons,
     "logit_characters": logit_characters,
     "keys": keys,
+    "irrep_blocks": irrep_blocks,
     "restricted_loss": restricted_loss,
     "ablation": ablation,
     "clock_pizza": clock_pizza,
@@ -51,6 +59,14 @@ CHECKPOINT_ANALYSES: dict[str, CheckpointAnalysis] = {
 """Made of one checkpoint at a time."""
 DERIVED: dict[str, Callable[[Run], pd.DataFrame]] = {"onset": onset}
 """Made of the tables of others."""
+SUBGROUPS_OF_CHECKPOINTS: dict[str, CheckpointAnalysis] = {
+    "cosets": cosets,
+    "coset_matrix": coset_matrix,
+    "readings": readings,
+    "coset_ablation": coset_ablation,
+}
+SUBGROUPS: dict[str, Callable[[Run], pd.DataFrame]] = {**SUBGROUPS_OF_CHECKPOINTS, "coset_summary": coset_summary}
+"""Of circuits in groups with subgroups."""
 DYNAMICS_OF_CHECKPOINTS: dict[str, CheckpointAnalysis] = {
     "collapse": collapse,
     "gradient_entropy": gradient_entropy,
@@ -65,7 +81,11 @@ DYNAMICS: dict[str, Callable[[Run], pd.DataFrame]] = {
 """Of weights, gradients and logits, whatever the task."""
 ON_REQUEST: dict[str, Callable[[Run], pd.DataFrame]] = {"learning_coefficient": learning_coefficient}
 """Made when asked for by name only: they take minutes."""
-FAMILIES: dict[str, tuple[str, ...]] = {"fourier": (*CHECKPOINT_ANALYSES, *DERIVED), "dynamics": tuple(DYNAMICS)}
+FAMILIES: dict[str, tuple[str, ...]] = {
+    "fourier": (*CHECKPOINT_ANALYSES, *DERIVED),
+    "subgroups": tuple(SUBGROUPS),
+    "dynamics": tuple(DYNAMICS),
+}
 
 
 def applicable(run: Run) -> tuple[str, ...]:
@@ -76,8 +96,9 @@ def applicable(run: Run) -> tuple[str, ...]:
 def _of_circuits(run: Run) -> tuple[str, ...]:
     if not run.task.operations or max(operation.group.order for operation in run.task.operations) == 1:
         return ()
-    groups = {frame.group.name for frame in frames(run.task) if frame.basis == "own"}
-    names = (*CHECKPOINT_ANALYSES, *DERIVED)
+    groups = {frame.group.name: frame.group for frame in frames(run.task) if frame.basis == "own"}
+    subgroups = SUBGROUPS if any(has_cosets(group) for group in groups.values()) else ()
+    names = (*CHECKPOINT_ANALYSES, *DERIVED, *subgroups)
     return tuple(name for name in names if name != "embedding_overlap" or len(groups) > 1)
 
 
@@ -95,8 +116,8 @@ def run_all(
     """Tables of a run by name of the analysis; what is kept is read, and the rest is made in one pass.
 
     Arguments:
-        only: names of analyses or of families (`fourier`, `dynamics`); all that the run has (but for those of
-            `ON_REQUEST`), if not given. Of a family, those that the run has.
+        only: names of analyses or of families (`fourier`, `subgroups`, `dynamics`); all that the run has (but for those
+            of `ON_REQUEST`), if not given. Of a family, those that the run has.
         workers: how many checkpoints to look at at a time (see `in_one_pass`).
         progress: show a progress bar over the checkpoints.
 
@@ -107,10 +128,10 @@ def run_all(
     wanted = list(available) if only is None else _resolve(only, available)
     if set(wanted) - set(DYNAMICS) - set(ON_REQUEST) or not wanted:
         frames(run.task)  # says why there are none
-    by_checkpoint = CHECKPOINT_ANALYSES | DYNAMICS_OF_CHECKPOINTS
+    by_checkpoint = CHECKPOINT_ANALYSES | SUBGROUPS_OF_CHECKPOINTS | DYNAMICS_OF_CHECKPOINTS
     checkpointed = {name: by_checkpoint[name] for name in _needed(wanted) if name in by_checkpoint}
     tables = in_one_pass(run, checkpointed, workers, progress=progress)
-    others = DERIVED | DYNAMICS | ON_REQUEST
+    others = DERIVED | SUBGROUPS | DYNAMICS | ON_REQUEST
     tables |= {name: others[name](run) for name in wanted if name not in tables}
     return {name: tables[name] for name in wanted}
 
@@ -118,12 +139,16 @@ def run_all(
 def _needed(wanted: Iterable[str]) -> tuple[str, ...]:
     """With the tables that derived ones are made of."""
     names = list(wanted)
-    return tuple(dict.fromkeys([*names, *(("keys", "restricted_loss") if "onset" in names else ())]))
+    made_of = {"onset": ("keys", "restricted_loss"), "coset_summary": ("cosets",)}
+    parts = [part for name in names for part in made_of.get(name, ())]
+    return tuple(dict.fromkeys([*names, *parts]))
 
 
 def _resolve(only: Iterable[str], available: Iterable[str]) -> list[str]:
     names: list[str] = []
-    known: Mapping[str, object] = {**CHECKPOINT_ANALYSES, **DERIVED, **DYNAMICS, **ON_REQUEST, **FAMILIES}
+    known: Mapping[str, object] = {
+        **CHECKPOINT_ANALYSES, **DERIVED, **SUBGROUPS, **DYNAMICS, **ON_REQUEST, **FAMILIES,
+    }  # fmt: skip
     for name in only:
         if name not in known:
             near = difflib.get_close_matches(name, known, 3, 0.4)

@@ -14,8 +14,15 @@ spectrum         the embedding's irreps over training, and in the right and the 
 circles          the embedding on the plane of each key irrep
 neuron_clusters  how much of each neuron one irrep explains
 ablation         what is lost without the key irreps, beside the controls
+irrep_blocks     the power of each pair of irreps in a layer
+learning_order   when each irrep was learned
 circuit_losses   restricted and excluded loss beside the network's own
 logit_characters how much of the logits each character explains
+coset_concentration  every neuron against every class of subgroups
+coset_counts     how many neurons each class of subgroups explains, over training
+neuron_on_grid   one neuron at all pairs, sorted by its cosets
+readings         which fits the neurons, irreps or cosets
+coset_ablation   what is lost without the neurons that cosets explain
 circuit_panels   what these share
 files            a figure as PNG and PDF, with its table as CSV
 style            the look they share
@@ -25,15 +32,22 @@ from grokscope.figures.ablation import ablation
 from grokscope.figures.branches import branches
 from grokscope.figures.circles import embedding_circles
 from grokscope.figures.circuit_losses import circuit_losses
+from grokscope.figures.coset_ablation import coset_ablation
+from grokscope.figures.coset_concentration import coset_concentration
+from grokscope.figures.coset_counts import coset_counts
 from grokscope.figures.delay_law import delay_law
 from grokscope.figures.effective_ranks import effective_ranks
 from grokscope.figures.files import save
 from grokscope.figures.gradient_entropy import gradient_entropy
+from grokscope.figures.irrep_blocks import irrep_blocks
 from grokscope.figures.learning_curves import learning_curves
+from grokscope.figures.learning_order import learning_order
 from grokscope.figures.logit_characters import logit_characters
 from grokscope.figures.logit_scale import logit_scale
 from grokscope.figures.neuron_clusters import neuron_clusters
+from grokscope.figures.neuron_on_grid import neuron_on_grid
 from grokscope.figures.phase_portrait import phase_portrait
+from grokscope.figures.readings import readings
 from grokscope.figures.spectrum import right_and_wrong_basis, spectrum_over_training
 from grokscope.figures.update_parts import angular_steps, clip_accounting, update_anatomy
 from grokscope.figures.weight_norms import row_norms, weight_norms
@@ -44,15 +58,22 @@ __all__ = [
     "branches",
     "circuit_losses",
     "clip_accounting",
+    "coset_ablation",
+    "coset_concentration",
+    "coset_counts",
     "delay_law",
     "effective_ranks",
     "embedding_circles",
     "gradient_entropy",
+    "irrep_blocks",
     "learning_curves",
+    "learning_order",
     "logit_characters",
     "logit_scale",
     "neuron_clusters",
+    "neuron_on_grid",
     "phase_portrait",
+    "readings",
     "right_and_wrong_basis",
     "row_norms",
     "save",

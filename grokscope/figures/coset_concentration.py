@@ -29,7 +29,8 @@ def coset_concentration(table: pd.DataFrame) -> Figure:
     the right one's, a row of panels per layer.
 
     Classes stand from few cosets to many, the neurons of each panel in the order of the class of their best score and
-    then of concentration in it; a frame marks the best class, if that of a hundredth of them. Neurons that do not vary with the operand are left out.
+    then of concentration in it; a frame marks the class that is the best of a hundredth of them or more. Neurons that
+    do not vary with the operand are left out.
 
     Args:
         table: of `grokscope.analysis.coset_matrix`.
@@ -62,7 +63,7 @@ def _draw(ax: Axes, rows: pd.DataFrame, labelled: bool) -> QuadMesh:
     score = _wide(rows, "score", names)
     varies = ~np.isnan(score).any(axis=0)
     concentration, score = concentration[:, varies], score[:, varies]
-    best = score.argmax(axis=0)
+    best = score.round(4).argmax(axis=0)  # the first of those that differ by rounding
     order = np.lexsort((concentration[best, np.arange(len(best))], best))
     ax.grid(False)
     mesh = ax.pcolormesh(

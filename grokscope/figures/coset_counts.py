@@ -31,7 +31,9 @@ def coset_counts(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     colours = sns.color_palette("colorblind", max(len(shown), 1)).as_hex()
     curves = {"any": (style.FAINT, 2 * style.WIDTH["line"])}
     curves |= {name: (colour, style.WIDTH["line"]) for name, colour in zip(shown, colours, strict=False)}
-    places = [(panel, layer) for panel in panels_of(either) for layer in sorted(rows_of(either, panel)["layer"].unique())]
+    places = [
+        (panel, layer) for panel in panels_of(either) for layer in sorted(rows_of(either, panel)["layer"].unique())
+    ]
     columns = style.columns_for(len(places)) if len(places) < 3 else 2
     figure, grid = style.blank(-(-len(places) // columns), columns, panel=(style.PAGE / columns, 1.9))
     axes = [ax for row in grid for ax in row]

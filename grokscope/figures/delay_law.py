@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from grokscope.analysis import DelayLaw, numbers
 from grokscope.analysis.delay_law import PUBLISHED_ALPHA, PUBLISHED_DELAYS
@@ -32,7 +33,7 @@ def delay_law(
     steps = np.where(censored, numbers(table, budget), numbers(table, delay))
     looks = {
         "grokked": (~censored & ~left_out, {"marker": "o", "color": FIT, "alpha": 0.8}),
-        "not grokked within": (censored & ~left_out, {"marker": "^", "color": "white", "markeredgecolor": FIT}),
+        "not grokked in these steps": (censored & ~left_out, {"marker": "^", "color": "white", "markeredgecolor": FIT}),
         "left out of the fit": (left_out & (steps > 0), {"marker": "x", "color": style.FAINT}),
     }
     rho = numbers(table, "rho")
@@ -60,6 +61,8 @@ def delay_law(
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     style.log_ticks(ax.yaxis, low, high)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.2f}")
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     ax.set_xlabel("rho (norm held / reference norm)", size=style.LABEL)
     ax.set_ylabel("steps to the grok", size=style.LABEL)
     if not np.isnan(law.alpha):

@@ -25,7 +25,7 @@ def effective_ranks(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """
     kinds = names(table, "kind")
     colours = style.arm_colours(milestones)
-    figure, axes = panels(max(len(kinds), 1), height=1.35)
+    figure, axes = panels(len(kinds), height=1.35)
     for index, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
         here = rows(table, kind=kind)
         for run in milestones.to_dict("records"):

@@ -37,8 +37,8 @@ def logit_scale(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     colours = style.arm_colours(milestones)
     # Without LayerNorm there is no final gain.
     shown = {column: name for column, name in (SCALES | SHARES).items() if own[column].notna().any()}
-    figure, axes = panels(max(len(shown), 1), height=1.6)
-    for ax, (column, name) in zip(axes, shown.items(), strict=False):
+    figure, axes = panels(len(shown), height=1.6)
+    for ax, (column, name) in zip(axes, shown.items(), strict=True):
         for run in milestones.to_dict("records"):
             line, colour = rows(own, run=run["run"]), colours[run["arm"]]
             thickness = width(milestones, run["arm"])

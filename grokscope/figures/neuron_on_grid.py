@@ -56,7 +56,7 @@ def _cosets(ax: Axes, table: pd.DataFrame, operand: str, letter: str) -> None:
     boundaries = np.flatnonzero(np.diff(coset)) + 1
     width = 0.7 if len(boundaries) < 20 else 0.35
     draw = ax.axhline if operand == "left" else ax.axvline
-    for boundary in boundaries:
+    for boundary in boundaries.tolist():
         draw(boundary, color="#D55E00", linewidth=width)
     subgroup, side = elements[f"{operand}_subgroup"].iloc[0], elements[f"{operand}_side"].iloc[0]
     label = letter if pd.isna(subgroup) else f"{letter}, by {len(boundaries) + 1} {SIDES[str(side)]} {subgroup}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -39,20 +40,21 @@ GROUP_COLOUR = {
 
 
 def panels(count: int, height: float = 1.5) -> tuple[Figure, list[Axes]]:
-    """A figure with that many panels, filled row by row."""
-    columns = style.columns_for(count)
-    figure, grid = style.blank(-(-count // columns), columns, panel=(style.PAGE / max(columns, 2), height))
+    """A figure with that many panels, filled row by row; with an empty one for none."""
+    columns = style.columns_for(max(count, 1))
+    figure, grid = style.blank(-(-max(count, 1) // columns), columns, panel=(style.PAGE / max(columns, 2), height))
     flat = [ax for line in grid for ax in line]
-    for ax in flat[count:]:
+    for ax in flat[max(count, 1) :]:
         ax.remove()
     figure.align_ylabels()  # not before: a removed panel that others are aligned to cannot be laid out
     return figure, flat[:count]
 
 
 def stacks(count: int, tall: int, height: float = 1.65) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with that many columns of `tall` panels each, in as many bands as are needed."""
-    columns = style.columns_for(count)
-    bands = -(-count // columns)
+    """A figure with that many columns of `tall` panels each, in as many bands as are needed; with an empty one for
+    none."""
+    columns = style.columns_for(max(count, 1))
+    bands = -(-max(count, 1) // columns)
     figure, grid = style.blank(tall * bands, columns, panel=(style.PAGE / max(columns, 2), height))
     found = []
     for index in range(bands * columns):
@@ -60,7 +62,7 @@ def stacks(count: int, tall: int, height: float = 1.65) -> tuple[Figure, list[li
         stack = [grid[tall * band + row][column] for row in range(tall)]
         if index < count:
             found.append(stack)
-        else:
+        elif index > 0:
             for ax in stack:
                 ax.remove()
     return figure, found
@@ -83,19 +85,28 @@ def label_steps(axes: Sequence[Axes], steps: Float[np.ndarray, "..."]) -> None:
 
 
 def log_values(ax: Axes, values: Float[np.ndarray, "..."], least: float = 4.0) -> None:
-    """A logarithmic axis over at least a factor of `least`, so that what hardly moves looks like it."""
+    """A logarithmic axis over at least a factor of `least`, so that what hardly moves looks like it; as it is where
+    nothing is positive."""
     positive = values[(values > 0) & np.isfinite(values)]
-    low, high = (float(positive.min()), float(positive.max())) if len(positive) else (1.0, 1.0)
-    widen = max(1.15, (least / (high / low)) ** 0.5)
+    if not len(positive):
+        return
+    low, high = float(positive.min()), float(positive.max())
+    widen = max(1.15, (high / low) ** 0.04, (least / (high / low)) ** 0.5)
     ax.set_yscale("log", nonpositive="clip")
     ax.set_ylim(low / widen, high * widen)
     style.log_ticks(ax.yaxis, low, high)
 
 
-def curve(ax: Axes, rows_of_run: pd.DataFrame, column: str, colour: str, label: str, **look: object) -> Line2D:
+def curve(ax: Axes, rows_of_run: pd.DataFrame, column: str, colour: str, label: str, **look: Any) -> Line2D:
     """The line of one run; a dot where it is one point."""
-    look = {"linewidth": style.WIDTH["line"], "marker": style.lone(rows_of_run), **look}
-    (line,) = ax.plot(rows_of_run["step"], numbers(rows_of_run, column), color=colour, label=label, **look)
+    look = {
+        "color": colour,
+        "label": label,
+        "linewidth": style.WIDTH["line"],
+        "marker": style.lone(rows_of_run),
+        **look,
+    }
+    (line,) = ax.plot(rows_of_run["step"], numbers(rows_of_run, column), **look)
     return line
 
 

@@ -37,8 +37,8 @@ def clip_accounting(parts: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     clipped = clipped.loc[clipped["group"] != "all"]
     groups = [group for group in GROUP_NAME if group in names(clipped, "group")]
     arms = [panel for panel in style.panels_of(milestones) if panel in _panels_in(clipped)]
-    figure, columns = stacks(max(len(arms), 1), 2)
-    for (size, share), (task, arm) in zip(columns, arms, strict=False):
+    figure, columns = stacks(len(arms), 2)
+    for (size, share), (task, arm) in zip(columns, arms, strict=True):
         here = rows(clipped, task=task, arm=arm)
         for group in groups:
             for run in names(here, "run"):
@@ -49,10 +49,10 @@ def clip_accounting(parts: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         share.set_ylim(0, max(0.05, min(1.0, float(numbers(clipped, "share").max()) * 1.1)))
         style.title(size, arm, weight="bold")
         _mark_groks(size, share, milestones=rows(milestones, task=task, arm=arm))
-    _side_labels(columns, ("norm removed by the clip", "share of the step's path"))
-    label_steps([ax for stack in columns for ax in stack], numbers(parts, "step"))
+    _side_labels(columns, ("norm removed", "share of path"))
+    label_steps([ax for stack in columns for ax in stack], numbers(clipped, "step"))
     colours = {group: GROUP_COLOUR[group] for group in groups}
-    style.legend(figure, line_handles(colours, GROUP_NAME), columns=4)
+    style.legend(figure, line_handles(colours, GROUP_NAME), columns=min(len(colours), 4) if len(columns) > 1 else 2)
     return figure
 
 
@@ -94,9 +94,9 @@ def angular_steps(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """
     whole = rows(table, parameter="")
     whole = whole.loc[whole["angle_mean"].notna()]
-    groups = [group for group in GROUP_NAME if group in names(whole, "group") and group != "all"]
+    groups = [group for group in GROUP_NAME if group in names(whole, "group")]
     colours = style.arm_colours(milestones)
-    figure, axes = panels(max(len(groups), 1))
+    figure, axes = panels(len(groups))
     for index, (ax, group) in enumerate(zip(axes, groups, strict=False)):
         here = rows(whole, group=group)
         log_values(ax, numbers(here, "angle_mean"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -39,7 +40,7 @@ def row_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.norm_trajectories`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    return _by_group(table, milestones, [group for group in GROUP_NAME if group != "all"], "row_mean", "row norm")
+    return _by_group(table, milestones, list(GROUP_NAME), "row_mean", "row norm")
 
 
 def _by_group(table: pd.DataFrame, milestones: pd.DataFrame, groups: list[str], column: str, label: str) -> Figure:
@@ -60,8 +61,9 @@ def _by_group(table: pd.DataFrame, milestones: pd.DataFrame, groups: list[str], 
                 ax.fill_between(line["step"], low, high, color=colour, alpha=0.18, linewidth=0)
                 curve(ax, line, "bound", colour, "_bound", linestyle=(0, (1, 1.2)), linewidth=0.9, marker="")
         if of_rows:
-            spans = ("row_q10", "row_q90", "bound")
-            log_values(ax, pd.concat([here[name] for name in (column, *spans)]).to_numpy(dtype=float))
+            # A band may reach down to 0, as that of biases does at the start.
+            low = np.clip(numbers(here, "row_q10"), np.nanmin(numbers(here, column), initial=np.inf) / 2, None)
+            log_values(ax, np.concatenate([low, numbers(here, "row_q90"), numbers(here, "bound")]))
         style.title(ax, GROUP_NAME[group])
         if index % style.columns_for(len(groups)) == 0:
             ax.set_ylabel(label, size=style.LABEL)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 TABLES = (
     "keys",
     "neurons",
+    "irrep_blocks",
     "logit_characters",
     "restricted_loss",
     "ablation",
@@ -104,6 +105,20 @@ def drawn(runs: Sequence[Run], tables: dict[str, pd.DataFrame]) -> list[Drawn]:
             figures.neuron_clusters(neurons),
             neurons,
             "Share of each neuron's variance over all pairs of operands that its irrep explains, at the end." + shared,
+        ),
+        (
+            "irrep_blocks",
+            figures.irrep_blocks(tables["irrep_blocks"]),
+            tables["irrep_blocks"],
+            "Through which irrep of a and of b the neurons of each layer depend on both, at the end. On the diagonal it "
+            "is the same one, as in functions of a*b; in the first row and column the other operand does not matter.",
+        ),
+        (
+            "learning_order",
+            figures.learning_order(tables["onset"], reached),
+            tables["onset"],
+            "When each key irrep of the final checkpoint began to carry more power in the embedding than its null, for "
+            "good, in the order in which they came: between two checkpoints, as wide as the bar.",
         ),
         (
             "logit_characters",

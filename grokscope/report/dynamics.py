@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import applicable, branches, delay_law, delay_table, milestones, rows, run_all, update_parts
+from grokscope.analysis import (
+    applicable,
+    branches,
+    delay_law,
+    delay_table,
+    milestones,
+    numbers,
+    rows,
+    run_all,
+    update_parts,
+)
 from grokscope.report.choosing import one_of_each_arm
 from grokscope.report.tables import Table
 
@@ -134,7 +144,7 @@ def _of_steps(probes: pd.DataFrame, reached: pd.DataFrame) -> list[Drawn]:
             "Mean angle that the rows of a parameter group turn in a step.",
         ),
     ]
-    if (rows(parts, part="clip")["size"] > 0).any():
+    if numbers(rows(parts, part="clip"), "size").max(initial=0.0) > 0:
         found.insert(
             0,
             (

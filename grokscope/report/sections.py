@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from grokscope import figures
 from grokscope.analysis import learning_curves, milestones, norm_trajectories, rows
 from grokscope.figures.over_steps import GROUP_NAME
-from grokscope.report import circuits
+from grokscope.report import circuits, subgroups
 from grokscope.report import dynamics as of_dynamics
 from grokscope.report.tables import Table
 
@@ -116,4 +116,10 @@ def circuit(runs: Sequence[Run]) -> Section | None:
     return Section("circuit", "Circuits", plates, tuple(table for table in written if table is not None))
 
 
-SECTIONS: list[Callable[[Sequence[Run]], Section | None]] = [learning, norms, dynamics, circuit]
+def cosets(runs: Sequence[Run]) -> Section | None:
+    """Whether the neurons compute with representations or with cosets."""
+    plates = tuple(Plate(*drawn) for drawn in subgroups.drawn(subgroups.chosen(runs)))
+    return Section("cosets", "Representations or cosets", plates) if plates else None
+
+
+SECTIONS: list[Callable[[Sequence[Run]], Section | None]] = [learning, norms, dynamics, circuit, cosets]

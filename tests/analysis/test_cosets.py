@@ -15,10 +15,13 @@ from grokscope.analysis.checkpoint import Checkpoint, Scope
 from grokscope.analysis.coset_ablation import coset_ablation
 from grokscope.analysis.coset_matrix import coset_matrix
 from grokscope.analysis.coset_summary import coset_summary
-from grokscope.analysis.cosets import cosets
+from grokscope.analysis.cosets import coset_table, cosets
+from grokscope.analysis.marginals import Marginal
 from grokscope.analysis.neuron_grid import neuron_grid
+from grokscope.analysis.partitions import CosetPartitions
 from grokscope.analysis.readings import readings
 from grokscope.config import RunConfig, override
+from grokscope.groups import SymmetricGroup, subgroup_classes
 from grokscope.model import initial_weights, is_buffer
 from grokscope.runs import Run
 from grokscope.tasks import build_task
@@ -48,7 +51,7 @@ def table(run: Run) -> pd.DataFrame:
     [
         ("left cosets of a", "left", {"left"}),
         ("right cosets of b", "right", {"right"}),
-        ("one coset of a", "left", {"left"}),  # of two equal ones the first: it is a right coset too
+        ("one coset of a", "left", {"left", "right"}),  # gH is a right coset of a conjugate
         ("both operands", "left", {"left"}),
         ("both operands", "right", {"left"}),
     ],
@@ -59,7 +62,7 @@ def test_planted_cosets_are_found_with_their_subgroup_and_side(
     rows = table[(table["kind"] == kind) & (table["operand"] == operand)]
     assert len(rows) == EACH
     assert set(rows["subgroup"]) == {"S3"}
-    assert set(rows["side"]) == sides
+    assert set(rows["side"]) <= sides
     assert rows["explains"].all()
     assert rows["concentration"].to_numpy() == pytest.approx(0, abs=1e-9)
     assert (rows["order"] == 6).all()
@@ -81,7 +84,9 @@ def test_generic_functions_of_the_same_irrep_are_not_explained_by_cosets(table: 
 
 
 def test_the_other_operand_of_a_function_of_one_has_a_note_and_no_subgroup(table: pd.DataFrame) -> None:
-    rows = table[table["kind"].isin(["left cosets of a", "one coset of a", "generic in a"]) & (table["operand"] == "right")]
+    rows = table[
+        table["kind"].isin(["left cosets of a", "one coset of a", "generic in a"]) & (table["operand"] == "right")
+    ]
     assert (rows["note"] == "does not vary with this operand").all()
     assert rows["subgroup"].isna().all()
     assert (rows["variance"] == 0).all()
@@ -100,23 +105,16 @@ def test_concentration_in_the_table_is_that_of_the_network_s_activations(run: Ru
         f = values.groupby("a" if row["operand"] == "left" else "b")["v"].mean().to_numpy()
         assert row["variance"] == pytest.approx(f.var())
         assert row["neuron_variance"] == pytest.approx(values["v"].var(ddof=0))
-        chosen = next(
-            h for h in _classes() if h.name == row["subgroup"]
-        ).members[row["member"]].elements  # fmt: skip
+        one = next(found for found in subgroup_classes(GROUP) if found.name == row["subgroup"])
+        chosen = one.members[row["member"]].elements
         coset = GROUP.table[:, chosen].min(1) if row["side"] != "right" else GROUP.table[chosen].min(0)
         within = sum((coset == c).mean() * f[coset == c].var() for c in np.unique(coset))
         assert row["concentration"] == pytest.approx(within / f.var(), abs=1e-9)
 
 
-def _classes():
-    from grokscope.groups import subgroup_classes
-
-    return subgroup_classes(GROUP)
-
-
 def test_the_matrix_holds_the_smallest_concentration_of_every_class(run: Run, table: pd.DataFrame) -> None:
     matrix = coset_matrix(run)
-    assert set(matrix["subgroup"]) == {found.name for found in _classes() if 1 < found.order < 24}
+    assert set(matrix["subgroup"]) == {found.name for found in subgroup_classes(GROUP) if 1 < found.order < 24}
     assert len(matrix) == 2 * (FIRST + 40) * 9
     merged = table[table["note"] == ""].merge(matrix, on=["operand", "neuron", "subgroup"], suffixes=("", "_matrix"))
     assert len(merged) == (table["note"] == "").sum()
@@ -156,7 +154,9 @@ def test_a_neuron_on_the_grid_is_constant_on_blocks_of_its_cosets(run: Run) -> N
     values = cache["blocks.0.mlp.hook_post"][:, -1, FIRST + KINDS.index("both operands")].double().numpy()
     x, y = run.task.operand_positions
     labels = np.array(GROUP.labels)
-    expected = {(labels[a], labels[b]): v for a, b, v in zip(run.task.tokens[:, x], run.task.tokens[:, y], values, strict=True)}
+    expected = {
+        (labels[a], labels[b]): v for a, b, v in zip(run.task.tokens[:, x], run.task.tokens[:, y], values, strict=True)
+    }
     for row in grid.iloc[::37].to_dict("records"):
         assert row["activation"] == pytest.approx(expected[row["left"], row["right"]], abs=1e-9)
 
@@ -193,7 +193,8 @@ def test_in_random_networks_one_neuron_in_a_hundred_is_significant(group: str) -
     scope = Scope(run)
     significant = [cosets.measure(Checkpoint(scope, seed))["significant"].mean() for seed in range(30)]
     # 30 networks of 128 neurons, which in one network depend on 8 embedding directions and are not independent.
-    assert np.mean(significant) == pytest.approx(0.01, abs=0.008) or (group == "S3" and np.mean(significant) < 0.02)
+    # The standard error of their mean is 0.002 to 0.005.
+    assert 0.002 < np.mean(significant) < 0.02
 
 
 @pytest.fixture
@@ -245,11 +246,6 @@ def test_a_dead_network_has_notes_and_no_gap_without_one(untrained: Callable[...
 
 
 def test_in_s3_no_partition_is_significant_for_relabellings_fit_as_well() -> None:
-    from grokscope.analysis.cosets import coset_table
-    from grokscope.analysis.marginals import Marginal
-    from grokscope.analysis.partitions import CosetPartitions
-    from grokscope.groups import SymmetricGroup
-
     partitions = CosetPartitions(SymmetricGroup(3))
     f = torch.from_numpy(partitions.labels.T.astype(float))
     f = f - f.mean(0)

@@ -67,7 +67,9 @@ def test_every_partition_into_cosets_is_there_once(group: FiniteGroup) -> None:
     partitions = CosetPartitions(group)
     proper = [h for h in all_subgroups(group) if 1 < h.order < group.order]
     expected = {frozenset(cosets_by_hand(group, h.elements, side)) for h in proper for side in ("left", "right")}
-    found = [frozenset(cosets_by_hand(group, p.subgroup.members[p.member].elements, p.side)) for p in partitions.partitions]
+    found = [
+        frozenset(cosets_by_hand(group, p.subgroup.members[p.member].elements, p.side)) for p in partitions.partitions
+    ]
     assert len(found) == len(set(found))
     assert set(found) == expected
     assert (np.diff(partitions.index) >= 0).all()
@@ -112,7 +114,9 @@ def test_scores_of_gaussian_values_have_mean_0_and_deviation_1(group: FiniteGrou
 def test_a_function_constant_on_cosets_is_attributed_to_the_largest_such_subgroup(group: FiniteGroup) -> None:
     partitions = coset_partitions(group)
     rng = np.random.default_rng(0)
-    values = np.stack([rng.normal(size=k)[labels] for k, labels in zip(partitions.index, partitions.labels, strict=True)])
+    values = np.stack(
+        [rng.normal(size=k)[labels] for k, labels in zip(partitions.index, partitions.labels, strict=True)]
+    )
     between = partitions.between(torch.from_numpy(values.T))
     best = partitions.best(between, partitions.scores(between)).numpy()
     assert best.tolist() == list(range(len(partitions)))

@@ -44,6 +44,8 @@ PLANTS = {
     "div mod 13": Plant(TaskConfig(name="div", modulus=13), {"k=5": 1.0, "k=2": 1.0}),
     "mul mod 29 with the sign": Plant(TaskConfig(name="mul", modulus=29), {"k=5": 1.0, "sign": 1.5}),
     "S4": Plant(TaskConfig(name="permutation", degree=4), {"standard": 1.0}),
+    "S5": Plant(TaskConfig(name="group", group="S5"), {"standard": 1.0}),
+    "A4": Plant(TaskConfig(name="group", group="A4"), {"standard": 1.0}),
     "S3": Plant(TaskConfig(name="permutation", degree=3), {"standard": 1.0}),
 }
 

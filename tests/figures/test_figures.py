@@ -48,7 +48,14 @@ def curves(runs: list[dict] = RUNS) -> pd.DataFrame:
 
 def norms(runs: list[dict] = RUNS, groups: tuple[str, ...] = ("attention", "embed", "all")) -> pd.DataFrame:
     rows = [
-        {"run": run["run"], "arm": run["arm"], "step": step, "group": group, "parameter": "", "norm": 3.0 + index + step / 100}
+        {
+            "run": run["run"],
+            "arm": run["arm"],
+            "step": step,
+            "group": group,
+            "parameter": "",
+            "norm": 3.0 + index + step / 100,
+        }
         for run in runs
         for index, group in enumerate(groups)
         for step in STEPS

@@ -94,7 +94,7 @@ def test_a_clamp_leaves_zeros_and_refuses_a_norm_of_zero():
     weights = {"embed.W_E": torch.zeros(3, 2)}
     clamp_(weights, 5.0, ["embed.W_E"])
     assert not weights["embed.W_E"].any()
-    with pytest.raises(ConfigError, match="norms.clamp_norm = 0.0"):
+    with pytest.raises(ConfigError, match=r"norms\.clamp_norm = 0\.0"):
         clamp_(weights, 0.0, ["embed.W_E"])
 
 

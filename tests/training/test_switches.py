@@ -185,11 +185,11 @@ def test_a_parent_that_cannot_be_repeated_is_refused(config, tmp_path, monkeypat
 
 @pytest.mark.parametrize("value", [(("mlp", -1.0),), (("nothing", 1.0),), "mlp", (("mlp",),)])
 def test_an_angular_step_that_makes_no_sense_is_refused(value):
-    with pytest.raises(ConfigError, match="optimizer.angular_step"):
+    with pytest.raises(ConfigError, match=r"optimizer\.angular_step"):
         OptimizerConfig(angular_step=value)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2.5, True])
 def test_a_cadence_of_recording_that_makes_no_sense_is_refused(value):
-    with pytest.raises(ConfigError, match="probes.record_every"):
+    with pytest.raises(ConfigError, match=r"probes\.record_every"):
         ProbeConfig(record_every=value)
