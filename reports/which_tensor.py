@@ -14,6 +14,8 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
+from grokscope.analysis.checkpoint import Checkpoint, Scope
+from grokscope.analysis.collapse import collapse
 from grokscope.config import preset, presets
 from grokscope.runs import Run
 from reports.train_many import Row, rows, timing
@@ -23,17 +25,14 @@ PREFIX = "which-tensor-"
 
 
 def row(run: Run) -> Row:
-    """Its milestones, and its logit scale and final gain at the start and at the end."""
-    whole = run.probes
-    whole = whole[(whole["group"] == "all") & (whole["parameter"] == "") & whole["logit_std"].notna()]
-    first, last = whole.iloc[0], whole.iloc[-1]
-    scale = {
-        "logit_std_start": round(float(first["logit_std"]), 4),
-        "logit_std_end": round(float(last["logit_std"]), 3),
-        "final_gain_start": round(float(first["final_gain_norm"]), 3),
-        "final_gain_end": round(float(last["final_gain_norm"]), 3),
-    }
-    return timing(run) | scale
+    """Its milestones; the logit scale on the train set, as the loss sees it, and the final gain, at start and end."""
+    scope = Scope(run)
+    found: Row = timing(run)
+    for place, step in (("start", run.steps[0]), ("end", run.steps[-1])):
+        table = collapse.measure(Checkpoint(scope, step)).set_index("dtype")
+        for column in ("logit_std", "final_gain_norm"):
+            found[f"{column}_{place}"] = round(float(table.loc[run.config.model.dtype, column]), 4)
+    return found
 
 
 def main() -> None:

@@ -335,7 +335,7 @@ class ProbeConfig:
     """What is recorded about the training itself (`Run.probes`)."""
 
     record_every: int | None = 10
-    """Steps between recordings; left out: none."""
+    """Steps between recordings: steps 0, 1, 1 + record_every, ... are recorded; left out: none."""
 
     def __post_init__(self) -> None:
         if self.record_every is not None:

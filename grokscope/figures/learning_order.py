@@ -56,9 +56,7 @@ def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         last[task] = max([last.get(task, 1.0), *by.tolist(), *map(float, grok)])
     for ax, panel in zip(axes, panels, strict=False):
         ax.set_xlim(0, last[tasks[panel[0]]] * 1.05)
-    line = Line2D(
-        [], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked"
-    )
+    line = Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
     bar = Line2D([], [], color=style.INK, marker="|", markersize=7, linewidth=3, label="passes its null for good")
     style.legend(figure, [bar, line], 2)
     return figure

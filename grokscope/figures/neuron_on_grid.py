@@ -41,7 +41,7 @@ def neuron_on_grid(table: pd.DataFrame) -> Figure:
         spine.set_visible(False)
     _cosets(ax, table, "left", "a")
     _cosets(ax, table, "right", "b")
-    style.title(ax, f"{run}, layer {layer}, neuron {neuron}, step {step:,}")
+    style.title(ax, f"{run}\nlayer {layer}, neuron {neuron}, step {step:,}")
     bar = figure.colorbar(mesh, ax=ax, pad=0.02, aspect=30)
     bar.set_label("activation", size=style.LABEL, color=style.INK)
     bar.ax.tick_params(labelsize=style.TICK, color=style.INK, labelcolor=style.INK)

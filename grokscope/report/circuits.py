@@ -110,8 +110,8 @@ def drawn(runs: Sequence[Run], tables: dict[str, pd.DataFrame]) -> list[Drawn]:
             "irrep_blocks",
             figures.irrep_blocks(tables["irrep_blocks"]),
             tables["irrep_blocks"],
-            "Through which irrep of a and of b the neurons of each layer depend on both, at the end. On the diagonal it "
-            "is the same one, as in functions of a*b; in the first row and column the other operand does not matter.",
+            "Through which irrep of a and of b the neurons of each layer depend on both, at the end. On the diagonal "
+            "it is the same one, as in functions of a*b; in the first row and column the other operand does not matter.",
         ),
         (
             "learning_order",

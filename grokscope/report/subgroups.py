@@ -53,7 +53,7 @@ def drawn(runs: Sequence[Run]) -> list[Drawn]:
             tables["coset_matrix"],
             "How far each neuron is from being constant on the cosets of a subgroup (0: constant), at the last "
             "checkpoint: the smallest over conjugates and sides, by class of subgroups. Small subgroups have small "
-            "values whatever a neuron does; framed are classes that are the best of some neurons with that allowed for.",
+            "values whatever a neuron does; framed are classes that are the best of some neurons, allowing for that.",
         ),
         (
             "coset_counts",
@@ -82,19 +82,23 @@ def drawn(runs: Sequence[Run]) -> list[Drawn]:
         grid = neuron_grid(run, layer, neuron)
         name = "neuron_on_grid" if len(runs) == 1 else f"neuron_on_grid_{number}"
         caption = (
-            f"{run.name}: the neuron that is nearest to constant on cosets among those with at least a tenth of the "
-            "largest variance (layer and number above), at all pairs, sorted by its best cosets in each operand."
+            f"{run.name}: the neuron of largest score for a subgroup of more than two cosets, among those with at "
+            "least a tenth of the largest variance, at all pairs, sorted by its best cosets in each operand."
         )
         found.append((name, figures.neuron_on_grid(grid), grid, caption))
     return found
 
 
 def most_coset_like(cosets: pd.DataFrame) -> tuple[int, int]:
-    """Layer and number of the neuron of largest score at the last checkpoint, of those that vary enough to matter."""
+    """Layer and number of the neuron of largest score at the last checkpoint, of those that vary enough to matter.
+
+    Where no neuron's best subgroup has more than two cosets, the first neuron.
+    """
     last = last_checkpoint(cosets)
     layers, variances = select.numbers(last, "layer"), select.numbers(last, "neuron_variance")
     largest = {layer: variances[layers == layer].max() for layer in np.unique(layers)}
     enough = variances >= 0.1 * np.array([largest[layer] for layer in layers])
+    enough &= select.numbers(last, "index") > 2  # two cosets are a sign, which is an irrep too
     scores = np.where(enough, np.nan_to_num(select.numbers(last, "score"), nan=-np.inf), -np.inf)
     best = last.iloc[int(scores.argmax())]
     return int(best["layer"]), int(best["neuron"])

@@ -50,7 +50,8 @@ class Recorder:
     def due(self, step: int) -> bool:
         """Whether the step that leads to this number of updates is recorded."""
         every = self.trainer.config.probes.record_every
-        return every is not None and step % every == 0
+        # Steps 1, 1 + every, ...: the last batch of an epoch is smaller, and epochs often have a round number of steps.
+        return every is not None and (step == 0 or (step - 1) % every == 0)
 
     def start(self) -> list[dict[str, Any]]:
         """Rows for step 0: norms alone, for no step has been taken."""
@@ -67,7 +68,8 @@ class Recorder:
             self._weight_entropies(record.after),
         ]
         rows = self._rows(*tables)
-        rows[0] |= output_statistics(record.logits, self.trainer.engine.labels[record.examples])
+        logits = record.logits / self.trainer.config.loss.temperature  # what the loss sees
+        rows[0] |= output_statistics(logits, self.trainer.engine.labels[record.examples])
         rows[0] |= self._outputs(record)
         return rows
 

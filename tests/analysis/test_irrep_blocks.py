@@ -41,9 +41,7 @@ def test_powers_are_squares_of_projections_on_products_of_matrix_entries(tmp_pat
                 if (rho.name, sigma.name) == ("trivial", "trivial"):
                     continue
                 # The projector on the span of rho's entries is convolution with d chi / |G|.
-                p, q = (
-                    irrep.dim / 6 * irrep.character[group.table[group.inverse]] for irrep in (rho, sigma)
-                )
+                p, q = (irrep.dim / 6 * irrep.character[group.table[group.inverse]] for irrep in (rho, sigma))
                 inside = np.einsum("ac,cdn,db->abn", p, x, q)
                 assert here[rho.name, sigma.name] == pytest.approx((inside**2).sum() / (x**2).sum(), abs=1e-6)
 

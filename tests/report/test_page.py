@@ -36,6 +36,8 @@ PLATES = (
     "circuit_losses",
     "ablation",
     "neuron_clusters",
+    "irrep_blocks",
+    "learning_order",
     "logit_characters",
 )
 """In the order of the page. The runs of these tests have no key irreps, so there are no circles."""

@@ -48,7 +48,7 @@ def test_recording_changes_no_bit_of_training(config, tmp_path):
     ]
     assert runs[0].digests == runs[1].digests == runs[2].digests
     assert runs[0].probes.empty
-    assert sorted(set(runs[2].probes["step"])) == list(range(0, runs[2].config.training.steps + 1, 7))
+    assert sorted(set(runs[2].probes["step"])) == [0, *range(1, runs[2].config.training.steps + 1, 7)]
     assert not (runs[0].path / "probes.jsonl").exists()
 
 
