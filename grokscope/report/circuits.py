@@ -111,7 +111,7 @@ def drawn(runs: Sequence[Run], tables: dict[str, pd.DataFrame]) -> list[Drawn]:
             figures.irrep_blocks(tables["irrep_blocks"]),
             tables["irrep_blocks"],
             "Through which irrep of a and of b the neurons of each layer depend on both, at the end. On the diagonal "
-            "it is the same one, as in functions of a*b; in the first row and column the other operand does not matter.",
+            "it is the same, as in functions of a*b; in the first row and column the other operand does not matter.",
         ),
         (
             "learning_order",
