@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grokscope.analysis.identity import each_run
+from grokscope.config import NormConfig
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -44,12 +45,19 @@ def _evaluations(run: Run) -> pd.DataFrame:
     return run.metrics.dropna(subset=[f"{split}_accuracy" for split in SPLITS])
 
 
+def _bound(norms: NormConfig) -> float:
+    if norms.max_norm is not None:
+        return float(norms.max_norm)
+    return float(max((bound for _, bound in norms.group_max_norm), default=float("nan")))
+
+
 @each_run
 def milestones(run: Run) -> pd.DataFrame:
     """One row per run: how far it was trained, and when it memorised and grokked.
 
     Returns:
-        run, task, arm, seed, max_norm (NaN: no clip), steps (trained so far), budget (in steps), status,
+        run, task, arm, seed, max_norm (the largest bound where only some groups have one; NaN: no clip), steps (trained
+        so far), budget (in steps), status,
         memorisation_step (first evaluation with train accuracy >= 0.99), grok_step (first with validation
         accuracy >= 0.95), sustained_grok_step (first grok that holds for the next 5 evaluations), delay (grok
         minus memorisation step), and final_train_accuracy, final_val_accuracy (at the last evaluation).
@@ -63,7 +71,7 @@ def milestones(run: Run) -> pd.DataFrame:
     }
     return pd.DataFrame(
         {
-            "max_norm": [float("nan") if run.config.norms.max_norm is None else float(run.config.norms.max_norm)],
+            "max_norm": [_bound(run.config.norms)],
             "steps": [0 if last is None else int(last["step"])],
             "budget": [run.config.training.steps],
             "status": [str(run.status)],

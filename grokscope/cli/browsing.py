@@ -112,6 +112,12 @@ def _norm_control(config: RunConfig) -> str:
     if norms.max_norm is not None:
         bound = "" if norms.scope == ("decoder",) else f"{'+'.join(norms.scope)} "
         parts.append(f"{bound}<= {norms.max_norm:g}")
+    parts += [f"{group} <= {bound:g}" for group, bound in norms.group_max_norm]
+    if norms.clips and (norms.from_step or norms.until_step is not None):
+        last = "" if norms.until_step is None else f" to {norms.until_step}"
+        parts.append(f"clip from step {norms.from_step}{last}")
+    if norms.clamp_target is not None:
+        parts.append(f"clamp {norms.clamp_target:g} from step {norms.clamp_from_step}")
     if norms.init_rows != "none":
         norm = "" if norms.row_norm_at_start == norms.max_norm else f" {norms.row_norm_at_start:g}"
         parts.append(f"start {norms.init_rows}{norm}")

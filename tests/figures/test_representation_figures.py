@@ -1,0 +1,76 @@
+"""Figures of irrep blocks and of the order of learning show what their tables hold."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from grokscope import figures
+from grokscope.figures.files import png
+
+MILESTONES = pd.DataFrame(
+    {
+        "run": ["one", "two"],
+        "task": ["composition in S3"] * 2,
+        "arm": ["clip", "none"],
+        "max_norm": [2.0, np.nan],
+        "grok_step": pd.array([500, None], dtype="Int64"),
+    }
+)
+
+
+def _blocks() -> pd.DataFrame:
+    irreps = ["trivial", "sign", "standard"]
+    rows = [
+        {"run": "one", "operation": "s3", "basis": "own", "step": step, "layer": layer, "left": a, "right": b}
+        for step in (0, 10)
+        for layer in (0, 1)
+        for a in irreps
+        for b in irreps
+        if (a, b) != ("trivial", "trivial")
+    ]
+    table = pd.DataFrame(rows)
+    return table.assign(power=np.arange(len(table)) / 100)
+
+
+def _onsets(**changes: object) -> pd.DataFrame:
+    table = pd.DataFrame(
+        {
+            "run": ["one", "one", "two"],
+            "operation": "s3",
+            "quantity": ["power", "power", "full_loss"],
+            "irrep": pd.array(["standard", "sign", None], dtype="string"),
+            "frequency": pd.array([None, None, None], dtype="Int64"),
+            "after": pd.array([200, None, None], dtype="Int64"),
+            "by": pd.array([210, 100, None], dtype="Int64"),
+        }
+    )
+    return table.assign(**changes)
+
+
+def test_a_matrix_of_blocks_is_the_last_checkpoint_s_with_the_mean_left_out():
+    figure = figures.irrep_blocks(_blocks())
+    panels = [ax for ax in figure.axes if ax.get_images()]
+    assert len(panels) == 2
+    for layer, ax in enumerate(panels):
+        here = _blocks()
+        here = here[(here["step"] == 10) & (here["layer"] == layer)]
+        matrix = np.asarray(ax.get_images()[0].get_array())
+        assert matrix[0, 0] == 0.0
+        assert [t.get_text() for t in ax.get_xticklabels()] == ["trivial", "sign", "standard"]
+        by_name = here.set_index(["left", "right"])["power"]
+        assert matrix[2, 1] == by_name["standard", "sign"]
+        assert matrix[0, 2] == by_name["trivial", "standard"]
+    png(figure)
+
+
+def test_irreps_stand_in_the_order_in_which_they_were_learned_beside_the_grok():
+    figure = figures.learning_order(_onsets(), MILESTONES)
+    first, second = figure.axes
+    assert [t.get_text() for t in first.get_yticklabels()] == ["sign", "standard"]
+    ends = [line.get_xdata()[0] for line in first.get_lines() if line.get_linestyle() not in ("-", "None")]
+    assert ends == [500]
+    assert list(first.get_lines()[0].get_xdata()) == [100, 210]
+    assert "no key irrep" in [text.get_text() for text in second.texts]
+    assert first.get_xlim() == second.get_xlim()  # of one task
+    png(figure)
