@@ -60,7 +60,7 @@ def delay_law(
     )
     ax.set_yscale("log")
     low, high = ax.get_ylim()
-    style.log_ticks(ax.yaxis, low, high)
+    style.log_ticks(ax.yaxis, low, high, wide=1000.0)
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.2f}")
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     ax.set_xlabel("rho (norm held / reference norm)", size=style.LABEL)
