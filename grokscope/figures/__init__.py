@@ -15,6 +15,7 @@ circles          the embedding on the plane of each key irrep
 neuron_clusters  how much of each neuron one irrep explains
 ablation         what is lost without the key irreps, beside the controls
 irrep_blocks     the power of each pair of irreps in a layer
+irrep_losses     loss with each irrep alone and without it
 learning_order   when each irrep was learned
 circuit_losses   restricted and excluded loss beside the network's own
 logit_characters how much of the logits each character explains
@@ -40,6 +41,7 @@ from grokscope.figures.effective_ranks import effective_ranks
 from grokscope.figures.files import save
 from grokscope.figures.gradient_entropy import gradient_entropy
 from grokscope.figures.irrep_blocks import irrep_blocks
+from grokscope.figures.irrep_losses import irrep_losses
 from grokscope.figures.learning_curves import learning_curves
 from grokscope.figures.learning_order import learning_order
 from grokscope.figures.logit_characters import logit_characters
@@ -66,6 +68,7 @@ __all__ = [
     "embedding_circles",
     "gradient_entropy",
     "irrep_blocks",
+    "irrep_losses",
     "learning_curves",
     "learning_order",
     "logit_characters",

@@ -92,6 +92,13 @@ def drawn(runs: Sequence[Run], tables: dict[str, pd.DataFrame]) -> list[Drawn]:
             "MLP's activations.",
         ),
         (
+            "irrep_losses",
+            figures.irrep_losses(tables["restricted_loss"]),
+            last_checkpoint(tables["restricted_loss"]),
+            "Validation loss at the end with the characters (level logits) or functions of a*b (level neurons) of one "
+            "irrep alone, and without those of one irrep.",
+        ),
+        (
             "ablation",
             figures.ablation(removed),
             removed,

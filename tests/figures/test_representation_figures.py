@@ -64,6 +64,24 @@ def test_a_matrix_of_blocks_is_the_last_checkpoint_s_with_the_mean_left_out():
     png(figure)
 
 
+def test_every_irrep_has_its_losses_beside_the_whole_network_s():
+    irreps = ["sign", "standard"]
+    rows = [
+        {"run": "one", "operation": "s3", "basis": "own", "set": "one", "split": split, "step": step, "level": level}
+        | {"irrep": irrep, "frequency": pd.NA, "full_loss": 0.1, "restricted_loss": 1.0 + i, "excluded_loss": 3.0 + i}
+        for step in (0, 10)
+        for level in ("logits", "neurons")
+        for split in ("train", "val")
+        for i, irrep in enumerate(irreps)
+    ]
+    figure = figures.irrep_losses(pd.DataFrame(rows))
+    for ax in figure.axes:
+        lines = {line.get_label(): list(line.get_ydata()) for line in ax.get_lines()}
+        assert lines == {"full": [0.1, 0.1], "restricted": [1.0, 2.0], "excluded": [3.0, 4.0]}
+        assert [t.get_text() for t in ax.get_xticklabels()] == irreps
+    png(figure)
+
+
 def test_irreps_stand_in_the_order_in_which_they_were_learned_beside_the_grok():
     figure = figures.learning_order(_onsets(), MILESTONES)
     first, second = figure.axes

@@ -34,6 +34,7 @@ PLATES = (
     "spectrum_over_training",
     "right_and_wrong_basis",
     "circuit_losses",
+    "irrep_losses",
     "ablation",
     "neuron_clusters",
     "irrep_blocks",
