@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from grokscope.config import preset, presets
+from grokscope.config import differences, preset, presets
 
 BATCH = {"add": 512, "sub": 512, "mul": 512, "div": 512, "mixed": 2048, "s5": 960}
 MAX_NORM = {"add": 1.75, "sub": 1.5, "mul": 2.0, "div": 1.75, "mixed": 1.75, "s5": 1.0}
@@ -19,9 +19,23 @@ OPTIMIZER = {
 PUBLISHED = {"mul-lion-clip": 535, "s5-lion-clip": 1348}
 
 
-def test_there_is_a_preset_for_every_task_and_arm_and_two_more():
+def test_there_is_a_preset_for_every_task_and_arm_and_for_experiments():
     named = {f"{task}-{arm}" for task in BATCH for arm in OPTIMIZER}
-    assert set(presets()) == named | {"mul-8layer-lion-clip", "nanda-add-p113"}
+    arms = ("none", "init-only", "init-and-clip", "temperature")
+    arms += tuple(f"clip-{scope}" for scope in ("decoder", "matrices", "gains", "ln-final", "without-gains"))
+    experiments = {f"which-tensor-{arm}" for arm in arms} | {"delay-law-p59"}
+    assert set(presets()) == named | experiments | {"mul-8layer-lion-clip", "nanda-add-p113"}
+
+
+def test_arms_of_which_tensor_differ_in_norm_control_and_loss_alone():
+    base = preset("which-tensor-none")
+    for name in presets():
+        if name.startswith("which-tensor-"):
+            assert preset(name).arm == name.removeprefix("which-tensor-")
+            changed = {key.partition(".")[0] for key in differences(base, preset(name))}
+            assert changed <= {"arm", "norms", "loss"}
+    # The final gain's norm at the start, sqrt(d_model), over the clip's bound.
+    assert preset("which-tensor-temperature").loss.temperature == pytest.approx(128**0.5 / 2.0, rel=1e-15)
 
 
 @pytest.mark.parametrize("arm", OPTIMIZER)

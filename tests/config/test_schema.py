@@ -25,6 +25,8 @@ from grokscope.config import (
     nearest_primes,
 )
 
+NO_GROUP_VALUES = ["mlp", [("mlp", 1.0)], (("mlp",),), (("decoder", 1.0),), (("ln", 1.0), ("ln", 2.0)), None]
+
 # Setting -> values that are refused, and a piece of what the message says would do.
 NO_CHOICE: list[Any] = ["", "nonsense", None, 3, "LION"]
 NO_BOOLEAN: list[Any] = [0, 1, "true", None]
@@ -83,6 +85,19 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
     "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
     "norms.scope": ([(), "decoder", ["mlp"], ("decoder", "atention"), None], "decoder, attention, mlp, ln"),
+    "norms.group_max_norm": (NO_GROUP_VALUES, "attention, mlp, ln"),
+    "norms.from_step": ([-1, 1.5, "0", True, None], ">= 0"),
+    "norms.until_step": ([-1, 1.5, "0", True], ">= 0"),
+    "norms.clamp_norm": (NO_POSITIVE, "(0, inf)"),
+    "norms.clamp_reference": (NO_POSITIVE, "(0, inf)"),
+    "norms.clamp_rho": (NO_POSITIVE, "(0, inf)"),
+    "norms.clamp_scope": ([(), "mlp", ["mlp"], ("decoder",), None], "attention, mlp, ln"),
+    "norms.group_clamp_norm": (NO_GROUP_VALUES, "attention, mlp, ln"),
+    "norms.clamp_from_step": ([-1, 1.5, "0", True, None], ">= 0"),
+    "optimizer.angular_step": (NO_GROUP_VALUES, "attention, mlp, ln"),
+    "loss.name": (NO_CHOICE, "cross_entropy, stablemax"),
+    "loss.temperature": (NO_POSITIVE, "(0, inf)"),
+    "probes.record_every": (NO_COUNT_OR_NONE, ">= 1"),
     "training.steps": (NO_COUNT, ">= 1"),
     "training.batch_size": (NO_COUNT_OR_NONE, ">= 1"),
     "training.eval_every": (NO_COUNT_OR_NONE, ">= 1"),

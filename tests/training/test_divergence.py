@@ -89,14 +89,14 @@ def test_a_large_gradient_whose_sum_overflows_is_finite(config, monkeypatch):
 @pytest.mark.parametrize("at", [0, 5, 8])
 def test_a_diverged_run_ends_in_a_checkpoint_of_the_weights_before_the_update(trained, monkeypatch, at):
     plain = trained("plain", **{"checkpoints.every": 1})
-    update = Trainer.update
+    taken = Trainer._step
 
-    def diverge(self):
+    def diverge(self, *, record):
         if self.step == at:
             raise Diverged(f"the loss of step {at + 1} is nan")
-        return update(self)
+        return taken(self, record=record)
 
-    monkeypatch.setattr(Trainer, "update", diverge)
+    monkeypatch.setattr(Trainer, "_step", diverge)
     run = trained("diverged")
     assert run.status == "diverged"
     assert run.reason == f"the loss of step {at + 1} is nan"
