@@ -62,7 +62,9 @@ def update_parts(probes: pd.DataFrame) -> pd.DataFrame:
         size, radial = numbers(groups, part), numbers(groups, f"{part}_radial")
         share = np.divide(size, way, out=np.full(len(groups), np.nan), where=(way > 0) & (part != "total"))
         # Rounding can leave a radial part a hair longer than the whole.
-        tangential = np.sqrt(np.clip(size**2 - radial**2, 0.0, None))
+        # Below sqrt(rounding) of a part that lies along the rows, as decay does, the difference of squares is noise.
+        square = size**2 - radial**2
+        tangential = np.sqrt(np.where(square > 1e-13 * size**2, square, 0.0))
         values = {"part": part, "size": size, "radial": radial, "tangential": tangential, "share": share}
         tables.append(groups[keys].assign(**values))
     return pd.concat(tables).sort_index(kind="stable").reset_index(drop=True)
