@@ -21,7 +21,6 @@ import difflib
 from collections.abc import Callable, Iterable
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.autograd.function import once_differentiable
@@ -31,6 +30,7 @@ from grokscope.engine.block import Tap, block, normalised
 from grokscope.engine.evaluation import CHUNK, evaluate
 from grokscope.engine.gather import add_rows_, rows
 from grokscope.engine.layers import Backward, Gradients, linear
+from grokscope.engine.losses import cross_entropy
 from grokscope.engine.prefixes import Batch, PrefixTable
 from grokscope.model import Weights, d_vocab_out
 from grokscope.tasks import Task
@@ -67,7 +67,7 @@ class Engine:
 
     def loss(self, weights: Weights, examples: Int[Tensor, "example"]) -> Float[Tensor, ""]:
         """Mean cross-entropy of the answers, in nats; differentiable."""
-        return F.cross_entropy(self.answer_logits(weights, examples), self.labels[examples])
+        return cross_entropy(self.answer_logits(weights, examples), self.labels[examples])
 
     def answer_activations(
         self, weights: Weights, examples: Int[Tensor, "example"], names: Iterable[str]
