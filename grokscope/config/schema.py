@@ -37,7 +37,7 @@ Output = Literal["vocab", "answers"]
 OptimizerName = Literal["adam", "adamw", "sgd", "lion", "signsgd"]
 InitRows = Literal["none", "all", "edge", "edge_ln"]
 ScopeName = Literal["decoder", "attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
-Schedule = Literal["every", "log", "dense"]
+Schedule = Literal["every", "log", "dense", "ends"]
 Forward = Literal["engine", "hooked"]
 LossName = Literal["cross_entropy", "stablemax"]
 GroupName = Literal["attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
@@ -374,7 +374,7 @@ class CheckpointConfig:
 
     schedule: Schedule = "every"
     """every: each `every` steps. log: `per_decade` per factor of ten. dense: each `every` steps until the
-    grok is sustained, then each `sparse_every`."""
+    grok is sustained, then each `sparse_every`. ends: the first and the last alone."""
     every: int = 10
     per_decade: int = 20
     sparse_every: int = 200
@@ -411,6 +411,10 @@ class RunConfig:
         for name, kind in SECTIONS.items():
             if not isinstance(getattr(self, name), kind):
                 refuse(name, getattr(self, name), f"use a {kind.__name__}")
+
+    def gradient_evaluations(self, steps: int) -> int:
+        """Gradients that so many steps compute: forward and backward passes over one batch each."""
+        return steps
 
 
 SECTIONS: dict[str, type] = {

@@ -13,13 +13,16 @@ def checkpoint_due(config: CheckpointConfig, step: int, sustained_since: int | N
     every   steps that `every` divides
     log     the integers nearest to 10^(k / per_decade), k = 0, 1, ..., each once
     dense   steps that `every` divides up to `sustained_since`, and those that `sparse_every` divides after it
+    ends    none but step 0
 
     `sustained_since` is the step at which the grok was known to be sustained (`Milestones.sustained_at`),
     None as long as it is not. Step 0 is due in every schedule.
     """
+    if step == 0:
+        return True
+    if config.schedule == "ends":
+        return False
     if config.schedule == "log":
-        if step == 0:
-            return True
         # If any 10^(k/n) rounds to `step`, then so does one of the two nearest to it in the exponent.
         exponent = config.per_decade * log10(step)
         return any(round(10 ** (k / config.per_decade)) == step for k in (floor(exponent), ceil(exponent)))

@@ -31,7 +31,10 @@ from grokscope.training.recorder import Recorder
 from grokscope.training.trainer import Diverged, Trainer
 
 STATE_EVERY_SECONDS = 5.0
-"""How much training a kill can cost: the resume state is saved with a checkpoint when it is this old."""
+"""How much training a kill can cost: the resume state is saved at an evaluation or checkpoint when it is this old."""
+
+STATE_BYTES = 50e6
+"""A resume state that is larger is saved less often, by that factor."""
 
 FULL_BATCH_EVALUATION = 10
 """Steps between evaluations in full-batch training, where an epoch is one step."""
@@ -107,7 +110,7 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
     cadence = config.training.eval_every
     if cadence is None:
         cadence = FULL_BATCH_EVALUATION if config.training.batch_size is None else trainer.batches.steps_per_epoch
-    state_saved = float("-inf")
+    state_due = float("-inf")
 
     def done() -> bool:
         since, enough = reached.evaluations_since_sustained, config.training.stop_evaluations
@@ -115,20 +118,23 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
 
     def observe() -> None:
         """Evaluate and save where due."""
-        nonlocal state_saved
-        step = trainer.step
+        nonlocal state_due
+        step, pause = trainer.step, False
         if step % cadence == 0 or done():
+            pause = True
             with clock.paused():
                 metrics = trainer.evaluate()
             writer.log({"step": step, **metrics, "seconds": clock.seconds})
             reached.update(step, metrics["train_accuracy"], metrics["val_accuracy"])
             shown.evaluation(metrics)
         if done() or checkpoint_due(config.checkpoints, step, reached.sustained_at):
+            pause = True
             writer.checkpoint(step, trainer.weights)
-            if time.monotonic() - state_saved > STATE_EVERY_SECONDS:
-                tensors, info = trainer.state()
-                writer.save_state(tensors, {**info, "seconds": clock.seconds})
-                state_saved = time.monotonic()
+        if pause and time.monotonic() > state_due:
+            tensors, info = trainer.state()
+            writer.save_state(tensors, {**info, "seconds": clock.seconds})
+            size = sum(value.nbytes for value in tensors.values())
+            state_due = time.monotonic() + STATE_EVERY_SECONDS * max(1.0, size / STATE_BYTES)
 
     recorder = Recorder(trainer)
     if not writer.rows:  # a resume from the state of step 0 has seen that step

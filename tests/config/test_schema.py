@@ -104,7 +104,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "training.stop_evaluations": ([-1, 1.5, "0", True], ">= 0"),
     "training.threads": (NO_COUNT, ">= 1"),
     "training.device": (["", None, 0], "torch device"),
-    "checkpoints.schedule": (NO_CHOICE, "every, log, dense"),
+    "checkpoints.schedule": (NO_CHOICE, "every, log, dense, ends"),
     "checkpoints.every": (NO_COUNT, ">= 1"),
     "checkpoints.per_decade": (NO_COUNT, ">= 1"),
     "checkpoints.sparse_every": (NO_COUNT, ">= 1"),

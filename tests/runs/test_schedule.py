@@ -33,6 +33,10 @@ def test_log_saves_every_power_of_ten():
     assert all(checkpoint_due(config, 10**n, None) for n in range(9))
 
 
+def test_ends_saves_the_first_alone_and_leaves_the_last_to_the_trainer():
+    assert due(CheckpointConfig("ends", every=1), 100) == [0]
+
+
 @given(st.integers(1, 30), st.integers(1, 100), st.integers(0, 400))
 def test_dense_saves_every_n_up_to_the_sustained_grok_and_sparsely_after_it(every, sparse, since):
     config = CheckpointConfig("dense", every=every, sparse_every=sparse)

@@ -54,7 +54,8 @@ OPTIMIZERS = {
 @pytest.mark.parametrize("batch_size", [6, None])
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_a_resumed_run_is_the_uninterrupted_one(config, tmp_path, monkeypatch, name, batch_size):
-    # Epochs have 3 steps (the last one ragged), states are saved at steps 0, 4, 8, ...: 11 and 8 are mid-epoch.
+    # Epochs have 3 steps (the last one ragged); states are saved with evaluations (0, 3, 6, ...) and checkpoints (0, 4, 8,
+    # ...): a resume goes on from the one before, at a step that one of the two may be due at, or both.
     settings = config(batch_size=batch_size, **OPTIMIZERS[name])
     whole = train(settings, tmp_path / "whole", progress=False)
     path = tmp_path / "cut"
