@@ -48,3 +48,4 @@ types: $(INSTALLED) ## Check types
 
 bench: $(INSTALLED) ## Measure speed and memory
 	@$(PY) -m benchmarks.speed
+	@$(PY) -m benchmarks.accelerators

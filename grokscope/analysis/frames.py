@@ -57,16 +57,22 @@ def frames(task: Task) -> tuple[Frame, ...]:
 
     Groups of one element have nothing to transform and are left out (the units mod 2).
 
-    Raises ValueError for a task whose answers are not computed in a group, and for one whose groups all have
-    one element.
+    Operations whose tokens share group elements are left out too. Raises ValueError for a task whose answers are not
+    computed in a group, and for one of which no operation is left.
     """
     if not task.operations:
         raise ValueError(
             f"task {task.name!r} has no group: its answers are not a product of two operands, so there is no "
             "Fourier basis to read it in; use a modular, permutation or group task"
         )
+    one_to_one = [operation for operation in task.operations if operation.is_one_to_one]
+    if not one_to_one:
+        raise ValueError(
+            f"task {task.name!r} has operands that share a group element, as a and -a share their square, so its "
+            "tokens have no Fourier basis; use add, sub, mul, div, a permutation or a group task"
+        )
     found = []
-    for operation in task.operations:
+    for operation in one_to_one:
         found.append(_frame(operation, operation.name, "own"))
         if operation.name in COUNTERPART:
             # The counterpart's dataset is not used: only which element each number stands for.

@@ -94,7 +94,7 @@ def applicable(run: Run) -> tuple[str, ...]:
 
 
 def _of_circuits(run: Run) -> tuple[str, ...]:
-    if not run.task.operations or max(operation.group.order for operation in run.task.operations) == 1:
+    if not any(operation.is_one_to_one and operation.group.order > 1 for operation in run.task.operations):
         return ()
     groups = {frame.group.name: frame.group for frame in frames(run.task) if frame.basis == "own"}
     subgroups = SUBGROUPS if any(has_cosets(group) for group in groups.values()) else ()

@@ -7,18 +7,25 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from grokscope.cli.output import console, one_line, print_table, say, say_error
-from grokscope.config import RunConfig, presets
+from grokscope.config import ConfigError, RunConfig, presets
 
 
-def list_presets() -> int:
-    """List the presets, with what their sources report; tab-separated where the output is not a terminal."""
-    rows, sources = [], list(dict.fromkeys(p.published.source for p in presets().values() if p.published))
+def list_presets(containing: Positional[str] = "") -> int:
+    """List the presets, with what their sources report; tab-separated where the output is not a terminal.
+
+    Args:
+        containing: Part of the names to list: mul-, neuralgrok, ...
+    """
+    known = {name: one for name, one in presets().items() if containing in name}
+    if not known:
+        raise ConfigError(f"no preset has {containing!r} in its name; `grokscope presets` lists all {len(presets())}")
+    rows, sources = [], list(dict.fromkeys(p.published.source for p in known.values() if p.published))
     notes = console().is_terminal  # a source in full would leave no room for anything else
-    for name, one in presets().items():
+    for name, one in known.items():
         row: list[object] = [
             name,
             one.about.partition(";")[0],
-            _optimizer(one.config),
+            _method(one.config),
             _norm_control(one.config),
         ]
         row.append(one.config.training.steps)
@@ -32,7 +39,7 @@ def list_presets() -> int:
     columns = (
         "preset",
         "task",
-        "optimizer",
+        "method",
         "norm control",
         "budget",
         "published step",
@@ -101,9 +108,15 @@ def report(name: Positional[str], runs: Positional[tuple[Path, ...]], out: Path 
     return 0
 
 
-def _optimizer(config: RunConfig) -> str:
-    decay = f", decay {config.optimizer.weight_decay:g}" if config.optimizer.weight_decay else ""
-    return f"{config.optimizer.name} {config.optimizer.lr:g}{decay}"
+def _method(config: RunConfig) -> str:
+    parts = [f"{config.optimizer.name} {config.optimizer.lr:g}"]
+    if config.optimizer.weight_decay:
+        parts.append(f"decay {config.optimizer.weight_decay:g}")
+    if config.gradient.name != "none":
+        parts.append(config.gradient.name)
+    if config.loss.name != "cross_entropy":
+        parts.append(config.loss.name)
+    return ", ".join(parts)
 
 
 def _norm_control(config: RunConfig) -> str:
@@ -116,6 +129,8 @@ def _norm_control(config: RunConfig) -> str:
     if norms.clips and (norms.from_step or norms.until_step is not None):
         last = "" if norms.until_step is None else f" to {norms.until_step}"
         parts.append(f"clip from step {norms.from_step}{last}")
+    if norms.cap != "none":
+        parts.append(f"{norms.cap} cap {norms.cap_ratio:g}")
     if norms.clamp_target is not None:
         parts.append(f"clamp {norms.clamp_target:g} from step {norms.clamp_from_step}")
     if norms.init_rows != "none":

@@ -12,7 +12,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from grokscope.config import FILE_READERS, SECTIONS, ConfigError, GroupValues, RunConfig, resolve
+from grokscope.config import FILE_READERS, SECTIONS, ConfigError, GroupLmos, GroupValues, RunConfig, resolve
 
 SHORT_NAMES = (
     "Every setting also goes by the last part of its name where that is unique (--lr 1e-4, --seed 3, --max-norm none), "
@@ -64,10 +64,11 @@ def _type_of(full: str) -> Any:
 
 def _value(full: str, words: list[str]) -> Any:
     kind = _type_of(full)
-    if kind == GroupValues:
+    if kind in (GroupValues, GroupLmos):
         # `--angular-step mlp=1e-3 attention=2e-3`, or with commas.
         pairs = (part.partition("=") for word in words for part in word.split(",") if part)
-        return tuple((name, _read(float, value) if equals else None) for name, equals, value in pairs)
+        item = float if kind == GroupValues else str
+        return tuple((name, _read(item, value) if equals else None) for name, equals, value in pairs)
     if get_origin(kind) is tuple:
         # Both `--betas 0.9 0.97` and `--betas 0.9,0.97`.
         return tuple(_read(get_args(kind)[0], part) for word in words for part in word.split(",") if part)
@@ -104,14 +105,14 @@ def show_settings(settings: type, prog: str, description: str) -> None:
 
     @registry.primitive_rule
     def group_values(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[Any] | None:
-        if info.type != GroupValues:
+        if info.type not in (GroupValues, GroupLmos):
             return None
         return PrimitiveConstructorSpec(
             nargs="*",
-            metavar="[GROUP=NUMBER ...]",
+            metavar=f"[GROUP={'NUMBER' if info.type == GroupValues else 'NORM'} ...]",
             instance_from_str=tuple,
             is_instance=lambda value: isinstance(value, tuple),
-            str_from_instance=lambda value: [f"{group}={number:g}" for group, number in value],
+            str_from_instance=lambda value: [f"{group}={item}" for group, item in value],
         )
 
     @registry.primitive_rule

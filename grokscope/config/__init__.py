@@ -1,6 +1,10 @@
 """What a run is: frozen dataclasses, presets, and changes by name.
 
-schema      the dataclasses, each field checked when made
+schema      `RunConfig`: all sections of a config
+task, model, optimizer, gradient, norm_control, loop
+            the sections, each field checked when made
+parameter_groups
+            the groups of parameters that settings name
 checks      what a single value must be
 overrides   to and from dictionaries; changing settings by full or short name
 presets     the published experiments by name
@@ -11,30 +15,31 @@ primes      which moduli are accepted
 
 from grokscope.config.checks import ConfigError
 from grokscope.config.files import FILE_READERS, read_elements, read_indices, read_settings, read_table
+from grokscope.config.gradient import GradientConfig
 from grokscope.config.group_input import factors
+from grokscope.config.loop import CheckpointConfig, LossConfig, ProbeConfig, TrainingConfig
+from grokscope.config.model import ModelConfig
+from grokscope.config.norm_control import NormConfig
+from grokscope.config.optimizer import SCIONS, OptimizerConfig
 from grokscope.config.overrides import differences, field_names, from_dict, override, resolve, to_dict
+from grokscope.config.parameter_groups import GroupLmos, GroupName, GroupValues, Heads, LmoName
 from grokscope.config.presets import Preset, Published, preset, presets
 from grokscope.config.primes import is_prime, nearest_primes
-from grokscope.config.schema import (
-    SECTIONS,
-    CheckpointConfig,
-    GroupValues,
-    LossConfig,
-    ModelConfig,
-    NormConfig,
-    OptimizerConfig,
-    ProbeConfig,
-    RunConfig,
-    TaskConfig,
-    TrainingConfig,
-)
+from grokscope.config.schema import SECTIONS, RunConfig
+from grokscope.config.task import TaskConfig
 
 __all__ = [
     "FILE_READERS",
+    "SCIONS",
     "SECTIONS",
     "CheckpointConfig",
     "ConfigError",
+    "GradientConfig",
+    "GroupLmos",
+    "GroupName",
     "GroupValues",
+    "Heads",
+    "LmoName",
     "LossConfig",
     "ModelConfig",
     "NormConfig",

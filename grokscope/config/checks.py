@@ -67,6 +67,27 @@ def group_values(name: str, value: object, groups: tuple[str, ...]) -> None:
         seen.add(pair[0])
 
 
+def group_choices(name: str, value: object, groups: tuple[str, ...], options: tuple[str, ...]) -> None:
+    """Pairs of a parameter group, each once, and one of some options."""
+    accepted = f"use pairs of a group ({', '.join(groups)}), each once, and one of {', '.join(options)}"
+    seen = set()
+    for pair in value if isinstance(value, tuple) else (None,):
+        known = isinstance(pair, tuple) and len(pair) == 2 and pair[0] in groups and pair[1] in options
+        group = pair[0] if isinstance(pair, tuple) and pair else None
+        if not known or group in seen:
+            refuse(name, value, accepted)
+        seen.add(group)
+
+
+def group_names(name: str, value: object, allowed: object) -> None:
+    """A tuple of one or more names of a `Literal`."""
+    if not isinstance(value, tuple) or not value:
+        refuse(name, value, f"name one or more of {', '.join(get_args(allowed))}")
+    assert isinstance(value, tuple)
+    for item in value:
+        choice(name, item, allowed)
+
+
 def boolean(name: str, value: object) -> None:
     """True or False."""
     if not isinstance(value, bool):

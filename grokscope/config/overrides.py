@@ -7,7 +7,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from grokscope.config.schema import SECTIONS, ConfigError, RunConfig
+from grokscope.config.checks import ConfigError
+from grokscope.config.schema import SECTIONS, RunConfig
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:

@@ -1,7 +1,8 @@
-"""Named settings: the published experiments, as TOML package data.
+"""Named settings: the published experiments and what they are compared with, as TOML package data.
 
 `presets/*.toml` holds tasks, arms, and presets that stand alone. A preset `TASK-ARM` is the base,
-overlaid by the task's table, then the arm's; a clip arm takes `max_norm` from the task's `clip_max_norm`.
+overlaid by the task's table, then the arm's; a clip arm takes `max_norm` from the task's `clip_max_norm`, and an arm's
+`steps` is its budget, for all tasks or by task.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from grokscope.config.checks import ConfigError
 from grokscope.config.overrides import override
-from grokscope.config.schema import ConfigError, RunConfig
+from grokscope.config.schema import RunConfig
 
 
 @dataclass(frozen=True)
@@ -41,8 +43,9 @@ class Preset:
 
 @cache
 def _tables() -> dict[str, Any]:
-    text = files("grokscope").joinpath("presets/published.toml").read_text(encoding="utf-8")
-    return tomllib.loads(text)
+    folder = files("grokscope").joinpath("presets")
+    texts = [folder.joinpath(name).read_text(encoding="utf-8") for name in ("published.toml", "accelerators.toml")]
+    return _merged(*map(tomllib.loads, texts))
 
 
 def _merged(*layers: Mapping[str, Any]) -> dict[str, Any]:
@@ -62,7 +65,9 @@ def _layers() -> Iterator[tuple[str, str, dict[str, Any]]]:
             settings = _merged(tables["base"], task["config"], arm["config"])
             if arm.get("clip"):
                 settings = _merged(settings, {"norms": {"max_norm": task["clip_max_norm"]}})
-            budget = arm.get("steps", {}).get(task_name)
+            budget = arm.get("steps")
+            if isinstance(budget, Mapping):
+                budget = budget.get(task_name)
             if budget is not None:
                 settings = _merged(settings, {"training": {"steps": budget}})
             settings["arm"] = arm_name

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.config.schema import Activation
+from grokscope.config.model import Activation
 from grokscope.engine.linear import column_sums, matmul_transposed, weight_gradients
 from grokscope.model import Weights
 

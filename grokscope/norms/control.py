@@ -1,4 +1,4 @@
-"""What a config does to norms: projection at the start, and a clip and a clamp after every step."""
+"""What a config does to norms: projection at the start, and a clip, a cap and a clamp after every step."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 
 from grokscope.config import ConfigError, NormConfig
 from grokscope.model import ROLES, Weights, in_scope
+from grokscope.norms.cap import MatrixCap
 from grokscope.norms.rows import clip_rows_, joint_norm, project_rows_
 
 INIT_SCOPES = {"none": (), "all": ROLES, "edge": ("embed", "unembed"), "edge_ln": ("embed", "unembed", "ln_final")}
@@ -35,11 +36,12 @@ class NormControl:
     """The norm control of a config on some parameters.
 
     Arguments:
-        config: which rows are clipped and which norms clamped, and when.
+        config: which rows are clipped, which matrices capped and which norms clamped, and when.
         names: the parameters that there are.
+        start: the weights that the cap is relative to; without them nothing can be capped.
     """
 
-    def __init__(self, config: NormConfig, names: Iterable[str]) -> None:
+    def __init__(self, config: NormConfig, names: Iterable[str], start: Weights | None = None) -> None:
         self.config, names = config, tuple(names)
         self.bounds: dict[str, float] = {}
         """The bound on the rows of every clipped parameter."""
@@ -57,28 +59,36 @@ class NormControl:
         by_bound: dict[float, list[str]] = {}
         for name, bound in self.bounds.items():
             by_bound.setdefault(bound, []).append(name)
+        self.cap = None if start is None else MatrixCap(config, start, names)
         self._by_bound = [(bound, tuple(chosen)) for bound, chosen in by_bound.items()]
 
-    def acts_after(self, step: int) -> bool:
-        """Whether anything is done after a step; 0 is before the first."""
-        return self.config.clips_after(step) or (bool(self.clamps) and step >= self.config.clamp_from_step)
-
     def apply_(self, weights: Weights, step: int) -> None:
-        """The clip and then the clamp after a step, in place."""
+        """The clip, then the cap, then the clamp after a step, in place; 0 is before the first."""
         if self.config.clips_after(step):
             for bound, names in self._by_bound:
                 clip_rows_(weights, bound, names)
+        if self.cap is not None:
+            self.cap.apply_(weights)
+        elif self.config.cap != "none":
+            raise ValueError(
+                f"norms.cap = {self.config.cap!r} needs the weights at the start: give NormControl its start"
+            )
         if step >= self.config.clamp_from_step:
             for norm, names in self.clamps:
                 clamp_(weights, norm, names)
 
 
-def start_rows_(weights: Weights, config: NormConfig) -> None:
-    """Norm control before the first step, in place: the initial projection, then clip and clamp once."""
+def start_rows_(weights: Weights, config: NormConfig) -> Weights:
+    """Norm control before the first step, in place: the initial projection, then clip, cap and clamp once.
+
+    Returns a copy of the projected weights: what the cap is relative to.
+    """
     names = in_scope(weights, INIT_SCOPES[config.init_rows])
     if names:
         norm = config.row_norm_at_start
         if norm is None:  # a NormConfig is checked when made; this is for the type checker
             raise ConfigError("norms.init_norm is missing")
         project_rows_(weights, norm, names)
-    NormControl(config, weights).apply_(weights, 0)
+    start = {name: value.detach().clone() for name, value in weights.items()}
+    NormControl(config, weights, start).apply_(weights, 0)
+    return start

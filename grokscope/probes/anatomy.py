@@ -16,7 +16,7 @@ minimisation: the direction of the weights themselves, in which the loss falls w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import nan
 
 import torch
@@ -37,18 +37,18 @@ class Displacement:
         before: before the step.
         updated: after the optimizer's update, before norm control.
         after: after norm control.
-        shrinkage: lr * weight_decay of decoupled decay; 0 without.
+        shrinkage: lr * weight_decay of every parameter whose decay is decoupled.
     """
 
     before: Weights
     updated: Weights
     after: Weights
-    shrinkage: float = 0.0
+    shrinkage: Mapping[str, float] = field(default_factory=dict)
 
     def parts(self, name: str) -> dict[str, Float[Tensor, "..."]]:
         """Each part of the displacement of one parameter, in float64; gradient + decay + clip = total."""
         before, updated, after = (w[name].detach().double() for w in (self.before, self.updated, self.after))
-        decay = before * -self.shrinkage
+        decay = before * -self.shrinkage.get(name, 0.0)
         return {
             "gradient": updated - before - decay,
             "decay": decay,
@@ -87,11 +87,11 @@ def _measure(step: Displacement, name: str) -> _Measured:
     parts = step.parts(name)
     before = step.before[name].detach().double()
     square = before.square().sum(dims)  # [row]
-    norm = square.sqrt()
+    norm, shrinkage = square.sqrt(), step.shrinkage.get(name, 0.0)
     squares, radial = {}, {}
     for part, moved in parts.items():
         if part == "decay":  # along the row by definition
-            squares[part], radial[part] = square * step.shrinkage**2, norm * -step.shrinkage
+            squares[part], radial[part] = square * shrinkage**2, norm * -shrinkage
         else:
             squares[part] = moved.square().sum(dims)
             radial[part] = torch.where(norm > 0, (moved * before).sum(dims) / norm, 0.0)

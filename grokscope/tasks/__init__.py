@@ -9,7 +9,7 @@ seeds        independent random streams from one seed
 
 from dataclasses import replace
 
-from grokscope.config.schema import TaskConfig
+from grokscope.config import TaskConfig
 from grokscope.tasks.group import group_task
 from grokscope.tasks.modular import modular_task
 from grokscope.tasks.parity import parity_task

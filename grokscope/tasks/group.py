@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from grokscope.config.schema import ConfigError, TaskConfig
+from grokscope.config import ConfigError, TaskConfig
 from grokscope.groups import (
     AlternatingGroup,
     FiniteGroup,

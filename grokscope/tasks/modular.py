@@ -1,7 +1,8 @@
 """Arithmetic modulo a prime, one operation or several in one dataset.
 
-Addition and subtraction live on Z_p. Multiplication and division live on the units modulo p, which
-are Z_(p-1) by discrete logarithm; x = 0 is a valid operand there but no group element.
+Addition and subtraction live on Z_p, and so does a*a - b, whose first operand stands for its square. Multiplication
+and division live on the units modulo p, which are Z_(p-1) by discrete logarithm; x = 0 is a valid operand there but
+no group element.
 
 Tokens: numbers 0 .. p-1, then `=`, then one token per operation (none in the three-token form).
 """
@@ -15,14 +16,14 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from grokscope.config.schema import Operation as OperationName
-from grokscope.config.schema import TaskConfig
+from grokscope.config import TaskConfig
+from grokscope.config.task import Operation as OperationName
 from grokscope.groups import CyclicGroup, UnitsModulo
 from grokscope.tasks.sequences import operand_positions, sequence
 from grokscope.tasks.task import Operation, Task
 
-SYMBOLS: dict[OperationName, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
-INVERTED: tuple[OperationName, ...] = ("sub", "div")
+SYMBOLS: dict[OperationName, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/", "square_sub": "^2-"}
+INVERTED: tuple[OperationName, ...] = ("sub", "div", "square_sub")
 """Operations that apply the inverse of their second operand."""
 
 
@@ -36,11 +37,13 @@ def operands(name: OperationName, p: int) -> tuple[Int[Tensor, "example"], Int[T
 def answers(
     name: OperationName, x: Int[Tensor, "example"], y: Int[Tensor, "example"], p: int
 ) -> Int[Tensor, "example"]:
-    """x op y modulo p; division multiplies by y^-1 = pow(y, -1, p)."""
+    """x op y modulo p; division multiplies by y^-1 = pow(y, -1, p), square_sub is x*x - y."""
     if name == "add":
         return (x + y) % p
     if name == "sub":
         return (x - y) % p
+    if name == "square_sub":
+        return (x * x - y) % p
     if name == "div":
         y = torch.tensor([0] + [pow(v, -1, p) for v in range(1, p)])[y]
     return x * y % p
@@ -50,21 +53,25 @@ def _algebra(names: tuple[OperationName, ...], p: int, d_vocab: int) -> tuple[Op
     found, start = [], 0
     for name in names:
         element = np.full(d_vocab, -1, dtype=np.int64)
-        if name in ("add", "sub"):
-            group = CyclicGroup(p)
-            element[:p] = np.arange(p)
-        else:
+        if name in ("mul", "div"):
             group = UnitsModulo(p)
             element[:p] = group.element_of_residue
+        else:
+            group = CyclicGroup(p)
+            element[:p] = np.arange(p)
+        left = element
+        if name == "square_sub":  # the first operand acts through its square, which it shares with its negative
+            left = element.copy()
+            left[:p] = np.arange(p) ** 2 % p
         right = np.where(element >= 0, group.inverse[element], -1) if name in INVERTED else element
         stop = start + len(operands(name, p)[0])
-        found.append(Operation(name, group, element, right, element, np.arange(start, stop)))
+        found.append(Operation(name, group, left, right, element, np.arange(start, stop)))
         start = stop
     return tuple(found)
 
 
 def modular_task(config: TaskConfig) -> Task:
-    """The task of a config named add, sub, mul, div or mixed; operations follow one another in the table."""
+    """The task of a config named for an operation, or mixed, whose operations follow one another in the table."""
     p = config.modulus
     names: tuple[OperationName, ...] = config.operations if config.name == "mixed" else (config.name,)  # type: ignore[assignment]
     token_names = [*map(str, range(p)), "="]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import torch
 
-from grokscope.config.schema import TaskConfig
+from grokscope.config import TaskConfig
 from grokscope.tasks.task import Task
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from grokscope.config.schema import Form
+from grokscope.config.task import Form
 
 
 def sequence(

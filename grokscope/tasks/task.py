@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from grokscope.config.schema import ConfigError
+from grokscope.config import ConfigError
 from grokscope.groups import FiniteGroup
 from grokscope.tasks.seeds import generator
 
@@ -33,6 +33,13 @@ class Operation:
     answer: Int[np.ndarray, "d_vocab"]
     examples: Int[np.ndarray, "example"]
     """Which examples of the task belong to this operation."""
+
+    @property
+    def is_one_to_one(self) -> bool:
+        """Whether in each place every group element has one token: not where an operand acts through its square."""
+        elements = np.arange(self.group.order)
+        places = (self.left, self.right, self.answer)
+        return all(np.array_equal(np.sort(place[place >= 0]), elements) for place in places)
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,7 +6,24 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 
+from grokscope.config import ConfigError
 from grokscope.tasks import generator
+
+
+def hold_back(
+    train: Int[Tensor, "train"], fraction: float, seed: int
+) -> tuple[Int[Tensor, "inner"], Int[Tensor, "outer"]]:
+    """Training examples without, and of, a share drawn by the seed; at least one of each.
+
+    Raises `ConfigError` for fewer than two examples.
+    """
+    if len(train) < 2:
+        raise ConfigError(
+            f"gradient.outer_fraction = {fraction} is not accepted: {len(train)} example cannot be shared"
+        )
+    count = min(max(1, round(len(train) * fraction)), len(train) - 1)
+    order = torch.randperm(len(train), generator=generator(seed, "outer"))
+    return train[order[count:].sort().values], train[order[:count]]
 
 
 class BatchStream:

@@ -1,6 +1,7 @@
 """The state of a run in training, and one step of it.
 
-A step is: forward and backward pass, the optimizer's update, the clip. Nothing is written here; see `loop`.
+A step is: forward and backward pass, gradient transform, weight decay, the optimizer's update, norm control. Nothing
+is written here; see `loop`.
 """
 
 from __future__ import annotations
@@ -19,17 +20,22 @@ from grokscope.model import Weights, build_model, in_scope, initial_weights, tra
 from grokscope.norms import NormControl, start_rows_
 from grokscope.optimizers import (
     FlatParameters,
+    NeuralGrok,
+    WeightDecay,
+    apply_settings,
     build_optimizer,
+    build_transform,
     hold_angular_step_,
     learning_rate,
     optimizer_tensors,
     restore_optimizer,
     set_learning_rate,
+    start_inside_,
 )
 from grokscope.tasks import Task
-from grokscope.training.batches import BatchStream
+from grokscope.training.batches import BatchStream, hold_back
 
-_OPTIMIZER, _WEIGHTS, _EPOCH = "optimizer.", "weights.", "epoch_generator"
+_OPTIMIZER, _GRADIENT, _WEIGHTS, _EPOCH = "optimizer.", "gradient.", "weights.", "epoch_generator"
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +43,7 @@ class StepRecord:
     """One step as it was taken, for whoever looks at training itself.
 
     Weights are before the step, after the optimizer's update, and after norm control; logits and gradient are of the
-    step's batch, with the weights before it.
+    step's batch, with the weights before it and before any gradient transform.
     """
 
     examples: Int[Tensor, "example"]
@@ -46,8 +52,8 @@ class StepRecord:
     before: Weights
     updated: Weights
     after: Weights
-    shrinkage: float
-    """lr * weight_decay where decay is decoupled, else 0."""
+    shrinkage: dict[str, float]
+    """lr * weight_decay of every parameter whose decay is decoupled."""
 
 
 class Diverged(Exception):
@@ -66,9 +72,13 @@ class Trainer:
         self.config, self.task, self.step = config, task, 0
         device = _usable(config.training.device)
         weights = initial_weights(config.model, task, config.seed)
-        start_rows_(weights, config.norms)
-        self.parameters = FlatParameters(weights, trained_names(weights, config.model), device)
-        self.optimizer = build_optimizer(config.optimizer, self.parameters.vector)
+        trained = trained_names(weights, config.model)
+        start = start_rows_(weights, config.norms)
+        start_inside_(weights, config.optimizer, trained)
+        self._start = {name: value.to(device) for name, value in start.items()}
+        self.parameters = FlatParameters(weights, trained, device)
+        self.optimizer = build_optimizer(config.optimizer, self.parameters)
+        self.transform = build_transform(config.gradient, self.parameters, config.seed)
         self.engine = Engine(config.model, task, device)
         self._hooked = None
         if config.forward == "hooked":
@@ -80,6 +90,10 @@ class Trainer:
                 f"task.train_indices names {len(train)} of {task.n_examples} examples of {task.name}: "
                 "to train, use at least one and not all"
             )
+        if config.gradient.name == "neuralgrok":
+            inner, outer = hold_back(train, config.gradient.outer_fraction, config.seed)
+            self.outer = outer.to(device)
+            train = inner if config.gradient.holds_back else train
         self.train, self.val = train.to(device), val.to(device)
         self.batches = BatchStream(self.train, config.training.batch_size, config.seed)
         self.control(config)
@@ -87,19 +101,11 @@ class Trainer:
     def control(self, config: RunConfig) -> None:
         """Go on under another config of the same task, model and optimizer: other norms, loss, rates."""
         self.config = config
-        self.norms = NormControl(config.norms, self.parameters.names)
+        self.norms = NormControl(config.norms, self.parameters.names, self._start)
+        self.decay = WeightDecay(config.optimizer, self.parameters.names)
         self.loss = loss_function(config.loss)
         self._angular = {group: in_scope(self.parameters.names, (group,)) for group, _ in config.optimizer.angular_step}
-        for group in self.optimizer.param_groups:
-            group |= {
-                name: value
-                for name, value in (
-                    ("betas", config.optimizer.betas),
-                    ("momentum", config.optimizer.momentum),
-                    ("weight_decay", config.optimizer.weight_decay),
-                )
-                if name in group
-            }
+        apply_settings(self.optimizer, config.optimizer)
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -121,40 +127,49 @@ class Trainer:
         return record
 
     def _step(self, *, record: bool) -> tuple[float, StepRecord | None]:
-        examples, vector = self.batches.next(), self.parameters.vector.detach()
-        logits = self._answer_logits(examples)
-        loss = self.loss(logits, self.engine.labels[examples], "mean")
-        grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
-        gradient = self.parameters.set_gradient(grads)
-        value = float(loss.detach())
-        # One pass over the gradient: a sum is finite if all terms are, short of an overflow, which is looked into.
+        examples, vector, views = self.batches.next(), self.parameters.vector.detach(), self.parameters.views
+        value, logits, gradient = self._gradient(examples)
+        raw = gradient.clone() if record else gradient
+        if self.transform is not None:
+            self.transform.apply_(gradient)
         if not isfinite(value):
             raise Diverged(f"the loss of step {self.step + 1} is {value}")
+        # One pass over the gradient: a sum is finite if all terms are, short of an overflow, which is looked into.
         if not isfinite(float(gradient.sum())) and not bool(gradient.isfinite().all()):
             raise Diverged(f"the gradient of step {self.step + 1} is not finite")
         lr = learning_rate(self.config.optimizer, self.step + 1)
         set_learning_rate(self.optimizer, lr)
         before = vector.clone() if record or self._angular else vector
+        self.decay.apply_(self.weights, views(gradient), lr)
         self.optimizer.step()
         if self._angular:
-            targets = self.config.optimizer.angular_step
-            hold_angular_step_(self.weights, self.parameters.views(before), targets, self._angular)
+            hold_angular_step_(self.weights, views(before), self.config.optimizer.angular_step, self._angular)
         updated = vector.clone() if record else vector
         self.step += 1
         self.norms.apply_(self.weights, self.step)
+        if isinstance(self.transform, NeuralGrok) and self.transform.outer_due(self.step):
+            self._outer_step(self.transform, examples, lr)
         if not record:
             return value, None
-        views = self.parameters.views
-        decoupled = self.config.optimizer.name in ("adamw", "lion") and not self._angular
-        return value, StepRecord(
-            examples,
-            logits.detach(),
-            views(gradient),
-            views(before),
-            views(updated),
-            views(vector),
-            lr * self.config.optimizer.weight_decay if decoupled else 0.0,
-        )
+        shrinkage = {} if self._angular else self.decay.shrinkages(lr)
+        return value, StepRecord(examples, logits, views(raw), views(before), views(updated), views(vector), shrinkage)
+
+    def _gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "..."], Float[Tensor, "p"]]:
+        """Loss, logits, and the gradient: one vector that the next call overwrites."""
+        logits = self._answer_logits(examples)
+        loss = self.loss(logits, self.engine.labels[examples], "mean")
+        grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
+        return float(loss.detach()), logits.detach(), self.parameters.set_gradient(grads)
+
+    def _outer_step(self, transform: NeuralGrok, examples: Int[Tensor, "example"], lr: float) -> None:
+        """The amplifier learns from the updated weights and the same inner batch; the weights stay as they are."""
+        vector = self.parameters.vector.detach()
+        kept = vector.clone()
+        inner = self._gradient(examples)[2].clone()
+        vector.sub_(transform.amplified(inner), alpha=lr)
+        outer = self._gradient(self.outer)[2].clone()
+        vector.copy_(kept)
+        transform.learn(inner, outer, lr)
 
     def evaluate(self) -> dict[str, float]:
         """Loss (nats) and accuracy on the full train and validation sets."""
@@ -170,6 +185,8 @@ class Trainer:
         epoch_state, position = self.batches.state()
         tensors = {_WEIGHTS + name: value.detach() for name, value in self.weights.items()}
         tensors |= {_OPTIMIZER + name: value for name, value in optimizer_tensors(self.optimizer).items()}
+        if self.transform is not None:
+            tensors |= {_GRADIENT + name: value for name, value in self.transform.tensors().items()}
         return tensors | {_EPOCH: epoch_state}, {"step": self.step, "epoch_position": position}
 
     @torch.no_grad()
@@ -177,8 +194,9 @@ class Trainer:
         """Put back what `state` gave."""
         for name, value in self.weights.items():
             value.copy_(tensors[_WEIGHTS + name])
-        moments = {key.removeprefix(_OPTIMIZER): v for key, v in tensors.items() if key.startswith(_OPTIMIZER)}
-        restore_optimizer(self.optimizer, moments)
+        restore_optimizer(self.optimizer, _under(_OPTIMIZER, tensors))
+        if self.transform is not None:
+            self.transform.restore(_under(_GRADIENT, tensors))
         self.batches.restore(tensors[_EPOCH], info["epoch_position"])
         self.step = info["step"]
 
@@ -187,6 +205,11 @@ class Trainer:
             return self.engine.answer_logits(self.weights, examples)
         logits = torch.func.functional_call(self._hooked, self.weights, (self._tokens[examples],))
         return logits[:, -1]
+
+
+def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors whose names have a prefix, without it."""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _usable(device: str) -> str:

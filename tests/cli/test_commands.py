@@ -27,6 +27,16 @@ def test_presets_shows_what_the_sources_report(grokscope):
     assert shown["mul-lion-clip"]["norm control"] == "<= 2, start all"
 
 
+def test_presets_can_be_asked_for_by_a_part_of_their_names(grokscope):
+    done = grokscope("presets", "neuralgrok")
+    names = [line.partition("\t")[0] for line in done.out.splitlines()[1:]]
+    assert names == [name for name in presets() if "neuralgrok" in name]
+    assert len(names) > 1
+    refused = grokscope("presets", "no-such-part")
+    assert refused.code != 0
+    assert "no preset has 'no-such-part' in its name" in refused.err
+
+
 def test_a_table_on_a_narrow_terminal_is_folded_and_not_cut(monkeypatch, capsys):
     from rich.console import Console
 

@@ -6,8 +6,8 @@ import pytest
 
 from grokscope.config import differences, preset, presets
 
-BATCH = {"add": 512, "sub": 512, "mul": 512, "div": 512, "mixed": 2048, "s5": 960}
-MAX_NORM = {"add": 1.75, "sub": 1.5, "mul": 2.0, "div": 1.75, "mixed": 1.75, "s5": 1.0}
+BATCH = {"add": 512, "sub": 512, "mul": 512, "div": 512, "mixed": 2048, "s5": 960, "square-sub": 512}
+MAX_NORM = {"add": 1.75, "sub": 1.5, "mul": 2.0, "div": 1.75, "mixed": 1.75, "s5": 1.0, "square-sub": 1.5}
 OPTIMIZER = {
     "adamw": ("adamw", (0.9, 0.98), 0.01),
     "lion": ("lion", (0.9, 0.97), 0.0),
@@ -15,12 +15,48 @@ OPTIMIZER = {
     "adam-clip": ("adam", (0.9, 0.98), 0.0),
     "signsgd-clip": ("signsgd", None, 0.0),
 }
+# What a method is compared by: the settings of its source (issue 7) that differ from a plain run with its base optimizer.
+_ADAM, _ADAM_L2 = {"name": "adam", "betas": (0.9, 0.98)}, {"name": "adam", "betas": (0.9, 0.98), "weight_decay": 1e-3}
+_LION = {"name": "lion", "betas": (0.9, 0.97)}
+ACCELERATORS = {
+    "adam-l2": {"optimizer": _ADAM_L2},
+    "adamw-decay1": {"optimizer": {"name": "adamw", "betas": (0.9, 0.98), "weight_decay": 1.0}},
+    "grokfast-ema": {"optimizer": _ADAM_L2, "gradient": {"name": "grokfast_ema", "alpha": 0.98, "slow_factor": 2.0}},
+    "grokfast-ma": {"optimizer": _ADAM_L2, "gradient": {"name": "grokfast_ma", "window": 100, "slow_factor": 5.0}},
+    "neuralgrok": {
+        "optimizer": _ADAM_L2,
+        "gradient": {
+            "name": "neuralgrok",
+            "amplifier": "trained",
+            "amplifier_width": 128,
+            "amplifier_scale": 0.2,
+            "amplifier_lr": 1e-4,
+            "amplifier_betas": (0.9, 0.98),
+            "amplifier_weight_decay": 1e-3,
+            "clip_norm": 1.0,
+            "outer_fraction": 1 / 50,
+            "outer_every": 4,
+            "merge_outer": False,
+        },
+    },
+    "neuralgrok-normalise": {"optimizer": _ADAM_L2, "gradient": {"name": "neuralgrok", "amplifier": "normalise"}},
+    "neuralgrok-frozen": {"optimizer": _ADAM_L2, "gradient": {"name": "neuralgrok", "amplifier": "frozen"}},
+    "neuralgrok-merged": {"optimizer": _ADAM_L2, "gradient": {"name": "neuralgrok", "merge_outer": True}},
+    "scion": {"optimizer": {"name": "scion", "averaging": 0.1}},
+    "clipped-scion": {"optimizer": {"name": "clipped_scion", "averaging": 0.1}},
+    "unconstrained-clipped-scion": {"optimizer": {"name": "unconstrained_clipped_scion", "averaging": 0.1}},
+    "muon": {"optimizer": {"name": "muon", "lr": 0.02, "momentum": 0.95, "adam_lr": 1e-3}},
+    "orthograd": {"optimizer": _ADAM, "gradient": {"name": "orthograd"}},
+    "stablemax": {"optimizer": _ADAM, "loss": {"name": "stablemax"}},
+    "frobenius-cap": {"optimizer": _LION, "norms": {"cap": "frobenius", "cap_ratio": 1.0}},
+    "spectral-cap": {"optimizer": _LION, "norms": {"cap": "spectral", "cap_ratio": 1.0}},
+}
 # Median grok steps: "Clip to Grok" (2026), its table of max_norm by task.
 PUBLISHED = {"mul-lion-clip": 535, "s5-lion-clip": 1348}
 
 
 def test_there_is_a_preset_for_every_task_and_arm_and_for_experiments():
-    named = {f"{task}-{arm}" for task in BATCH for arm in OPTIMIZER}
+    named = {f"{task}-{arm}" for task in BATCH for arm in (*OPTIMIZER, *ACCELERATORS)}
     arms = ("none", "init-only", "init-and-clip", "temperature")
     arms += tuple(f"clip-{scope}" for scope in ("decoder", "matrices", "gains", "ln-final", "without-gains"))
     experiments = {f"which-tensor-{arm}" for arm in arms} | {"delay-law-p59"}
@@ -49,7 +85,7 @@ def test_a_preset_has_the_published_settings(task, arm):
     if task == "s5":
         assert (config.task.name, config.task.degree) == ("permutation", 5)
     else:
-        assert (config.task.name, config.task.modulus) == (task, 97)
+        assert (config.task.name, config.task.modulus) == (task.replace("-", "_"), 97)
     if task == "mixed":
         assert set(config.task.operations) == {"add", "sub", "mul", "div"}
     assert config.task.form == "x_op_y_eq"
@@ -78,6 +114,26 @@ def test_a_preset_has_the_published_settings(task, arm):
     else:
         assert config.norms.init_rows == "none"
         assert config.norms.max_norm is None
+
+
+@pytest.mark.parametrize("arm", ACCELERATORS)
+def test_an_accelerator_has_the_settings_of_its_source(arm):
+    config = preset(f"mul-{arm}")
+    assert config.training.steps == 6000
+    for section, settings in ACCELERATORS[arm].items():
+        for name, value in settings.items():
+            assert getattr(getattr(config, section), name) == value, f"{section}.{name}"
+    if arm != "muon" and "scion" not in arm:
+        assert config.optimizer.lr == 1e-3
+
+
+@pytest.mark.parametrize("arm", ACCELERATORS)
+@pytest.mark.parametrize("task", BATCH)
+def test_arms_of_a_task_differ_in_method_alone(task, arm):
+    changed = {key.partition(".")[0] for key in differences(preset(f"{task}-lion"), preset(f"{task}-{arm}"))}
+    assert changed <= {"arm", "optimizer", "gradient", "loss", "norms", "training"}
+    assert preset(f"{task}-{arm}").training.batch_size == BATCH[task]
+    assert preset(f"{task}-{arm}").norms.max_norm is None
 
 
 def test_the_eight_layer_preset_has_the_published_settings():

@@ -14,6 +14,7 @@ from grokscope.config import (
     SECTIONS,
     CheckpointConfig,
     ConfigError,
+    GradientConfig,
     ModelConfig,
     NormConfig,
     OptimizerConfig,
@@ -25,6 +26,7 @@ from grokscope.config import (
     nearest_primes,
 )
 
+NO_GROUPS = [(), "mlp", ["mlp"], ("decoder",), ("mlp", "head"), None]
 NO_GROUP_VALUES = ["mlp", [("mlp", 1.0)], (("mlp",),), (("decoder", 1.0),), (("ln", 1.0), ("ln", 2.0)), None]
 
 # Setting -> values that are refused, and a piece of what the message says would do.
@@ -37,7 +39,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "arm": (["", None, 3], "non-empty"),
     "seed": ([-1, 2**31, 0.0, "0", True, None], "from 0 to 2147483647"),
     "forward": (NO_CHOICE, "engine, hooked"),
-    "task.name": (NO_CHOICE, "add, sub, mul, div, mixed, permutation, group, parity"),
+    "task.name": (NO_CHOICE, "add, sub, mul, div, square_sub, mixed, permutation, group, parity"),
     "task.modulus": ([1, 0, -7, 97.0, "97", True, None], ">= 2"),
     "task.operations": ([(), ["add"], "add", ("pow",), ("add", "add"), None], ""),
     "task.degree": ([2, 7, 5.0, "5", True, None], "from 3 to 6"),
@@ -75,12 +77,51 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "model.init": (NO_CHOICE, "torch, hooked"),
     "model.residual": (NO_CHOICE, "normed, pre_ln"),
     "model.output": (NO_CHOICE, "vocab, answers"),
-    "optimizer.name": (NO_CHOICE, "adam, adamw, sgd, lion, signsgd"),
+    "optimizer.name": (NO_CHOICE, "adam, adamw, sgd, lion, signsgd, muon, scion, unconstrained_scion, clipped_scion"),
     "optimizer.lr": (NO_POSITIVE, "(0, inf)"),
     "optimizer.betas": ([0.9, (0.9,), (0.9, 0.9, 0.9), (0.9, 1.0), (-0.1, 0.9), [0.9, 0.9], None], ""),
     "optimizer.momentum": ([-0.1, 1.0, 2, float("nan"), "0", None], "[0, 1)"),
     "optimizer.weight_decay": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "optimizer.decay_form": (NO_CHOICE, "own, decoupled, l2"),
+    "optimizer.decay_scope": (NO_GROUPS, "attention, mlp, ln"),
+    "optimizer.heads": (NO_CHOICE, "joined, per_head"),
+    "optimizer.adam_lr": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.averaging": ([0, -0.1, 1.1, float("nan"), "1", None, True], "(0, 1]"),
+    "optimizer.rho": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.radius": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.group_radius": (NO_GROUP_VALUES, "attention, mlp, ln"),
+    "optimizer.group_lmo": (
+        [
+            "embed",
+            [("embed", "sign")],
+            (("embed",),),
+            (("embed", "sign", 1),),
+            (("decoder", "sign"),),
+            (("embed", "frobenius"),),
+            (("embed", None),),
+            (("embed", "sign"), ("embed", "col_norm")),
+            ((["embed"], "sign"),),
+            (3,),
+            ((),),
+            None,
+        ],
+        "attention, mlp, ln",
+    ),
     "optimizer.warmup_steps": ([-1, 1.5, "0", True, None], ">= 0"),
+    "gradient.name": (NO_CHOICE, "none, grokfast_ema, grokfast_ma, neuralgrok, orthograd"),
+    "gradient.alpha": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
+    "gradient.lamb": ([-1e-9, float("inf"), float("nan"), "0", True], "[0, inf)"),
+    "gradient.window": (NO_COUNT, ">= 1"),
+    "gradient.amplifier": (NO_CHOICE, "trained, frozen, normalise"),
+    "gradient.amplifier_width": (NO_COUNT, ">= 1"),
+    "gradient.amplifier_scale": (NO_POSITIVE, "(0, inf)"),
+    "gradient.amplifier_lr": (NO_POSITIVE, "(0, inf)"),
+    "gradient.amplifier_betas": ([0.9, (0.9,), (0.9, 0.9, 0.9), (0.9, 1.0), (-0.1, 0.9), [0.9, 0.9], None], ""),
+    "gradient.amplifier_weight_decay": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "gradient.clip_norm": (NO_POSITIVE, "(0, inf)"),
+    "gradient.outer_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
+    "gradient.outer_every": (NO_COUNT, ">= 1"),
+    "gradient.merge_outer": (NO_BOOLEAN, "true or false"),
     "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln"),
     "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
     "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
@@ -93,6 +134,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "norms.clamp_rho": (NO_POSITIVE, "(0, inf)"),
     "norms.clamp_scope": ([(), "mlp", ["mlp"], ("decoder",), None], "attention, mlp, ln"),
     "norms.group_clamp_norm": (NO_GROUP_VALUES, "attention, mlp, ln"),
+    "norms.cap": (NO_CHOICE, "none, frobenius, spectral"),
+    "norms.cap_ratio": (NO_POSITIVE, "(0, inf)"),
+    "norms.cap_scope": (NO_GROUPS, "attention, mlp, ln"),
+    "norms.cap_heads": (NO_CHOICE, "joined, per_head"),
     "norms.clamp_from_step": ([-1, 1.5, "0", True, None], ">= 0"),
     "optimizer.angular_step": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "loss.name": (NO_CHOICE, "cross_entropy, stablemax"),
@@ -155,6 +200,8 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
     if leaf == "product" or option == "group":
         extra = {"name": "group", "group": "S3"}
         extra.pop(leaf, None)
+    if leaf == "amplifier":
+        extra = {"name": "neuralgrok"}
     assert getattr(SECTIONS.get(section, RunConfig)(**{leaf: option}, **extra), leaf) == option
 
 
@@ -168,7 +215,7 @@ def test_primes_agree_with_sympy(n):
 COMPOSITES = st.integers(4, 5000).filter(lambda n: not sympy.isprime(n))
 
 
-@given(COMPOSITES, st.sampled_from(["add", "sub", "mul", "div", "mixed"]))
+@given(COMPOSITES, st.sampled_from(["add", "sub", "mul", "div", "square_sub", "mixed"]))
 def test_a_composite_modulus_is_refused_with_the_nearest_primes(n, name):
     with pytest.raises(ConfigError) as caught:
         TaskConfig(name=name, modulus=n)
@@ -298,16 +345,82 @@ def test_projected_rows_need_a_norm(rows):
     assert NormConfig(init_rows=rows, init_norm=3.0).row_norm_at_start == 3.0
 
 
-@pytest.mark.parametrize("name", ["adam", "adamw", "lion", "signsgd"])
-def test_momentum_belongs_to_sgd(name):
+SCIONS = ("scion", "unconstrained_scion", "clipped_scion", "unconstrained_clipped_scion")
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "lion", "signsgd", *SCIONS])
+def test_momentum_belongs_to_sgd_and_muon(name):
     with pytest.raises(ConfigError, match=rf"optimizer\.momentum = 0\.9 .*{name}"):
         OptimizerConfig(name=name, momentum=0.9)
-    assert OptimizerConfig(name="sgd", momentum=0.9).momentum == 0.9
+    for other in ("sgd", "muon"):
+        assert OptimizerConfig(name=other, momentum=0.9).momentum == 0.9
 
 
-def test_signsgd_has_no_weight_decay():
-    with pytest.raises(ConfigError, match=r"optimizer\.weight_decay = 0\.1 .*signsgd"):
-        OptimizerConfig(name="signsgd", weight_decay=0.1)
+@pytest.mark.parametrize("name", ["signsgd", *SCIONS])
+def test_rules_without_a_weight_decay_of_their_own_need_its_form(name):
+    with pytest.raises(ConfigError, match=rf"optimizer\.weight_decay = 0\.1 .*{name}.*optimizer\.decay_form"):
+        OptimizerConfig(name=name, weight_decay=0.1)
+    for form in ("decoupled", "l2"):
+        assert OptimizerConfig(name=name, weight_decay=0.1, decay_form=form).decay == form
+
+
+def test_an_own_form_of_decay_is_the_published_one():
+    forms = {"adam": "l2", "sgd": "l2", "adamw": "decoupled", "lion": "decoupled", "muon": "decoupled"}
+    assert {name: OptimizerConfig(name=name, weight_decay=1.0).decay for name in forms} == forms
+    assert OptimizerConfig(name="adam", decay_form="decoupled").decay == "decoupled"
+
+
+@pytest.mark.parametrize("name", ["adam", "lion", *SCIONS])
+def test_a_rate_of_adam_belongs_to_muon(name):
+    with pytest.raises(ConfigError, match=rf"optimizer\.adam_lr = 0\.1 is not accepted: only muon has it, not {name}"):
+        OptimizerConfig(name=name, adam_lr=0.1)
+
+
+@pytest.mark.parametrize("name", ["scion", "clipped_scion"])
+def test_constrained_steps_are_at_most_the_way_to_the_edge(name):
+    with pytest.raises(ConfigError, match=rf"optimizer\.lr = 1\.5 .*{name} .*use at most 1"):
+        OptimizerConfig(name=name, lr=1.5)
+    assert OptimizerConfig(name=name, lr=1.0).lr == 1.0
+    assert OptimizerConfig(name=f"unconstrained_{name}", lr=1.5).lr == 1.5
+
+
+@pytest.mark.parametrize(("group", "lmo", "accepted"), [
+    ("biases", "sign", "auto, bias_rms"), ("ln", "spectral", "auto, bias_rms"), ("ln_final", "col_norm", "bias_rms"),
+    ("mlp", "bias_rms", "auto, spectral, sign, col_norm, row_norm"), ("unembed", "bias_rms", "auto, spectral"),
+])  # fmt: skip
+def test_norms_of_matrices_are_not_those_of_vectors(group, lmo, accepted):
+    with pytest.raises(ConfigError, match=rf"optimizer\.group_lmo of {group} = '{lmo}' is not accepted: .*{accepted}"):
+        OptimizerConfig(name="scion", group_lmo=(("embed", "sign"), (group, lmo)))
+
+
+@pytest.mark.parametrize("name", ["none", "orthograd", "neuralgrok"])
+def test_a_lambda_belongs_to_grokfast(name):
+    with pytest.raises(ConfigError, match=rf"gradient\.lamb = 2\.0 .*only grokfast_ema and grokfast_ma .*{name}"):
+        GradientConfig(name=name, lamb=2.0)
+    assert GradientConfig(name="grokfast_ma", lamb=0.0).slow_factor == 0.0
+
+
+@pytest.mark.parametrize(("setting", "value"), [("amplifier", "frozen"), ("merge_outer", True)])
+def test_controls_of_neuralgrok_belong_to_it(setting, value):
+    with pytest.raises(ConfigError, match=rf"gradient\.{setting} = {value!r} .*only neuralgrok has it, not none"):
+        GradientConfig(**{setting: value})
+    config = GradientConfig(name="neuralgrok", **{setting: value})
+    assert config.trains_amplifier == (setting == "merge_outer")
+    assert config.holds_back == (setting == "amplifier")
+
+
+def test_a_group_without_matrices_has_no_cap():
+    for group in ("ln", "ln_final", "biases"):
+        with pytest.raises(ConfigError, match=rf"norms\.cap_scope = \('mlp', '{group}'\) .*{group} has no matrices"):
+            NormConfig(cap_scope=("mlp", group))
+
+
+@given(st.integers(0, 200), st.integers(1, 9), st.sampled_from(["trained", "frozen", "normalise"]))
+def test_outer_steps_cost_two_gradients_each(steps, every, amplifier):
+    config = RunConfig(gradient=GradientConfig(name="neuralgrok", outer_every=every, amplifier=amplifier))
+    outer = sum(step % every == 0 for step in range(1, steps + 1)) if amplifier == "trained" else 0
+    assert config.gradient_evaluations(steps) == steps + 2 * outer
+    assert RunConfig().gradient_evaluations(steps) == steps
 
 
 def test_configs_are_frozen_hashable_and_equal_by_value():

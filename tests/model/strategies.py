@@ -10,7 +10,8 @@ import torch
 from hypothesis import strategies as st
 
 from grokscope.config import ModelConfig, TaskConfig
-from grokscope.config.schema import Activation, Dtype, Init, Normalization, Operation, Output, Residual, TaskName
+from grokscope.config.model import Activation, Dtype, Init, Normalization, Output, Residual
+from grokscope.config.task import Operation, TaskName
 from grokscope.model import Weights, dtype_of, initial_weights, is_buffer, is_trained
 from grokscope.tasks import Task, build_task
 

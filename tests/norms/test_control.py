@@ -36,7 +36,6 @@ def test_a_clip_acts_from_its_first_step_to_its_last():
         control.apply_(weights, step)
         changed = not torch.equal(weights["blocks.0.mlp.W_in"], before)
         assert changed == (3 <= step <= 5)
-        assert control.acts_after(step) == changed
 
 
 def test_a_clip_that_begins_later_leaves_the_start_alone():

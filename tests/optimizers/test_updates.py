@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.config import ModelConfig, OptimizerConfig, TaskConfig
+from grokscope.config import ModelConfig, OptimizerConfig
 from grokscope.model import memory_order, trained_names
 from grokscope.optimizers import (
     FlatParameters,
@@ -20,10 +20,9 @@ from grokscope.optimizers import (
     restore_optimizer,
     set_learning_rate,
 )
-from grokscope.tasks import build_task
 from tests.model.strategies import random_weights
+from tests.optimizers.parameters import TASK, flat_parameters, gradients
 
-TASK = build_task(TaskConfig(name="add", modulus=5))
 BETAS = (0.8, 0.95)
 
 
@@ -65,28 +64,28 @@ OPTIMIZERS = {
 }
 
 
-def _flat(dtype: str = "float64") -> FlatParameters:
-    config = ModelConfig(n_layers=1, d_model=8, n_heads=2, d_mlp=12, dtype=dtype)
-    weights = random_weights(config, TASK, 0)
-    return FlatParameters(weights, trained_names(weights, config))
-
-
-def _gradients(flat: FlatParameters, step: int) -> list[torch.Tensor]:
-    source = torch.Generator().manual_seed(step)
-    grads = [torch.randn(leaf.shape, generator=source, dtype=torch.float64) for leaf in flat.leaves]
-    for grad in grads:
-        grad.view(-1)[::7] = 0.0  # exact zeros, as for embeddings of tokens that are not in the batch
-    return [grad.to(flat.vector.dtype) for grad in grads]
+OURS = {
+    "muon": OptimizerConfig(name="muon", momentum=0.9, betas=BETAS),
+    "muon per head": OptimizerConfig(name="muon", momentum=0.9, betas=BETAS, heads="per_head", adam_lr=1e-4),
+    "scion": OptimizerConfig(name="scion", radius=2.0),
+    "unconstrained scion": OptimizerConfig(name="unconstrained_scion", heads="per_head"),
+    "clipped scion": OptimizerConfig(name="clipped_scion", rho=3.0),
+    "unconstrained clipped scion": OptimizerConfig(
+        name="unconstrained_clipped_scion", group_lmo=(("embed", "col_norm"), ("mlp", "row_norm"), ("unembed", "sign"))
+    ),
+}
+"""Rules with no library to compare with here; their modules' tests have oracles of their own."""
+EVERY = {name: config for name, (config, _) in OPTIMIZERS.items()} | OURS
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_twenty_steps_on_one_vector_equal_twenty_steps_on_separate_parameters(name):
     config, library = OPTIMIZERS[name]
-    flat = _flat()
+    flat = flat_parameters()
     separate = [torch.nn.Parameter(leaf.detach().clone()) for leaf in flat.leaves]
-    ours, theirs = build_optimizer(config, flat.vector), library(separate)
+    ours, theirs = build_optimizer(config, flat), library(separate)
     for step in range(1, 21):
-        grads = _gradients(flat, step)
+        grads = gradients(flat, step)
         flat.set_gradient(grads)
         rate = 0.01 * min(1.0, step / 5)
         set_learning_rate(ours, rate)
@@ -101,26 +100,26 @@ def test_twenty_steps_on_one_vector_equal_twenty_steps_on_separate_parameters(na
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_state_that_went_through_safetensors_continues_bit_for_bit(name, dtype):
-    config = OPTIMIZERS[name][0]
+    config = EVERY[name]
 
     def steps(flat, optimizer, first, last):
         for step in range(first, last):
-            flat.set_gradient(_gradients(flat, step))
+            flat.set_gradient(gradients(flat, step))
             optimizer.step()
 
-    whole = _flat(dtype)
-    optimizer = build_optimizer(config, whole.vector)
+    whole = flat_parameters(dtype)
+    optimizer = build_optimizer(config, whole)
     steps(whole, optimizer, 0, 13)
     saved = safetensors.torch.save({**optimizer_tensors(optimizer), "vector": whole.vector.detach()})
     steps(whole, optimizer, 13, 20)
 
-    again = _flat(dtype)
+    again = flat_parameters(dtype)
     tensors = safetensors.torch.load(saved)
     with torch.no_grad():
         again.vector.copy_(tensors.pop("vector"))
-    continued = build_optimizer(config, again.vector)
+    continued = build_optimizer(config, again)
     restore_optimizer(continued, tensors)
     steps(again, continued, 13, 20)
     assert torch.equal(whole.vector, again.vector)
@@ -129,19 +128,19 @@ def test_a_state_that_went_through_safetensors_continues_bit_for_bit(name, dtype
     assert all(torch.equal(first[key], second[key]) for key in first)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", EVERY)
 def test_a_state_before_the_first_step_can_be_restored(name):
-    flat = _flat()
-    optimizer = build_optimizer(OPTIMIZERS[name][0], flat.vector)
+    flat = flat_parameters()
+    optimizer = build_optimizer(EVERY[name], flat)
     restore_optimizer(optimizer, optimizer_tensors(optimizer))
-    flat.set_gradient(_gradients(flat, 0))
+    flat.set_gradient(gradients(flat, 0))
     before = flat.vector.detach().clone()
     optimizer.step()
     assert not torch.equal(before, flat.vector)
 
 
 def test_weights_share_memory_with_the_vector():
-    flat = _flat()
+    flat = flat_parameters()
     storage = flat.vector.untyped_storage().data_ptr()
     assert all(flat.weights[name].untyped_storage().data_ptr() == storage for name in flat.names)
     assert sum(flat.weights[name].numel() for name in flat.names) == flat.vector.numel()
@@ -179,8 +178,8 @@ def test_parameters_are_copied_and_laid_out_in_order():
 
 
 def test_gradients_are_written_in_place_and_a_missing_one_is_zeros():
-    flat = _flat()
-    grads: list[torch.Tensor | None] = list(_gradients(flat, 0))
+    flat = flat_parameters()
+    grads: list[torch.Tensor | None] = list(gradients(flat, 0))
     flat.set_gradient(grads)
     pointer = flat.vector.grad.data_ptr()
     expected = torch.cat(
@@ -199,8 +198,8 @@ def test_gradients_are_written_in_place_and_a_missing_one_is_zeros():
 
 @pytest.mark.parametrize("count", [-1, 1])
 def test_a_wrong_number_of_gradients_is_refused(count):
-    flat = _flat()
-    grads = _gradients(flat, 0)
+    flat = flat_parameters()
+    grads = gradients(flat, 0)
     with pytest.raises(ValueError):
         flat.set_gradient(grads[:-1] if count < 0 else [*grads, grads[0]])
 

@@ -35,7 +35,7 @@ def _step(seed: int, shrinkage: float = 0.01) -> Displacement:
     }
     after = {n: w.clone() for n, w in updated.items()}
     clip_rows_(after, 2.0, NAMES)
-    return Displacement(before, updated, after, shrinkage)
+    return Displacement(before, updated, after, dict.fromkeys(before, shrinkage))
 
 
 @given(st.integers(0, 2**20))

@@ -11,7 +11,7 @@ from grokscope.tasks import build_task
 TASKS = [
     *(
         TaskConfig(name=name, modulus=p, form=form)
-        for name in ("add", "sub", "mul", "div")
+        for name in ("add", "sub", "mul", "div", "square_sub")
         for p in (2, 3, 11)
         for form in ("x_op_y_eq", "x_y_eq")
     ),
@@ -21,6 +21,7 @@ TASKS = [
     TaskConfig(name="mixed", modulus=11),
     TaskConfig(name="mixed", modulus=7, operations=("div", "sub")),
     TaskConfig(name="mixed", modulus=7, operations=("mul",)),
+    TaskConfig(name="mixed", modulus=7, operations=("add", "square_sub", "div")),
     *(TaskConfig(name="permutation", degree=n) for n in (3, 4, 5)),
 ]
 
@@ -52,8 +53,29 @@ def test_elements_and_answer_tokens_correspond_one_to_one(config):
         for which in (operation.left, operation.right, operation.answer):
             assert which.shape == (task.d_vocab,)
             assert (which[task.n_answers :] == -1).all()  # `=` and operations stand for no element
-            assert sorted(which[which >= 0]) == list(range(operation.group.order))
+            if operation.is_one_to_one or which is not operation.left:
+                assert sorted(which[which >= 0]) == list(range(operation.group.order))
             assert (which[0] == -1) == (operation.name in ("mul", "div"))
+
+
+@pytest.mark.parametrize("p", [3, 5, 11, 97])
+def test_the_first_operand_of_square_sub_stands_for_its_square_which_it_shares_with_its_negative(p):
+    (operation,) = build_task(TaskConfig(name="square_sub", modulus=p)).operations
+    assert operation.group.name == build_task(TaskConfig(name="add", modulus=p)).group.name
+    assert operation.left[:p].tolist() == [a * a % p for a in range(p)]
+    assert operation.left[1:p].tolist() == operation.left[1:p][::-1].tolist()
+    assert len(set(operation.left[:p].tolist())) == (p + 1) // 2
+    assert operation.right[:p].tolist() == [-b % p for b in range(p)]
+    assert operation.answer[:p].tolist() == list(range(p))
+    assert not operation.is_one_to_one
+
+
+def test_every_other_operation_has_one_token_for_each_element_in_each_place():
+    for config in TASKS:
+        for operation in build_task(config).operations:
+            # Modulo 2 every number is its own square.
+            expected = operation.name != "square_sub" or config.modulus == 2
+            assert operation.is_one_to_one == expected
 
 
 def test_right_operands_of_sub_and_div_are_inverted():

@@ -14,7 +14,7 @@ from sympy.combinatorics import Permutation
 from grokscope.config import TaskConfig
 from grokscope.tasks import Task, build_task
 
-SYMBOL = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
+SYMBOL = {"add": "+", "sub": "-", "mul": "*", "div": "/", "square_sub": "^2-"}
 
 
 def _by_search(condition: Callable[[int], bool], p: int) -> int:
@@ -29,11 +29,12 @@ DEFINITIONS: dict[str, Callable[[int, int, int], int]] = {
     "sub": lambda x, y, p: _by_search(lambda z: divmod(z + y, p)[1] == x, p),
     "mul": lambda x, y, p: divmod(sum([x] * y), p)[1],
     "div": lambda x, y, p: _by_search(lambda z: divmod(z * y, p)[1] == x, p),
+    "square_sub": lambda x, y, p: _by_search(lambda z: divmod(z + y, p)[1] == divmod(sum([x] * x), p)[1], p),
 }
 
 
 def _pairs(name: str, p: int) -> list[tuple[int, int]]:
-    return [(x, y) for x in range(p) for y in range(p) if y != 0 or name in ("add", "sub")]
+    return [(x, y) for x in range(p) for y in range(p) if y != 0 or name not in ("mul", "div")]
 
 
 def _rows(task: Task) -> list[tuple[list[str], str]]:
@@ -62,15 +63,31 @@ def test_division_by_97_and_its_kin_agree_with_field_arithmetic(name):
     p, field = 97, sympy.GF(97, symmetric=False)
     task = build_task(TaskConfig(name=name, modulus=p))
     operation = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv}
+    operation["square_sub"] = lambda a, b: a**2 - b
     x, _, y, _ = task.tokens.unbind(1)
     expected = [int(operation[name](field(a), field(b))) for a, b in zip(x.tolist(), y.tolist(), strict=True)]
     assert task.labels.tolist() == expected
-    assert task.n_examples == p * (p if name in ("add", "sub") else p - 1)
+    assert task.n_examples == p * (p - 1 if name in ("mul", "div") else p)
     assert task.n_answers == p
     assert task.d_vocab == p + 2
 
 
-@pytest.mark.parametrize("operations", [("add", "sub", "mul", "div"), ("div", "add"), ("mul",)])
+def test_square_sub_agrees_with_python_integers_and_has_one_token_for_its_operation():
+    p = 97
+    task = build_task(TaskConfig(name="square_sub"))
+    assert task.labels.tolist() == [(a * a - b) % p for a in range(p) for b in range(p)]
+    assert task.tokens.tolist() == [[a, p + 1, b, p] for a in range(p) for b in range(p)]
+    assert task.token_names == (*map(str, range(p)), "=", "^2-")
+    assert task.name == "square_sub mod 97"
+    short = build_task(TaskConfig(name="square_sub", form="x_y_eq"))
+    assert short.tokens.tolist() == [[a, b, p] for a in range(p) for b in range(p)]
+    assert torch.equal(short.labels, task.labels)
+
+
+@pytest.mark.parametrize(
+    "operations",
+    [("add", "sub", "mul", "div"), ("div", "add"), ("mul",), ("square_sub",), ("add", "square_sub", "mul")],
+)
 @pytest.mark.parametrize("p", [2, 5])
 def test_a_mixture_holds_each_operation_once_with_a_token_of_its_own(operations, p):
     task = build_task(TaskConfig(name="mixed", modulus=p, operations=operations))
@@ -125,6 +142,7 @@ def test_parity_table_is_the_parity_of_the_first_bits(bits, k):
 ALL_TASKS = [
     *(TaskConfig(name=name, modulus=7, form=form) for name in DEFINITIONS for form in ("x_op_y_eq", "x_y_eq")),
     TaskConfig(name="mixed", modulus=5),
+    TaskConfig(name="mixed", modulus=5, operations=("square_sub", "sub")),
     TaskConfig(name="permutation", degree=3),
     TaskConfig(name="permutation", degree=3, form="x_y_eq"),
     TaskConfig(name="parity", bits=5),

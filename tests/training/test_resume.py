@@ -49,14 +49,32 @@ OPTIMIZERS = {
     "sgd-plain": {"optimizer.name": "sgd", "lr": 0.1},
     "signsgd": {"optimizer.name": "signsgd", "max_norm": 0.5},
 }
+ACCELERATORS = {
+    "muon": {"optimizer.name": "muon", "momentum": 0.9, "weight_decay": 0.1},
+    "muon per head": {"optimizer.name": "muon", "momentum": 0.9, "heads": "per_head", "adam_lr": 1e-4},
+    "scion": {"optimizer.name": "scion", "lr": 0.05},
+    "unconstrained scion": {"optimizer.name": "unconstrained_scion", "group_lmo": (("embed", "col_norm"),)},
+    "clipped scion": {"optimizer.name": "clipped_scion", "lr": 0.05, "heads": "per_head", "radius": 3.0},
+    "unconstrained clipped scion": {"optimizer.name": "unconstrained_clipped_scion", "rho": 5.0, "max_norm": 0.5},
+    "grokfast ema": {"gradient.name": "grokfast_ema", "optimizer.name": "adamw"},
+    "grokfast ma": {"gradient.name": "grokfast_ma", "window": 4, "optimizer.name": "adam"},
+    "orthograd": {"gradient.name": "orthograd", "optimizer.name": "adamw"},
+    "neuralgrok": {"gradient.name": "neuralgrok", "outer_every": 2, "amplifier_width": 8, "optimizer.name": "adamw"},
+    "frobenius cap": {"cap": "frobenius", "cap_ratio": 0.9},
+    "spectral cap": {"cap": "spectral", "cap_heads": "per_head", "max_norm": 0.5, "init_rows": "all"},
+    "decay by group": {
+        "optimizer.name": "adam", "weight_decay": 0.5, "decay_form": "decoupled", "decay_scope": ("mlp", "embed")},
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("batch_size", [6, None])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    ("name", "batch_size"),
+    [*((name, size) for name in OPTIMIZERS for size in (6, None)), *((name, 6) for name in ACCELERATORS)],
+)
 def test_a_resumed_run_is_the_uninterrupted_one(config, tmp_path, monkeypatch, name, batch_size):
-    # Epochs have 3 steps (the last one ragged); states are saved with evaluations (0, 3, 6, ...) and checkpoints (0, 4, 8,
-    # ...): a resume goes on from the one before, at a step that one of the two may be due at, or both.
-    settings = config(batch_size=batch_size, **OPTIMIZERS[name])
+    # Epochs have 3 steps (the last one ragged); states are saved with evaluations (0, 3, 6, ...) and checkpoints (0, 4,
+    # 8, ...): a resume goes on from the one before, at a step that one of the two may be due at, or both.
+    settings = config(batch_size=batch_size, **(OPTIMIZERS | ACCELERATORS)[name])
     whole = train(settings, tmp_path / "whole", progress=False)
     path = tmp_path / "cut"
     for step in (3, 11):

@@ -1,0 +1,65 @@
+"""Which network a run trains."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from grokscope.config.checks import ConfigError, boolean, choice, integer
+
+Activation = Literal["gelu", "relu"]
+Normalization = Literal["LN", "none"]
+Dtype = Literal["float32", "float64"]
+Init = Literal["torch", "hooked"]
+Residual = Literal["normed", "pre_ln"]
+Output = Literal["vocab", "answers"]
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """The `HookedTransformer` that is trained."""
+
+    n_layers: int = 2
+    d_model: int = 128
+    n_heads: int = 4
+    d_mlp: int = 512
+    activation: Activation = "gelu"
+    normalization: Normalization = "LN"
+    """LN: LayerNorm before attention, before the MLP and before the unembedding. none: nowhere."""
+    biases: bool = True
+    """Whether attention, MLP and LayerNorm biases are trained. If not they are zero and stay so."""
+    unembed_bias: bool = False
+    """Whether the unembedding has a trained bias."""
+    dtype: Dtype = "float32"
+    init: Init = "torch"
+    """torch: what nn.Embedding, nn.Linear and nn.MultiheadAttention draw. hooked: TransformerLens' own."""
+    residual: Residual = "normed"
+    """pre_ln: the standard block. normed: the block starts with x = LN1(x), and that x is the residual stream."""
+    output: Output = "vocab"
+    """vocab: a logit for every token, as published for [x, op, y, =]. answers: for answer tokens only."""
+
+    def __post_init__(self) -> None:
+        for name in ("n_layers", "d_model", "n_heads", "d_mlp"):
+            integer(f"model.{name}", getattr(self, name), 1)
+        if self.d_model % self.n_heads:
+            divisors = [h for h in range(1, self.d_model + 1) if self.d_model % h == 0]
+            near = sorted(sorted(divisors, key=lambda h: abs(h - self.n_heads))[:2])
+            raise ConfigError(
+                f"model.d_model = {self.d_model} is not divisible by model.n_heads = {self.n_heads} "
+                f"(nearest that divide it: {', '.join(map(str, near))})"
+            )
+        for name, allowed in (
+            ("activation", Activation),
+            ("normalization", Normalization),
+            ("dtype", Dtype),
+            ("init", Init),
+            ("residual", Residual),
+            ("output", Output),
+        ):
+            choice(f"model.{name}", getattr(self, name), allowed)
+        boolean("model.biases", self.biases)
+        boolean("model.unembed_bias", self.unembed_bias)
+
+    @property
+    def d_head(self) -> int:
+        return self.d_model // self.n_heads

@@ -1,0 +1,112 @@
+"""Which labelled dataset a run learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from grokscope.config.checks import ConfigError, check_indices, check_rows, choice, integer, number, refuse
+from grokscope.config.group_input import MAX_ORDER, NAMES, Rows, factors, order_of, wrong_element, wrong_table_row
+from grokscope.config.primes import is_prime, nearest_primes
+
+Operation = Literal["add", "sub", "mul", "div", "square_sub"]
+TaskName = Literal["add", "sub", "mul", "div", "square_sub", "mixed", "permutation", "group", "parity"]
+Product = Literal["ab", "ba"]
+Form = Literal["x_op_y_eq", "x_y_eq"]
+
+
+@dataclass(frozen=True)
+class TaskConfig:
+    """Which labelled dataset, in which form, and how it is split."""
+
+    name: TaskName = "mul"
+    """add, sub, mul, div, square_sub (a*a - b), all modulo a prime; mixed (several of them); permutation (S_n); group
+    (any); parity."""
+    modulus: int = 97
+    """The prime p of the modular tasks."""
+    operations: tuple[Operation, ...] = ("add", "sub", "mul", "div")
+    """The operations in a mixed task, each with its own token."""
+    degree: int = 5
+    """n of the permutation task: composition in S_n, n = 3..6."""
+    group: str | None = None
+    """The group of the group task by name: Zn, Dn (the 2n symmetries of the n-gon), Sn, An, or products: Z3xS3."""
+    elements: Rows | None = None
+    """The same by its elements: permutations of 0..m-1, closed under composition, in the order of their tokens."""
+    table: Rows | None = None
+    """The same by its Cayley table, on the tokens: the label of (a, b) is table[a][b]."""
+    product: Product = "ba"
+    """Label of (a, b) for permutations. ba: b after a, the one that maps i to b[a[i]]. ab: a after b, a[b[i]]."""
+    bits: int = 10
+    """Length of a parity example, in bits."""
+    parity_bits: int = 3
+    """How many of the bits the parity depends on."""
+    form: Form = "x_op_y_eq"
+    """Token sequence of two-operand tasks: [x, op, y, =] or [x, y, =]."""
+    train_fraction: float = 0.5
+    """Share of all examples that is trained on, drawn by the seed."""
+    train_indices: tuple[int, ...] | None = None
+    """Numbers of the examples that are trained on, in place of a draw; none at all: the split is not known."""
+
+    def __post_init__(self) -> None:
+        choice("task.name", self.name, TaskName)
+        integer("task.modulus", self.modulus, 2)
+        if self.name in (*get_args(Operation), "mixed") and not is_prime(self.modulus):
+            near = ", ".join(map(str, nearest_primes(self.modulus)))
+            raise ConfigError(
+                f"task.modulus = {self.modulus} is not prime; {self.name} needs a prime (nearest: {near})"
+            )
+        if not isinstance(self.operations, tuple) or not self.operations:
+            refuse("task.operations", self.operations, f"use one or more of {', '.join(get_args(Operation))}")
+        for operation in self.operations:
+            choice("task.operations", operation, Operation)
+        if len(set(self.operations)) < len(self.operations):
+            refuse("task.operations", self.operations, "name each operation once")
+        integer("task.degree", self.degree, 3, 6)
+        self._check_group()
+        integer("task.bits", self.bits, 1, 20)
+        integer("task.parity_bits", self.parity_bits, 1)
+        if self.name == "parity" and self.parity_bits > self.bits:
+            refuse("task.parity_bits", self.parity_bits, f"use at most task.bits = {self.bits}")
+        choice("task.form", self.form, Form)
+        if self.name == "mixed" and self.form == "x_y_eq" and len(self.operations) > 1:
+            refuse("task.form", self.form, "a mixed task tells its operations apart by their token; use x_op_y_eq")
+        number("task.train_fraction", self.train_fraction, 0.0, 1.0, open_low=True, open_high=True)
+        if self.train_indices is not None:
+            check_indices(self.train_indices)
+
+    def _check_group(self) -> None:
+        """Which group, and whether one is given where there is none to give."""
+        ways = {"group": self.group, "elements": self.elements, "table": self.table}
+        given = {name: value for name, value in ways.items() if value is not None}
+        if self.group is not None:
+            parts = factors(self.group) if isinstance(self.group, str) else None
+            if parts is None:
+                others = "give any other group by task.elements or task.table"
+                refuse("task.group", self.group, f"use {NAMES}; {others}")
+            elif not 2 <= order_of(parts) <= MAX_ORDER:
+                refuse("task.group", self.group, f"use an order from 2 to {MAX_ORDER}; this one has {order_of(parts)}")
+        check_rows("task.elements", self.elements, wrong_element)
+        check_rows("task.table", self.table, wrong_table_row)
+        choice("task.product", self.product, Product)
+        if self.name != "group" and given:
+            raise ConfigError(
+                f"task.{next(iter(given))} is given, but task.name = {self.name!r}: use task.name = group"
+            )
+        if self.name == "group" and len(given) != 1:
+            raise ConfigError(
+                f"task.name = 'group' needs its group given in one way, and has {' and '.join(given) or 'none'}: "
+                "use one of task.group (a name), task.elements (permutations), task.table (a Cayley table)"
+            )
+        if self.product == "ab" and not self.is_permutations:
+            raise ConfigError(
+                "task.product = 'ab' is not accepted here: use it with permutations (task.elements, task.group = Sn "
+                "or An, task.name = permutation); in any other group the label of (a, b) is the product a b"
+            )
+
+    @property
+    def is_permutations(self) -> bool:
+        """Whether operands are permutations, whose product can be read in two orders."""
+        parts = () if self.group is None else factors(self.group) or ()
+        return (
+            self.name == "permutation" or self.elements is not None or (len(parts) == 1 and parts[0][0] in ("S", "A"))
+        )

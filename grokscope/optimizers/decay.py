@@ -1,0 +1,66 @@
+"""Weight decay on chosen parameter groups, decoupled or in the gradient.
+
+    decoupled   w <- w - lr * weight_decay * w     before the update
+    l2          g <- g + weight_decay * w          before the update rule sees the gradient
+
+Source: Loshchilov & Hutter 2019, "Decoupled weight decay regularization".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+
+from grokscope.config import OptimizerConfig
+from grokscope.config.optimizer import OWN_DECAY
+from grokscope.model import ROLES, Weights, in_scope
+from grokscope.optimizers.muon import is_orthogonalised
+
+_LIBRARY = ("adam", "adamw", "lion", "sgd")
+"""Optimizers that decay all parameters by themselves, in their own form."""
+
+
+def decays_itself(config: OptimizerConfig) -> bool:
+    """Whether the library's optimizer does it: on all groups and in its own form."""
+    everywhere = set(config.decay_scope) == set(ROLES)
+    return config.name in _LIBRARY and everywhere and config.decay == OWN_DECAY[config.name]
+
+
+class WeightDecay:
+    """The weight decay of a config, where the optimizer does not do it by itself.
+
+    Arguments:
+        config: strength, form and groups.
+        names: the parameters that there are.
+    """
+
+    def __init__(self, config: OptimizerConfig, names: Iterable[str]) -> None:
+        self._config = config
+        names = tuple(names)
+        self._decaying = in_scope(names, config.decay_scope) if config.weight_decay > 0 else ()
+        self._acts = bool(self._decaying) and not decays_itself(config)
+
+    def shrinkages(self, lr: float) -> dict[str, float]:
+        """lr * weight_decay of every parameter whose decay is decoupled, the optimizer's own included."""
+        if self._config.decay != "decoupled":
+            return {}
+        return {name: self._rate(name, lr) * self._config.weight_decay for name in self._decaying}
+
+    @torch.no_grad()
+    def apply_(self, weights: Weights, gradient: Weights, lr: float) -> None:
+        """Before the update, in place: on the weights or on the gradient."""
+        if not self._acts:
+            return
+        if self._config.decay == "decoupled":
+            for name, shrinkage in self.shrinkages(lr).items():
+                weights[name].mul_(1 - shrinkage)
+        else:
+            for name in self._decaying:
+                gradient[name].add_(weights[name], alpha=self._config.weight_decay)
+
+    def _rate(self, name: str, lr: float) -> float:
+        config = self._config
+        if config.name == "muon" and config.adam_lr is not None and not is_orthogonalised(name):
+            return lr * config.adam_lr / config.lr
+        return lr
