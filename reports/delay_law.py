@@ -21,7 +21,7 @@ from grokscope.analysis import delay_law, delay_table, reference_norm
 from grokscope.config import preset
 from grokscope.figures.files import save
 from grokscope.runs import open_run
-from reports.train_many import rows, timing
+from reports.train_many import medians, rows, timing
 
 RUNS = Path("checkpoints", "delay-law")
 PRESET = "delay-law-p59"
@@ -58,7 +58,7 @@ def main() -> None:
     law = delay_law(table)
     save(figures.delay_law(table, law), table, options.out, "delay-law")
     law.summary().to_csv(options.out / "delay-law-fit.csv", index=False)
-    console.print(table.groupby("rho")[["delay_from_clamp", "delay_from_start"]].median())
+    console.print(medians(table, "rho", ["delay_from_clamp", "delay_from_start"]))
     console.print(law.statement)
     console.print(f"wrote {options.out / 'delay-law.csv'}, delay-law-fit.csv and delay-law.png")
 

@@ -10,12 +10,15 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from rich.console import Console
 
+from grokscope.analysis import timing_table
 from grokscope.config import RunConfig
 from grokscope.runs import Run
 
 WORKERS = 2
+TIMING = ["arm", "seed", "memorisation_step", "grok_step", "sustained_grok_step", "delay", "budget", "status"]
 Row = dict[str, Any]
 
 
@@ -51,15 +54,13 @@ def _made(path: Path, config: RunConfig, row: Callable[[Run], Row]) -> Row:
     return row(finished(path, config))
 
 
+def medians(table: pd.DataFrame, by: str | list[str], columns: list[str]) -> pd.DataFrame:
+    """Medians of groups, in order of appearance; a run that has no value counts as later than all (infinite)."""
+    filled = table.assign(**{column: table[column].astype(float).fillna(float("inf")) for column in columns})
+    return filled.groupby(by, sort=False)[columns].median()
+
+
 def timing(run: Run) -> Row:
     """When a run memorised and grokked, in steps; None where it did not within its budget."""
-    return {
-        "arm": run.config.arm,
-        "seed": run.config.seed,
-        "memorisation_step": run.memorisation_step,
-        "grok_step": run.grok_step,
-        "sustained_grok_step": run.sustained_grok_step,
-        "delay": run.delay,
-        "budget": run.config.training.steps,
-        "status": run.status,
-    }
+    row = timing_table(run)[TIMING].to_dict("records")[0]
+    return {name: None if pd.isna(value) else value for name, value in row.items()}

@@ -18,7 +18,7 @@ from grokscope.analysis.checkpoint import Checkpoint, Scope
 from grokscope.analysis.collapse import collapse
 from grokscope.config import preset, presets
 from grokscope.runs import Run
-from reports.train_many import Row, rows, timing
+from reports.train_many import Row, medians, rows, timing
 
 RUNS = Path("checkpoints", "which-tensor")
 PREFIX = "which-tensor-"
@@ -56,7 +56,7 @@ def main() -> None:
     table.astype(dict.fromkeys(("memorisation_step", "grok_step", "sustained_grok_step", "delay"), "Int64")).to_csv(
         options.out, index=False
     )
-    console.print(table.groupby("arm", sort=False)[["memorisation_step", "grok_step", "delay"]].median())
+    console.print(medians(table, "arm", ["memorisation_step", "grok_step", "delay"]))
     console.print(f"wrote {options.out}")
 
 

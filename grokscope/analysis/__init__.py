@@ -11,6 +11,7 @@ ranks                 effective rank of matrices and circuits
 probes                what was recorded while training: steps part by part, gradients, logits
 branches              a run and the futures that were branched off it
 delay_law             ln T = alpha rho + c over clamped runs, some of which never grok
+timing                arms compared: survival, medians, speed-ups, tuned baselines, with censored runs (a subpackage)
 learning_coefficient  by SGLD, at a few checkpoints; made when asked for by name only
 
 A circuit, in the basis of the task's own group:
@@ -88,6 +89,7 @@ from grokscope.analysis.registry import applicable, run_all
 from grokscope.analysis.restricted import restricted_loss
 from grokscope.analysis.select import names, numbers, reached, rows
 from grokscope.analysis.spectra import spectra
+from grokscope.analysis.timing import timing_table
 
 __all__ = [
     "ALL",
@@ -135,5 +137,6 @@ __all__ = [
     "rows",
     "run_all",
     "spectra",
+    "timing_table",
     "update_parts",
 ]

@@ -10,6 +10,13 @@ phase_portrait   weight norm against validation loss
 branches         a run and its branches
 delay_law        steps to the grok against the norm that is held
 over_steps       what figures over the steps share
+survival         survival curves of arms
+speedup          speed-ups as a forest plot
+seed_strips      the time of every run, arm by arm
+dose_response    time to the grok against the bound on row norms
+grid_map         the median time at every setting of a grid
+methods          grok steps of methods side by side, with and without the clip
+times            what figures of times share
 spectrum         the embedding's irreps over training, and in the right and the wrong basis
 circles          the embedding on the plane of each key irrep
 neuron_clusters  how much of each neuron one irrep explains
@@ -37,20 +44,26 @@ from grokscope.figures.coset_ablation import coset_ablation
 from grokscope.figures.coset_concentration import coset_concentration
 from grokscope.figures.coset_counts import coset_counts
 from grokscope.figures.delay_law import delay_law
+from grokscope.figures.dose_response import dose_response
 from grokscope.figures.effective_ranks import effective_ranks
 from grokscope.figures.files import save
 from grokscope.figures.gradient_entropy import gradient_entropy
+from grokscope.figures.grid_map import grid_map
 from grokscope.figures.irrep_blocks import irrep_blocks
 from grokscope.figures.irrep_losses import irrep_losses
 from grokscope.figures.learning_curves import learning_curves
 from grokscope.figures.learning_order import learning_order
 from grokscope.figures.logit_characters import logit_characters
 from grokscope.figures.logit_scale import logit_scale
+from grokscope.figures.methods import methods
 from grokscope.figures.neuron_clusters import neuron_clusters
 from grokscope.figures.neuron_on_grid import neuron_on_grid
 from grokscope.figures.phase_portrait import phase_portrait
 from grokscope.figures.readings import readings
+from grokscope.figures.seed_strips import seed_strips
 from grokscope.figures.spectrum import right_and_wrong_basis, spectrum_over_training
+from grokscope.figures.speedup import forest
+from grokscope.figures.survival import survival_curves
 from grokscope.figures.update_parts import angular_steps, clip_accounting, update_anatomy
 from grokscope.figures.weight_norms import row_norms, weight_norms
 
@@ -64,15 +77,19 @@ __all__ = [
     "coset_concentration",
     "coset_counts",
     "delay_law",
+    "dose_response",
     "effective_ranks",
     "embedding_circles",
+    "forest",
     "gradient_entropy",
+    "grid_map",
     "irrep_blocks",
     "irrep_losses",
     "learning_curves",
     "learning_order",
     "logit_characters",
     "logit_scale",
+    "methods",
     "neuron_clusters",
     "neuron_on_grid",
     "phase_portrait",
@@ -80,7 +97,9 @@ __all__ = [
     "right_and_wrong_basis",
     "row_norms",
     "save",
+    "seed_strips",
     "spectrum_over_training",
+    "survival_curves",
     "update_anatomy",
     "weight_norms",
 ]

@@ -1,0 +1,75 @@
+"""One row per run: when it memorised and grokked, in three units, and how far it was watched."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from grokscope.analysis.identity import each_run
+from grokscope.analysis.select import numbers
+from grokscope.runs.milestones import GROKKED
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+
+@each_run
+def timing_table(run: Run) -> pd.DataFrame:
+    """The table that every statistic of this package takes.
+
+    Returns:
+        run, task, arm, seed, status;
+        in steps, <NA> where it was not seen: memorisation_step, grok_step, sustained_grok_step, delay (grok minus
+        memorisation);
+        budget, observed (the last evaluated step: a run is censored there for what it did not show),
+        sustained_observed (the same for a sustained grok: the last evaluation at which one is known not to have begun,
+        before those >= 0.95 that a run ends with, if they are too few to be called sustained);
+        cadence (the most steps between two evaluations: an event at step t happened in (t - cadence, t]);
+        and the same times in gradient evaluations and in seconds of training, evaluations left out:
+        memorisation_gradient_evaluations, ..., sustained_observed_seconds. Seconds are NaN for runs that logged none;
+        those of a budget are what it takes at the pace of the steps observed.
+
+    Nothing is kept: it is read off the run's metrics. Raises ValueError for no runs, and for two of one name.
+    """
+    metrics = run.metrics
+    metrics = metrics.dropna(subset=[name for name in ("train_accuracy", "val_accuracy") if name in metrics])
+    steps = metrics["step"].to_numpy(dtype=np.int64)
+    seconds = dict(zip(steps.tolist(), numbers(metrics, "seconds"), strict=True)) if "seconds" in metrics else {}
+    grokked = numbers(metrics, "val_accuracy") >= GROKKED
+    ends_above = len(grokked) if grokked.all() else int(np.argmin(grokked[::-1]))
+    last = int(steps[-1]) if len(steps) else 0
+    unrefuted = run.sustained_grok_step is None and 0 < ends_above < len(steps)
+    budget = run.config.training.steps
+    at: dict[str, int | None] = {
+        "budget": budget,
+        "memorisation": run.memorisation_step,
+        "grok": run.grok_step,
+        "sustained_grok": run.sustained_grok_step,
+        "observed": last,
+        "sustained_observed": int(steps[-1 - ends_above]) if unrefuted else last,
+    }
+    gradients = {name: None if step is None else run.config.gradient_evaluations(step) for name, step in at.items()}
+    clock = {name: float("nan") if step is None else seconds.get(step, float("nan")) for name, step in at.items()}
+    clock["budget"] = clock["observed"] * budget / last if last else float("nan")
+    whole: dict[str, Any] = {
+        **{f"{name}_step": at[name] for name in ("memorisation", "grok", "sustained_grok")},
+        "delay": run.delay,
+        **{name: at[name] for name in ("budget", "observed", "sustained_observed")},
+        "cadence": int(np.diff(steps).max()) if len(steps) > 1 else None,
+        **{f"{name}_gradient_evaluations": count for name, count in gradients.items()},
+        "delay_gradient_evaluations": _difference(gradients["grok"], gradients["memorisation"]),
+    }
+    return pd.DataFrame(
+        {
+            "status": [str(run.status)],
+            **{name: pd.array([value], dtype="Int64") for name, value in whole.items()},
+            **{f"{name}_seconds": [value] for name, value in clock.items()},
+            "delay_seconds": [clock["grok"] - clock["memorisation"]],
+        }
+    )
+
+
+def _difference(later: int | None, earlier: int | None) -> int | None:
+    return None if later is None or earlier is None else later - earlier

@@ -1,0 +1,153 @@
+"""Every accelerator of grokking side by side, with and without the clip: steps, gradient evaluations, seconds.
+
+    python -m reports.accelerators [--seeds 0 1 2] [--tasks mul sub]
+
+Trains what is missing under checkpoints/accelerators/ with two one-thread workers, seed by seed, and writes
+reports/tables/accelerators.csv (a row per task, arm and clip, over its seeds), accelerators-runs.csv (a row per run)
+and accelerators.png. All arms of a seed share initial weights, split and batch order; NeuralGrok's hold back one
+training example in fifty, so the batches of those arms are others. With the clip, rows are projected at the start and
+clipped after every step at the published bound of the task. A run ends when its grok has been sustained, or after 6,000
+steps; it is evaluated every 20. Seconds are grok steps times the cost of a step in benchmarks/accelerators.json,
+measured side by side on a quiet machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+
+from grokscope.config import RunConfig, override, preset
+from grokscope.figures import methods, save
+from grokscope.runs import Run, run_name
+from reports.train_many import Row, medians, rows, timing
+
+RUNS = Path("checkpoints", "accelerators")
+STEP_COST = Path("benchmarks", "accelerators.json")
+ARMS = (
+    "adam-l2",
+    "adamw",
+    "adamw-decay1",
+    "lion",
+    "grokfast-ema",
+    "grokfast-ma",
+    "neuralgrok",
+    "neuralgrok-normalise",
+    "neuralgrok-frozen",
+    "neuralgrok-merged",
+    "scion",
+    "clipped-scion",
+    "unconstrained-clipped-scion",
+    "muon",
+    "orthograd",
+    "stablemax",
+    "frobenius-cap",
+    "spectral-cap",
+)
+BUDGET = 6000
+CADENCE = 20
+PUBLISHED = {
+    ("mul", "adam-l2"): 1280,
+    ("mul", "grokfast-ma"): 1150,
+    ("mul", "grokfast-ema"): 1400,
+    ("mul", "neuralgrok"): 918,
+    ("sub", "adam-l2"): 4330,
+    ("sub", "grokfast-ma"): 2990,
+    ("sub", "grokfast-ema"): 1340,
+    ("sub", "neuralgrok"): 1467,
+    ("mul", "lion clip"): 535,
+    ("sub", "lion clip"): 775,
+}
+"""Steps to grok: Zhou et al. 2025 for a*b and a-b; with the clip, Clip to Grok 2026."""
+
+
+def config(task: str, arm: str, clip: bool, seed: int) -> RunConfig:
+    """One run of the comparison."""
+    base = preset(
+        f"{task}-{arm}",
+        seed=seed,
+        steps=BUDGET,
+        eval_every=CADENCE,
+        stop_evaluations=0,
+        schedule="ends",
+        record_every=None,
+    )
+    if not clip:
+        return base
+    max_norm = preset(f"{task}-lion-clip").norms.max_norm
+    return override(base, {"arm": f"{arm}-clip", "norms.init_rows": "all", "norms.max_norm": max_norm})
+
+
+def row(run: Run) -> Row:
+    """When it grokked, in steps and in gradient evaluations."""
+    found: Row = {"task": run.config.task.name, "clip": run.config.norms.clips} | timing(run)
+    found["arm"] = run.config.arm.removesuffix("-clip")
+    grok = run.grok_step
+    found["gradient_evaluations"] = None if grok is None else run.config.gradient_evaluations(grok)
+    return found
+
+
+def summary(runs: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
+    """Medians over seeds of each task, arm and clip; a median that is not reached within the budget is left out."""
+
+    middles = medians(runs, ["task", "arm", "clip"], ["memorisation_step", "grok_step", "gradient_evaluations"])
+    middles = middles.where(middles < float("inf"))
+    found = []
+    for (task, arm, clip), group in runs.groupby(["task", "arm", "clip"], sort=False):
+        middle = middles.loc[(task, arm, clip)]
+        label = f"{arm} clip" if clip else arm
+        found.append(
+            {
+                "task": task,
+                "arm": arm,
+                "clip": clip,
+                "seeds": len(group),
+                "grokked": int(group["grok_step"].notna().sum()),
+                **middle,
+                "ms_per_step": cost.get(label),
+                "seconds": middle["grok_step"] * cost.get(label, float("nan")) / 1000,
+                "published_step": PUBLISHED.get((str(task), label)),
+                "diverged": int((group["status"] == "diverged").sum()),
+            }
+        )
+    return pd.DataFrame(found)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--tasks", nargs="+", default=["mul", "sub"])
+    parser.add_argument("--out", type=Path, default=Path("reports", "tables"))
+    options = parser.parse_args()
+    console = Console()
+    jobs = {}
+    for seed in options.seeds:
+        for task in options.tasks:
+            for clip in (False, True):
+                for arm in ARMS:
+                    made = config(task, arm, clip, seed)
+                    jobs[RUNS / run_name(made)] = made
+    runs = pd.DataFrame(rows(jobs, row, console))
+    order = {name: i for i, name in enumerate(ARMS)}
+    runs = runs.sort_values(
+        ["task", "arm", "clip", "seed"], key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True
+    )
+    whole = dict.fromkeys(
+        ("memorisation_step", "grok_step", "sustained_grok_step", "delay", "gradient_evaluations"), "Int64"
+    )
+    options.out.mkdir(parents=True, exist_ok=True)
+    runs.astype(whole).to_csv(options.out / "accelerators-runs.csv", index=False)
+    measured = json.loads(STEP_COST.read_text()) if STEP_COST.exists() else {"step_ms": {}}
+    table = summary(runs, measured["step_ms"])
+    table["seconds"] = table["seconds"].astype(float).round(1)
+    table["ms_per_step"] = table["ms_per_step"].astype(float).round(1)
+    save(methods(runs, table), options.out / "accelerators")
+    console.print(table.to_string())
+    console.print(f"wrote {options.out / 'accelerators.csv'}")
+
+
+if __name__ == "__main__":
+    main()
