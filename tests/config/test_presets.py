@@ -15,7 +15,7 @@ OPTIMIZER = {
     "adam-clip": ("adam", (0.9, 0.98), 0.0),
     "signsgd-clip": ("signsgd", None, 0.0),
 }
-# What a method is compared by: the settings of its source (issue 7) that differ from a plain run with its base optimizer.
+# The settings of each method's source, as issue 7 gives them.
 _ADAM, _ADAM_L2 = {"name": "adam", "betas": (0.9, 0.98)}, {"name": "adam", "betas": (0.9, 0.98), "weight_decay": 1e-3}
 _LION = {"name": "lion", "betas": (0.9, 0.97)}
 ACCELERATORS = {
