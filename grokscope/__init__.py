@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from grokscope import probes as probes
     from grokscope import report as report
     from grokscope import runs as runs
+    from grokscope import sweeps as sweeps
     from grokscope import tasks as tasks
     from grokscope import training as training
     from grokscope.analysis import run_all
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from grokscope.model import build_model
     from grokscope.report import build_report, findings
     from grokscope.runs import Run, RunError, list_runs, open_run, run_name, verify_run
+    from grokscope.sweeps import load_sweep, run_sweep
     from grokscope.tasks import Task, build_task
     from grokscope.training import branch, import_run, resume, train
 
@@ -75,6 +77,7 @@ __all__ = [
     "findings",
     "import_run",
     "list_runs",
+    "load_sweep",
     "open_run",
     "override",
     "preset",
@@ -82,6 +85,7 @@ __all__ = [
     "resume",
     "run_all",
     "run_name",
+    "run_sweep",
     "train",
     "verify_run",
 ]
@@ -95,13 +99,14 @@ _HOMES = {
     "model": ("build_model",),
     "report": ("build_report", "findings"),
     "runs": ("Run", "RunError", "list_runs", "open_run", "run_name", "verify_run"),
+    "sweeps": ("load_sweep", "run_sweep"),
     "tasks": ("Task", "build_task"),
     "training": ("branch", "import_run", "resume", "train"),
 }  # fmt: skip
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
 _PACKAGES = (
     "analysis", "config", "engine", "figures", "groups", "model", "norms", "optimizers", "probes", "report",
-    "runs", "tasks", "training",
+    "runs", "sweeps", "tasks", "training",
 )  # fmt: skip
 
 

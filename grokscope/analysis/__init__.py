@@ -24,6 +24,7 @@ restricted         restricted and excluded loss
 ablation           what is lost without an irrep, and without the strongest of the wrong basis
 clock_pizza        which of two algorithms
 circles            the embedding on the plane of each key irrep
+embedding_planes   every checkpoint's embedding on the planes of the last one's key frequencies
 outside_group      operands that stand for no group element (0)
 embedding_overlap  do addition and multiplication share directions
 cosets             the subgroup on whose cosets each neuron is constant, and its null

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 
 from grokscope.cli.analyze import analyze
-from grokscope.cli.browsing import list_presets, list_runs, report, verify
+from grokscope.cli.browsing import list_presets, list_runs, report, scrub, verify
 from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
 from grokscope.cli.importing import import_network
 from grokscope.cli.output import say_error
+from grokscope.cli.sweeping import sweep
 from grokscope.cli.training import branch, resume, train
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -28,11 +29,13 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "train": train,
     "resume": resume,
     "branch": branch,
+    "sweep": sweep,
     "import": import_network,
     "runs": list_runs,
     "verify": verify,
     "analyze": analyze,
     "report": report,
+    "scrub": scrub,
     "presets": list_presets,
     "doctor": doctor,
 }

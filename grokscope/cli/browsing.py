@@ -1,4 +1,4 @@
-"""presets, runs, verify and report."""
+"""presets, runs, verify, report and scrub."""
 
 from __future__ import annotations
 
@@ -105,6 +105,20 @@ def report(name: Positional[str], runs: Positional[tuple[Path, ...]], out: Path 
     if not runs:
         raise ValueError(f"name the runs to report on: grokscope report {name} RUN...")
     say(str(build_report(name, [open_run(run) for run in runs], out)))
+    return 0
+
+
+def scrub(runs: Positional[tuple[Path, ...]], out: Path = Path("reports", "scrubber.html")) -> int:
+    """Write a page on which to drag through the training of one to three runs of a task, in step.
+
+    Args:
+        runs: The run directories, in the order in which they stand side by side.
+        out: The page.
+    """
+    from grokscope.report import scrubber_page
+    from grokscope.runs import open_run
+
+    say(str(scrubber_page([open_run(run) for run in runs], out)))
     return 0
 
 

@@ -12,6 +12,7 @@ decay       weight decay on chosen groups, decoupled or in the gradient
 transforms  Grokfast and OrthoGrad
 neuralgrok  a learned amplifier of gradients
 piecewise   its network as the piecewise linear function that it is
+closure     the loss once more, for a step that is given one
 angular     holding the angle that rows turn per step
 """
 

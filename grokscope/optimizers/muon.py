@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch.optim.adam import adam
 from grokscope.config import Heads
 from grokscope.model import role
 from grokscope.norms import as_matrix, is_matrix, write_matrix_
+from grokscope.optimizers.closure import Closure, closure_loss
 from grokscope.optimizers.flat import FlatParameters
 from grokscope.optimizers.orthogonal import orthogonalised
 
@@ -64,12 +64,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(groups, {"lr": lr})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Closure | None = None) -> float | None:  # type: ignore[override]
         """One update; returns what `closure` returns, if there is one."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         matrices, rest = self.param_groups
         self._orthogonal_step(matrices)
         self._adam_step(rest)

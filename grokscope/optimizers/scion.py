@@ -15,7 +15,7 @@ algorithm 4, variant 2 (constrained; its factor 4 is absorbed in rho).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -23,6 +23,7 @@ from torch import Tensor
 from grokscope.config import Heads, LmoName, OptimizerConfig
 from grokscope.model import Weights, role
 from grokscope.norms import as_matrix, is_matrix, write_matrix_
+from grokscope.optimizers.closure import Closure, closure_loss
 from grokscope.optimizers.flat import FlatParameters
 from grokscope.optimizers.lmo import direction, norm, resolved
 
@@ -97,12 +98,9 @@ class Scion(torch.optim.Optimizer):
         self._parameters, self._balls, self._constrained = parameters, balls, constrained
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure: Closure | None = None) -> float | None:  # type: ignore[override]
         """One update; returns what `closure` returns, if there is one."""
-        loss = None
-        if closure is not None:
-            with torch.enable_grad():
-                loss = closure()
+        loss = closure_loss(closure)
         group, vector = self.param_groups[0], self._parameters.vector
         assert vector.grad is not None
         d = self.state[vector].setdefault("average", torch.zeros_like(vector))

@@ -17,7 +17,7 @@ background   the one thread that writes
 foreign      files of weights made elsewhere, read without running what is in them
 files        durable writes and JSON lines
 layout       file names, run names, and which paths are accepted
-errors       `RunError`
+errors       `RunError`, and `RunLocked`
 
 A run directory:
 
@@ -33,26 +33,30 @@ A run directory:
     analysis/         results computed from the run, by `grokscope.analysis`
 """
 
-from grokscope.runs.errors import RunError
+from grokscope.runs.errors import RunError, RunLocked
 from grokscope.runs.foreign import ForeignFile, read_foreign
 from grokscope.runs.layout import run_name, task_label
 from grokscope.runs.listing import list_runs
 from grokscope.runs.milestones import Milestones, milestones
-from grokscope.runs.opening import create_run, reopen_run
+from grokscope.runs.opening import create_run, is_locked, reopen_run
 from grokscope.runs.reader import Run, open_run
+from grokscope.runs.record import ENDED
 from grokscope.runs.schedule import checkpoint_due
 from grokscope.runs.verify import Finding, verify_run
 from grokscope.runs.writer import RunWriter
 
 __all__ = [
+    "ENDED",
     "Finding",
     "ForeignFile",
     "Milestones",
     "Run",
     "RunError",
+    "RunLocked",
     "RunWriter",
     "checkpoint_due",
     "create_run",
+    "is_locked",
     "list_runs",
     "milestones",
     "open_run",

@@ -10,6 +10,10 @@ class RunError(ValueError):
     """A run directory that cannot be used as asked; the message names the file and what is wrong with it."""
 
 
+class RunLocked(RunError):
+    """A run that another process is training."""
+
+
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
     """Turn an `OSError` of the block (disk full, no permission) into a `RunError`: "cannot {doing}: why"."""

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 
 from grokscope.config import RunConfig, differences
 from grokscope.runs import layout
-from grokscope.runs.errors import RunError, disk_errors
+from grokscope.runs.errors import RunError, RunLocked, disk_errors
 from grokscope.runs.files import TEMPORARY, sync_directory, write_atomic
 from grokscope.runs.manifest import read_manifest
 from grokscope.runs.metrics import metric_rows
@@ -44,6 +44,8 @@ def create_run(
     try:
         _check_vacant(run)  # again: another process may have made a run here before it gave up the lock
         with disk_errors(f"make run directory {run}"):
+            for leftover in run.glob(f"*{TEMPORARY}"):
+                leftover.unlink()
             (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
             write_atomic(run / layout.MANIFEST, b"")
             write_atomic(run / layout.METRICS, b"")
@@ -60,7 +62,7 @@ def create_run(
 def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) -> RunWriter:
     """Open a run to continue it, and clear away what an interruption left: torn last lines, temporary files.
 
-    Raises `RunError` if another process is training it, if its manifest is missing or damaged, and, naming
+    Raises `RunLocked` if another process is training it; `RunError` if its manifest is missing or damaged, and, naming
     the settings, if `config` is given and is not the config of the run.
     """
     run = layout.check_path(path)
@@ -80,11 +82,29 @@ def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) ->
                 leftover.unlink()
             (run / layout.METRICS_TABLE).unlink(missing_ok=True)
             (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
+            found = None
+            with suppress(RunError):
+                found = read_status(run)
             write_status(run, "running", last_step(entries, rows), None)
-            return RunWriter(run, own, lock, entries, rows)
+            return RunWriter(run, own, lock, entries, rows, found)
     except BaseException:
         lock.release()
         raise
+
+
+def is_locked(path: str | os.PathLike[str]) -> bool:
+    """Whether a process holds the lock of the directory, as one does that makes or trains a run there.
+
+    To see that, the lock is taken and given up where it is free. Raises `RunError` where it cannot be read.
+    """
+    run = layout.check_path(path)
+    if not (run / layout.LOCK).exists():
+        return False
+    try:
+        _locked(run).release()
+    except RunLocked:
+        return True
+    return False
 
 
 def _check_vacant(run: Path) -> None:
@@ -112,7 +132,7 @@ def _locked(run: Path) -> FileLock:
             holder = ""
             with suppress(RunError):
                 holder = f" ({read_status(run).writer})"
-            raise RunError(
+            raise RunLocked(
                 f"{run} is being trained by another process{holder}; wait for it, or choose another run"
             ) from None
     return lock

@@ -27,6 +27,9 @@ State = Literal["running", "finished", "diverged", "interrupted", "failed"]
 """finished: the budget or a stopping rule was reached. diverged: a loss or gradient was not finite.
 interrupted: stopped from outside. failed: stopped by an error."""
 
+ENDED: tuple[State, ...] = ("finished", "diverged")
+"""States of a run that has nothing left to train."""
+
 
 def environment() -> dict[str, Any]:
     """What bit-identical weights depend on beside the config: versions, machine and CPU threads."""

@@ -22,7 +22,7 @@ from grokscope.runs.files import LineAppender, digest, write_atomic
 from grokscope.runs.manifest import Entry, serialise, snapshot
 from grokscope.runs.metrics import metric_row, write_table
 from grokscope.runs.probes import probe_line, probe_lines
-from grokscope.runs.record import State, environment, read_config, write_status
+from grokscope.runs.record import State, Status, environment, read_config, write_status
 from grokscope.runs.state import read_state, write_state
 
 _CAPACITY = 8
@@ -47,10 +47,13 @@ class RunWriter:
         lock: FileLock,
         entries: dict[int, Entry],
         rows: list[dict[str, Any]],
+        found: Status | None = None,
     ) -> None:
         """For `create_run` and `reopen_run`, which hold the lock and have put the directory in order."""
         self.path = path
         self.config = config
+        self.found = found
+        """The status that the run had when it was reopened, if it could be read."""
         self._lock = lock
         self._entries = entries  # from here on the background thread's
         self._rows = rows

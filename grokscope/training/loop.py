@@ -14,6 +14,7 @@ import torch
 from grokscope.config import RunConfig, override
 from grokscope.engine import retain_freed_memory
 from grokscope.runs import (
+    ENDED,
     Milestones,
     Run,
     RunError,
@@ -41,14 +42,14 @@ FULL_BATCH_EVALUATION = 10
 
 
 def train(
-    config: RunConfig, out: str | os.PathLike[str] | None = None, *, progress: bool = True, **overrides: Any
+    config: RunConfig, out: str | os.PathLike[str] | None = None, *, progress: bool | Progress = True, **overrides: Any
 ) -> Run:
     """Train a network and save its run.
 
     Arguments:
         config: what to train; see `grokscope.preset`.
         out: the run directory, which must not exist; left out: `checkpoints/` and a name made of task, arm, seed.
-        progress: show a progress bar.
+        progress: show a progress bar, or who else is told of it.
         overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`).
 
     Returns the finished run. A loss or gradient that is not finite ends it with status `diverged`; an
@@ -64,19 +65,22 @@ def train(
     return open_run(path)
 
 
-def resume(path: str | os.PathLike[str], *, progress: bool = True) -> Run:
+def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) -> Run:
     """Continue an interrupted run from its last saved state; a finished one is returned as it is.
 
     The result is bit-identical to an uninterrupted run: steps after the saved state are trained again, and
     their checkpoints compared with those on disk. Raises `RunError` where that is impossible.
     """
     run = open_run(path)
-    if run.status in ("finished", "diverged"):
+    if run.status in ENDED:
         return run
     config = run.config
     with threads(config.training.threads):
         trainer = Trainer(config, build_task(config.task))
         with reopen_run(path, config) as writer:
+            if writer.found is not None and writer.found.state in ENDED:  # by another process, since it was opened
+                writer.finish(writer.found.state, writer.found.reason, writer.found.step)
+                return open_run(path)
             seconds = 0.0
             state = writer.load_state()
             if state is None and run.parent is not None:
@@ -89,7 +93,9 @@ def resume(path: str | os.PathLike[str], *, progress: bool = True) -> Run:
     return open_run(path)
 
 
-def run_to_end(trainer: Trainer, writer: RunWriter, reached: Milestones, progress: bool, seconds: float = 0.0) -> None:
+def run_to_end(
+    trainer: Trainer, writer: RunWriter, reached: Milestones, progress: bool | Progress, seconds: float = 0.0
+) -> None:
     """Train until the run ends, and say why it did; `seconds` of training have gone before."""
     config = trainer.config
     title = f"{config.arm} seed {config.seed}"

@@ -40,8 +40,14 @@ class _Bar:
 
 
 @contextmanager
-def progress_bar(shown: bool, title: str, steps: int, done: int = 0) -> Iterator[Progress]:
-    """Progress over `steps` updates of which `done` are done. Without a terminal it updates twice a minute."""
+def progress_bar(shown: bool | Progress, title: str, steps: int, done: int = 0) -> Iterator[Progress]:
+    """Progress over `steps` updates of which `done` are done. Without a terminal it updates twice a minute.
+
+    `shown`: a bar, nothing, or whoever else is to be told.
+    """
+    if not isinstance(shown, bool):
+        yield shown
+        return
     if not shown:
         yield _Silent()
         return

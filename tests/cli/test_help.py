@@ -39,7 +39,7 @@ def test_help_and_presets_import_nothing_heavy(words):
 def test_help_lists_every_command(grokscope):
     done = grokscope("--help")
     assert done.code == 0
-    for command in ("demo", "train", "resume", "import", "runs", "verify", "report", "presets", "doctor"):
+    for command in ("demo", "train", "resume", "import", "runs", "verify", "report", "scrub", "sweep", "presets", "doctor"):
         assert f" {command} " in done.out
 
 

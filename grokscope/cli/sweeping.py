@@ -1,0 +1,185 @@
+"""sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tyro.conf import Positional
+
+from grokscope.cli.output import console, one_line, print_table, say, say_error
+from grokscope.config import ConfigError
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.console import Group
+
+    from grokscope.sweeps import Board, Outcome, Place, Sweep
+
+
+def sweep(
+    file: Positional[Path],
+    out: Path | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    fetch: bool = False,
+    hang_seconds: float = 300.0,
+    dry_run: bool = False,
+) -> int:
+    """Train all runs that a TOML file describes; started again, it goes on where it was. Exit code 2 if one failed.
+
+    Args:
+        file: The sweep; see `grokscope.sweeps.file`.
+        out: Where the run directories go; left out: checkpoints/ and the file's name.
+        workers: Runs trained at a time on this machine; left out: one per core.
+        ray: Train on the Ray cluster at this address (`auto`: the one this machine belongs to) instead.
+        fetch: With --ray: nodes share no path with this one, so the runs are sent back here.
+        hang_seconds: A worker that says nothing for so long is killed, and its run retried.
+        dry_run: List the runs, with an estimate of time and disk, and train none.
+    """
+    from grokscope.sweeps import load_sweep, run_sweep
+
+    if ray is not None and workers is not None:
+        raise ConfigError(
+            "--workers is for this machine: on a Ray cluster, as many runs are trained as it has room for"
+        )
+    if fetch and ray is None:
+        raise ConfigError("--fetch belongs to --ray ADDRESS")
+    wanted = load_sweep(file)
+    if dry_run:
+        return _dry_run(wanted, out, workers)
+    try:
+        with _Display() as display:
+            if ray is None:
+                ended = run_sweep(wanted, out, workers, hang_seconds=hang_seconds, watch=display.show)
+            else:
+                from grokscope.sweeps.cluster import run_on_ray
+
+                ended = run_on_ray(wanted, ray, out, fetch=fetch, hang_seconds=hang_seconds, watch=display.show)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("go on with the same command") from None
+    return _tell(ended, wanted.out if out is None else out)
+
+
+def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
+    """Print every run, whether it is done, and what the rest will take."""
+    from grokscope.sweeps.directory import places
+    from grokscope.sweeps.estimate import estimate
+    from grokscope.sweeps.local import default_workers
+
+    folder = wanted.out if out is None else out
+    found = places(wanted.jobs, folder)
+    costs = estimate([place.job for place in found if not place.over])
+    rows = []
+    for place in found:
+        cost = costs.runs.get(place.job.name)
+        last = (None, None) if cost is None else (_duration(cost.seconds), _size(cost.bytes))
+        config = place.job.config
+        rows.append((place.job.name, config.arm, config.seed, place.job.budget, place.standing, *last))
+    print_table(
+        ("run", "arm", "seed", "budget", "standing", "time", "disk"), rows, numbers=("seed", "budget", "time", "disk")
+    )
+    say(f"{len(found)} runs in {folder}, {len(found) - len(costs.runs)} of them done")
+    if costs.runs:
+        numbers = sorted({1, default_workers(wanted) if workers is None else workers})
+        times = ", ".join(f"{_duration(costs.seconds(n))} with {n} worker{'s' * (n > 1)}" for n in numbers)
+        say(f"at most {times}; {_size(costs.bytes)} on disk (if every run uses its budget)")
+    return 0
+
+
+def _tell(ended: list[Outcome], folder: Path) -> int:
+    """Print how the sweep ended, and each run that failed, with why."""
+    failed = [outcome for outcome in ended if outcome.standing == "failed"]
+    diverged = sum(outcome.standing == "diverged" for outcome in ended)
+    before = sum(outcome.before for outcome in ended)
+    parts = [f"{len(ended) - len(failed)} of {len(ended)} runs done"]
+    parts += [f"{before} of them before"] * bool(before) + [f"{diverged} diverged"] * bool(diverged)
+    say(f"{folder}: {', '.join(parts)}")
+    for outcome in failed:
+        say_error(f"{outcome.name} failed: {outcome.failures[-1].reason}")
+    return 2 if failed else 0
+
+
+class _Display:
+    """A live table on a terminal; elsewhere a line for each run that ends, and for each failure."""
+
+    def __init__(self) -> None:
+        self._console = console()
+        self._told: dict[str, tuple[bool, int]] = {}
+        self._live = None
+        if self._console.is_terminal:
+            from rich.live import Live
+
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> _Display:
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def show(self, board: Board) -> None:
+        """Show where the sweep stands, and what has happened since."""
+        for place in board.places:
+            news = (place.over, len(place.failures))
+            if news != self._told.setdefault(place.job.name, (place.before, 0)):
+                self._told[place.job.name] = news
+                for line in _news(place, board):
+                    self._console.print(line, markup=False, soft_wrap=True)
+        if self._live is not None:
+            self._live.update(_table(board), refresh=True)
+
+
+def _news(place: Place, board: Board) -> list[str]:
+    """What has become of a run, as lines."""
+    done = f"({board.count('finished', 'diverged', 'failed')} of {len(board.places)})"
+    lines = []
+    if place.over and place.standing != "failed":
+        accuracy = "" if place.accuracy is None else f", accuracy {place.accuracy:.3f}"
+        return [f"{place.standing} {place.job.name} at step {place.step}{accuracy} {done}"]
+    failure = place.failures[-1]
+    what = f"failed {place.job.name} {done}" if place.over else f"retrying {place.job.name}"
+    lines.append(one_line(f"{what}: {failure.reason}"))
+    return lines + [f"    {one_line(line)}" for line in failure.tail]
+
+
+def _table(board: Board) -> Group:
+    """The runs in training, and a line about all of them."""
+    from rich.console import Group
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("run", "step", "of", "steps/s", "accuracy"):
+        table.add_column(column, justify="left" if column == "run" else "right", no_wrap=True)
+    for place in board.places:
+        if place.standing == "running":
+            rate = "-" if place.rate is None else f"{place.rate:.0f}"
+            accuracy = "-" if place.accuracy is None else f"{place.accuracy:.3f}"
+            table.add_row(place.job.name, f"{place.step:,}", f"{place.job.budget:,}", rate, accuracy)
+    left = board.seconds_left()
+    parts = [f"{board.count('finished', 'diverged')} of {len(board.places)} done"]
+    for standing in ("running", "waiting", "elsewhere", "failed"):
+        if number := board.count(standing):
+            parts.append(f"{number} {standing}")
+    parts += [f"at most {_duration(left)} left"] if left is not None else []
+    parts += ["stopping: press Ctrl-C once more to stop at once"] if board.stopping else []
+    return Group(table, ", ".join(parts))
+
+
+def _duration(seconds: float) -> str:
+    minutes, hours = seconds / 60, seconds / 3600
+    return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{hours:.1f} h"
+
+
+def _size(count: float) -> str:
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}"
+        count /= 1000
+    return f"{count:.1f} GB"

@@ -1,0 +1,235 @@
+"""What the scrubber shows: tables of some runs, rounded and thinned to the stops of one slider."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+
+from grokscope.analysis import (
+    applicable,
+    check_names,
+    keys,
+    learning_curves,
+    milestones,
+    names,
+    norm_trajectories,
+    numbers,
+    reached,
+    rows,
+)
+from grokscope.analysis.embedding_planes import embedding_planes, is_cyclic
+from grokscope.analysis.over_checkpoints import in_one_pass
+from grokscope.figures import style
+from grokscope.figures.over_steps import GROUP_COLOUR, GROUP_NAME
+from grokscope.report.scrubber.colours import around, both_themes
+from grokscope.report.scrubber.frames import MOST, common_steps, fraction, shown_at, thinned
+from grokscope.runs.layout import task_label
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+    from grokscope.tasks import Task
+
+MOST_RUNS = 3
+DIGITS = 4
+"""Significant digits of every number, but of coordinates."""
+BUDGET = 2_000_000
+"""Bytes of a fragment's data, about."""
+ELEMENT_BYTES = 37
+"""Of one run at one stop for each element of a cyclic group: 5 numbers."""
+FEWEST = 20
+CURVE_POINTS = 240
+"""Evaluations of a run that its curves are drawn through."""
+EARLY = 0.05
+"""Share of the steps before which a milestone is too early to be seen on an axis to scale."""
+CURVES = tuple(f"{split}_{quantity}" for quantity in ("accuracy", "loss") for split in ("train", "val"))
+Data = dict[str, Any]
+"""What JSON can say."""
+
+
+def scrubber_data(runs: Sequence[Run]) -> Data:
+    """Everything that the scrubber of some runs shows, as JSON can say it.
+
+    Numbers are those of the tables `keys` (site `embed`, the own basis), `embedding_planes`, `norm_trajectories` and
+    `learning_curves`, rounded to 4 significant digits; coordinates to a thousandth of the largest.
+
+    Raises ValueError for no runs or more than three, two of one name, runs of different tasks, and a run without
+    checkpoints.
+    """
+    check_runs(runs)
+    table = milestones(runs)
+    wanted = [int(step) for step in _milestone_steps(table)]
+    steps = common_steps([run.steps for run in runs], wanted, most_stops(runs[0].task, len(runs)))
+    colours = style.arm_colours(table)
+    norms, curves = rows(norm_trajectories(runs), parameter=""), learning_curves(runs)
+    made = [
+        {**_run(run, row, steps), **_circuit(run, steps), **_dynamics(run.name, norms, curves, _own(run, steps))}
+        for run, row in zip(runs, table.to_dict("records"), strict=True)
+    ]
+    for run in made:
+        run["colour"] = both_themes(colours[run["arm"]])
+    groups = [group for group in GROUP_NAME if any(group in run["norms"] for run in made)]
+    return {
+        "task": runs[0].task.name,
+        "steps": steps,
+        "step_axis": _step_axis(table, steps[-1]),
+        "groups": [
+            {"key": g, "title": GROUP_NAME[g], "colour": None if g == "all" else both_themes(GROUP_COLOUR[g])}
+            for g in groups
+        ],
+        "runs": made,
+    }
+
+
+def check_runs(runs: Sequence[Run]) -> None:
+    """Raise ValueError unless a scrubber can show these runs beside one another."""
+    check_names(runs)
+    if len(runs) > MOST_RUNS:
+        raise ValueError(f"a scrubber shows up to {MOST_RUNS} runs beside one another; {len(runs)} were given")
+    tasks = {run.name: task_label(run.config.task) for run in runs}
+    if len(set(tasks.values())) > 1:
+        listed = ", ".join(f"{name}: {task}" for name, task in tasks.items())
+        raise ValueError(f"a scrubber shows runs of one task, and these are of several ({listed})")
+    empty = [run.name for run in runs if not run.steps]
+    if empty:
+        raise ValueError(f"no checkpoints in run {', '.join(map(repr, empty))}: there is nothing to drag through")
+
+
+def most_stops(task: Task, runs: int) -> int:
+    """How many stops the slider may have for the data of that many runs to stay below `BUDGET`.
+
+    What grows with the task is the embedding of cyclic groups: two coordinates of every element on two planes, and
+    the power and the threshold of half as many frequencies.
+    """
+    groups = {operation.group.name: operation.group for operation in task.operations}
+    elements = sum(group.order for group in groups.values() if is_cyclic(group))
+    return min(MOST, max(FEWEST, BUDGET // max(1, ELEMENT_BYTES * elements * runs)))
+
+
+def _step_axis(table: pd.DataFrame, last: int) -> str:
+    """Steps are shown to scale, unless a run has memorised or grokked so early that nothing of it would be seen."""
+    return "log" if min(_milestone_steps(table), default=last) < EARLY * last else "linear"
+
+
+def _milestone_steps(table: pd.DataFrame) -> list[float]:
+    return [step for name in style.MILESTONE_NAME for step in reached(table, name)]
+
+
+def _own(run: Run, steps: Sequence[int]) -> list[int]:
+    """The checkpoints of a run that are shown at some of the steps."""
+    return [run.steps[at] for at in dict.fromkeys(shown_at(run.steps, steps))]
+
+
+def _run(run: Run, row: dict[Any, Any], steps: Sequence[int]) -> Data:
+    own = _own(run, steps)
+    return {
+        "name": run.name,
+        "arm": run.config.arm,
+        "max_norm": _rounded(row["max_norm"]),
+        "ended": run.status != "running",
+        "steps": own,
+        "index": shown_at(own, steps),
+        "milestones": {name: None if pd.isna(row[name]) else int(row[name]) for name in style.MILESTONE_NAME},
+        "places": {
+            "first": fraction(own[0], steps),
+            "last": fraction(own[-1], steps),
+            **{name: None if pd.isna(row[name]) else fraction(row[name], steps) for name in style.MILESTONE_NAME},
+        },
+    }
+
+
+def _circuit(run: Run, steps: Sequence[int]) -> Data:
+    """Spectra of the embedding, one for each of the task's own groups, and the planes of each."""
+    if "keys" not in applicable(run):
+        return {"spectra": []}
+    tables = in_one_pass(
+        run,
+        {"keys": keys, "planes": embedding_planes},
+        min(4, os.cpu_count() or 1),
+        progress=sys.stderr.isatty(),
+    )
+    own = _own(run, steps)
+    embed, planes = rows(tables["keys"], site="embed", basis="own"), tables["planes"]
+    found = []
+    for group in names(embed, "group"):
+        # Operations of one group share the embedding's spectrum in it.
+        operation = names(rows(embed, group=group), "operation")[0]
+        spectrum = rows(embed, operation=operation)
+        found.append({"group": group, **_spectrum(spectrum, own), **_planes(planes, spectrum, operation, own)})
+    return {"spectra": found}
+
+
+def _spectrum(spectrum: pd.DataFrame, own: Sequence[int]) -> Data:
+    last = rows(spectrum, step=spectrum["step"].max())
+    irreps, frequencies = names(last, "irrep"), numbers(last, "frequency")
+    cyclic = frequencies.tolist() == list(range(1, len(irreps) + 1))
+
+    def over_steps(column: str) -> Float[np.ndarray, "step irrep"]:
+        return spectrum.pivot(index="step", columns="irrep", values=column).loc[list(own), irreps].to_numpy(dtype=float)
+
+    return {
+        "word": "frequency" if cyclic else "irrep",
+        "irreps": [str(int(k)) for k in frequencies] if cyclic else irreps,
+        "hindsight": [bool(key) for key in last["hindsight"]],
+        "power": _rounded(over_steps("power")),
+        "threshold": _rounded(over_steps("threshold")),
+    }
+
+
+def _planes(planes: pd.DataFrame, spectrum: pd.DataFrame, operation: str, own: Sequence[int]) -> Data:
+    """The planes of one operation's group; none at all where it is not cyclic, an empty list where it has no keys."""
+    of_operation = rows(planes, operation=operation)
+    irreps = names(spectrum, "irrep")
+    found = []
+    for irrep in names(of_operation, "irrep"):
+        points = rows(of_operation, irrep=irrep)
+        at = {axis: points.pivot(index="step", columns="element", values=axis).loc[list(own)] for axis in "xy"}
+        reach = max(float(np.abs(of_axis.to_numpy(dtype=float)).max()) for of_axis in at.values())
+        decimals = 3 - math.floor(math.log10(reach)) if reach > 0 else 0
+        element, k = at["x"].columns.to_numpy(), int(points["frequency"].iloc[0])
+        found.append(
+            {
+                "frequency": k,
+                "irrep": irreps.index(irrep),
+                "reach": _rounded(reach),
+                "colours": around(element * k / len(element) % 1),
+                "labels": names(rows(points, step=own[-1]), "label"),
+                **{axis: at[axis].to_numpy(dtype=float).round(decimals).tolist() for axis in "xy"},
+            }
+        )
+    return {"planes": found}
+
+
+def _dynamics(run: str, norms: pd.DataFrame, curves: pd.DataFrame, own: Sequence[int]) -> Data:
+    of_run, of_curves = rows(norms, run=run), rows(curves, run=run)
+    by_step = {group: rows(of_run, group=group).set_index("step")["norm"] for group in names(of_run, "group")}
+    found: Data = {"norms": {group: _rounded(norm.loc[list(own)].to_numpy()) for group, norm in by_step.items()}}
+    evaluations = {split: rows(of_curves, split=split).set_index("step") for split in ("train", "val")}
+    steps = evaluations["val"].index.tolist()
+    at = [step for step in (_last_until(steps, checkpoint) for checkpoint in own) if step is not None]
+    kept = thinned(steps, [*at, *steps[:1], *steps[-1:]], CURVE_POINTS)
+    columns = {name: evaluations[name.split("_")[0]][name.split("_")[1]] for name in CURVES}
+    found["curves"] = {
+        "step": kept,
+        "at": [None if (step := _last_until(kept, checkpoint)) is None else kept.index(step) for checkpoint in own],
+        **{name: _rounded(column.loc[kept].to_numpy()) for name, column in columns.items()},
+    }
+    return found
+
+
+def _last_until(steps: Sequence[int], step: int) -> int | None:
+    at = int(np.searchsorted(steps, step, side="right"))
+    return int(steps[at - 1]) if at else None
+
+
+def _rounded(value: Any) -> Any:
+    """A number, or numbers of any shape, to `DIGITS` significant digits; None for what is no number."""
+    if isinstance(value, np.ndarray):
+        return [_rounded(part) for part in value]
+    return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

@@ -1,0 +1,52 @@
+"""What is in a run directory already: the directory is the state of a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from grokscope.config import RunConfig, differences
+from grokscope.runs import ENDED, RunError
+from grokscope.runs.layout import check_new_path, is_run
+from grokscope.runs.record import read_config, read_status
+from grokscope.sweeps.board import Place
+from grokscope.sweeps.job import Job
+
+
+def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
+    """A place for every job below `out`, with what has ended before marked so, and what cannot be read as failed.
+
+    Raises `RunError` for a path that is not accepted, and where a directory holds a run of other settings.
+    """
+    found = [Place(job, check_new_path(out / job.name)) for job in jobs]
+    for place in found:
+        if not is_run(place.path):
+            continue
+        try:
+            config = read_config(place.path)[0]
+            place.before = look(place)
+        except RunError as error:
+            place.fail(str(error), [])
+            place.standing = "failed"
+            continue
+        check_config(place.path, config, place.job.config)
+    return found
+
+
+def look(place: Place) -> bool:
+    """Take in that the run has ended, if it has; returns whether it has. Raises `RunError` if it cannot be read."""
+    if not is_run(place.path):
+        return False
+    status = read_status(place.path)
+    if status.state not in ENDED:
+        return False
+    place.standing = "finished" if status.state == "finished" else "diverged"
+    place.step, place.reason = status.step or 0, status.reason
+    return True
+
+
+def check_config(path: Path, found: RunConfig, wanted: RunConfig) -> None:
+    """Raise `RunError`, naming the settings, unless the run that is there is the one that is wanted."""
+    changed = differences(found, wanted)
+    if changed:
+        listed = "; ".join(f"{name} = {old!r} there, {new!r} in the sweep" for name, (old, new) in changed.items())
+        raise RunError(f"{path} holds a run of other settings ({listed}): move it away, or use another directory")

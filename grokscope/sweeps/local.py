@@ -1,0 +1,221 @@
+"""A sweep on this machine: a worker process per run, so many at a time."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from grokscope.config.checks import integer, positive
+from grokscope.runs import RunError, is_locked
+from grokscope.sweeps.board import Board, Outcome, Place, Watcher
+from grokscope.sweeps.directory import look, places
+from grokscope.sweeps.job import Sweep
+from grokscope.sweeps.process import WorkerProcess
+
+HANG_SECONDS = 300.0
+"""A worker that has said nothing for so long is taken for hung."""
+
+LOGS = "logs"
+"""Where the output of workers goes, beside the runs."""
+
+_TICK = 0.2
+_LOOK_AGAIN = 2.0
+"""Seconds until a run that is trained elsewhere is looked at once more."""
+_GRACE = 30.0
+"""Seconds that a worker has to end after it was asked to."""
+
+
+def run_sweep(
+    sweep: Sweep,
+    out: str | os.PathLike[str] | None = None,
+    workers: int | None = None,
+    *,
+    hang_seconds: float = HANG_SECONDS,
+    watch: Watcher | None = None,
+) -> list[Outcome]:
+    """Train every run of a sweep that is not done, in worker processes of this machine.
+
+    A run that has ended is left alone, one that was interrupted goes on from its last saved state, and one that
+    another process trains is waited for. A worker that crashes, hangs or is killed is replaced once.
+
+    Arguments:
+        sweep: from `load_sweep`.
+        out: where the run directories are; left out: `checkpoints/` and the name of the sweep.
+        workers: how many runs are trained at a time; left out: as many as there are cores for their threads.
+        hang_seconds: how long a worker may say nothing.
+        watch: called with the board several times a second.
+
+    Returns the outcome of every run, in the order of the sweep. A first interrupt (Ctrl-C, SIGTERM) stops the workers
+    cleanly, a second one at once; then `KeyboardInterrupt` is raised. Raises `ConfigError` for arguments that are not
+    accepted and `RunError` where a directory holds a run of other settings, before anything is started.
+    """
+    count = default_workers(sweep) if workers is None else workers
+    integer("workers", count, 1)
+    positive("hang_seconds", hang_seconds)
+    folder = sweep.out if out is None else Path(out)
+    return train_places(places(sweep.jobs, folder), count, folder / LOGS, hang_seconds, watch)
+
+
+def default_workers(sweep: Sweep) -> int:
+    """As many workers as this process may use cores, divided by the threads of a run."""
+    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
+    return max(1, cores // max(job.config.training.threads for job in sweep.jobs))
+
+
+def train_places(
+    found: list[Place], workers: int, logs: Path, hang_seconds: float, watch: Watcher | None = None
+) -> list[Outcome]:
+    """Train what is not over; see `run_sweep`."""
+    board = Board(found, workers)
+    with Interrupts() as interrupts:
+        crew = _Crew(board, logs, hang_seconds)
+        try:
+            while not board.over and not (board.stopping and not crew.processes):
+                crew.stop(interrupts.count)
+                crew.launch()
+                crew.wait(_TICK)
+                crew.hear()
+                if watch is not None:
+                    watch(board)
+        finally:
+            crew.end()
+        if interrupts.count:
+            raise KeyboardInterrupt
+    return [place.outcome() for place in found]
+
+
+class _Crew:
+    """The worker processes of a sweep, and what becomes of the places that they train."""
+
+    def __init__(self, board: Board, logs: Path, hang_seconds: float) -> None:
+        self.board, self.logs, self.hang_seconds = board, logs, hang_seconds
+        self.processes: list[tuple[WorkerProcess, Place]] = []
+        self._kill_at = float("inf")
+
+    def launch(self) -> None:
+        """Fill what is free with runs that wait and that nobody else trains."""
+        for place in self.board.places:
+            if self.board.stopping:
+                return
+            due = place.standing == "elsewhere" and time.monotonic() >= place.look_again
+            free = len(self.processes) < self.board.workers
+            if not due and not (place.standing == "waiting" and free):
+                continue
+            try:
+                if look(place):  # another sweep has trained it
+                    place.before = not place.attempts
+                elif is_locked(place.path):
+                    _leave(place)
+                elif free:
+                    self._start(place)
+                else:
+                    place.standing = "waiting"
+            except (RunError, OSError) as error:
+                place.fail(str(error), [])
+
+    def _start(self, place: Place) -> None:
+        place.attempts += 1
+        process = WorkerProcess(place.job, place.path, self.logs / f"{place.job.name}.log")
+        self.processes.append((process, place))
+        place.standing = "running"
+
+    def wait(self, seconds: float) -> None:
+        """Until a worker says something, or for so long."""
+        talking = [process.channel for process, _ in self.processes if not process.silent]
+        ending = len(talking) < len(self.processes)
+        select.select(talking, [], [], min(seconds, 0.01) if ending else seconds)
+
+    def hear(self) -> None:
+        """Take in what workers say, and what became of those that have ended; end those that hang."""
+        for process, place in list(self.processes):
+            code = process.exit_code()  # before the messages: none can come after its end
+            if (said := process.progress()) is not None:
+                place.step, place.accuracy = said["step"], said["accuracy"]
+                place.rate = said["rate"] or place.rate
+            if code is None and time.monotonic() - process.heard > self.hang_seconds:
+                process.kill()
+                process.close()
+                place.fail(f"no heartbeat for {self.hang_seconds:g} s: killed as hung", process.tail())
+            elif code is None:
+                continue
+            else:
+                process.close()
+                self._ended(process, place, code)
+            self.processes.remove((process, place))
+
+    def _ended(self, process: WorkerProcess, place: Place, code: int) -> None:
+        place.rate = None
+        try:
+            if look(place):
+                if not process.trained:  # it found the run ended by somebody else
+                    place.attempts -= 1
+                    place.before = not place.attempts
+                return
+        except RunError as error:
+            place.fail(str(error), process.tail())
+            return
+        if code == 0:
+            # It is locked by another process; or it has ended, and one that means to resume it is finding that out.
+            place.attempts -= process.locked
+            _leave(place)
+        elif self.board.stopping:
+            place.standing = "waiting"
+        else:
+            place.fail(process.error or _words(code), process.tail())
+
+    def stop(self, interrupts: int) -> None:
+        """Ask all workers to end at a first interrupt; kill them at a second, or when their time is up."""
+        if interrupts and not self.board.stopping:
+            self.board.stopping = True
+            self._kill_at = time.monotonic() + _GRACE
+            for process, _ in self.processes:
+                process.stop()
+        if interrupts > 1 or time.monotonic() > self._kill_at:
+            for process, _ in self.processes:
+                process.kill()
+
+    def end(self) -> None:
+        """Leave no process behind, however the sweep ends."""
+        for process, _ in self.processes:
+            process.kill()
+        for process, _ in self.processes:
+            process.close()
+        self.processes.clear()
+
+
+class Interrupts:
+    """Counts SIGINT and SIGTERM instead of raising, in a main thread; elsewhere there are none to count."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            self._before = {which: signal.signal(which, self._note) for which in (signal.SIGINT, signal.SIGTERM)}
+        return self
+
+    def _note(self, *_: object) -> None:
+        self.count += 1
+
+    def __exit__(self, *_: object) -> None:
+        for which, handler in self._before.items():
+            signal.signal(which, handler)
+
+
+def _leave(place: Place) -> None:
+    place.standing, place.look_again = "elsewhere", time.monotonic() + _LOOK_AGAIN
+
+
+def _words(code: int) -> str:
+    """An exit code as what happened."""
+    if code >= 0:
+        return f"its process ended with exit code {code}"
+    return f"its process was killed by signal {-code} ({signal.Signals(-code).name})"
