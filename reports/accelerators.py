@@ -1,6 +1,6 @@
 """Every accelerator of grokking side by side, with and without the clip: steps, gradient evaluations, seconds.
 
-    python -m reports.accelerators [--seeds 0 1 2] [--tasks mul sub]
+    python -m reports.accelerators [--seeds 0 1 2] [--tasks mul sub] [--finished]
 
 Trains what is missing under checkpoints/accelerators/ with two one-thread workers, seed by seed (a setting of which
 more than half of all seeds have never grokked is left: no other seed could bring its median into the budget), and
@@ -9,7 +9,7 @@ run) and accelerators.png. All arms of a seed share initial weights, split and b
 training example in fifty, so the batches of those arms are others. With the clip, rows are projected at the start and
 clipped after every step at the published bound of the task. A run ends when its grok has been sustained, or after 6,000
 steps; it is evaluated every 20. Seconds are grok steps times the cost of a step in benchmarks/accelerators.json,
-measured side by side on a quiet machine.
+measured side by side on a quiet machine. With --finished nothing is trained: the tables are of the runs that there are.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from rich.console import Console
 
 from grokscope.config import RunConfig, override, preset
 from grokscope.figures import methods, save
-from grokscope.runs import Run, run_name
+from grokscope.runs import ENDED, Run, open_run, run_name
+from grokscope.runs.layout import is_run
 from reports.train_many import Row, medians, rows, timing
 
 RUNS = Path("checkpoints", "accelerators")
@@ -91,6 +92,11 @@ def row(run: Run) -> Row:
     return found
 
 
+def has_ended(path: Path) -> bool:
+    """Whether there is a run with nothing left to train."""
+    return is_run(path) and open_run(path).status in ENDED
+
+
 def settled(found: list[Row], setting: tuple[str, str, bool], seeds: int) -> bool:
     """Whether so many seeds of a setting have never grokked that no other could bring its median into the budget."""
     same = [one for one in found if (one["task"], one["arm"], one["clip"]) == setting]
@@ -127,6 +133,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--tasks", nargs="+", default=["mul", "sub"])
+    parser.add_argument("--finished", action="store_true", help="train nothing; read the runs that have ended")
     parser.add_argument("--out", type=Path, default=Path("reports", "tables"))
     options = parser.parse_args()
     console = Console()
@@ -137,8 +144,11 @@ def main() -> None:
             for clip in (False, True):
                 for arm in ARMS:
                     made = config(task, arm, clip, seed)
+                    path = RUNS / run_name(made)
+                    if options.finished and not has_ended(path):
+                        continue
                     if not settled(found, (made.task.name, arm, clip), len(options.seeds)):
-                        jobs[RUNS / run_name(made)] = made
+                        jobs[path] = made
         found += rows(jobs, row, console)
     runs = pd.DataFrame(found)
     order = {name: i for i, name in enumerate(ARMS)}

@@ -91,7 +91,7 @@ def test_a_run_that_is_fetched_from_ray_is_bit_identical_to_one_trained_here(ray
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1500)
 @pytest.mark.parametrize("fetch", [False, True], ids=["shared path", "fetched"])
 def test_when_a_node_is_killed_every_run_ends_once_and_as_trained_here(cluster, sweep_file, tmp_path, fetch):
     path = sweep_file("seeds = [0, 1]", "[arms.a]\n[arms.b]\nlr = 1e-4\n[grid]\neval_every = [50]\n", steps=3000)
