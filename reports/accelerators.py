@@ -105,7 +105,6 @@ def settled(found: list[Row], setting: tuple[str, str, bool], seeds: int) -> boo
 
 def summary(runs: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
     """Medians over seeds of each task, arm and clip; a median that is not reached within the budget is left out."""
-
     middles = medians(runs, ["task", "arm", "clip"], ["memorisation_step", "grok_step", "gradient_evaluations"])
     middles = middles.where(middles < float("inf"))
     found = []
@@ -120,8 +119,8 @@ def summary(runs: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
                 "seeds": len(group),
                 "grokked": int(group["grok_step"].notna().sum()),
                 **middle,
-                "ms_per_step": cost.get(label),
-                "seconds": middle["grok_step"] * cost.get(label, float("nan")) / 1000,
+                "ms_per_step": round(cost.get(label, float("nan")), 1),
+                "seconds": round(middle["grok_step"] * cost.get(label, float("nan")) / 1000, 1),
                 "published_step": PUBLISHED.get((str(task), label)),
                 "diverged": int((group["status"] == "diverged").sum()),
             }
@@ -162,9 +161,7 @@ def main() -> None:
     runs.astype(whole).to_csv(options.out / "accelerators-runs.csv", index=False)
     measured = json.loads(STEP_COST.read_text()) if STEP_COST.exists() else {"step_ms": {}}
     table = summary(runs, measured["step_ms"])
-    table["seconds"] = table["seconds"].astype(float).round(1)
-    table["ms_per_step"] = table["ms_per_step"].astype(float).round(1)
-    save(methods(runs, table), options.out / "accelerators")
+    save(methods(runs, table), table, options.out, "accelerators")
     console.print(table.to_string())
     console.print(f"wrote {options.out / 'accelerators.csv'}")
 

@@ -39,7 +39,8 @@ def test_help_and_presets_import_nothing_heavy(words):
 def test_help_lists_every_command(grokscope):
     done = grokscope("--help")
     assert done.code == 0
-    for command in ("demo", "train", "resume", "import", "runs", "verify", "report", "scrub", "sweep", "presets", "doctor"):
+    commands = "demo train resume branch sweep import runs verify analyze report scrub presets doctor"
+    for command in commands.split():
         assert f" {command} " in done.out
 
 
