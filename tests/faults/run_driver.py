@@ -54,7 +54,7 @@ def train(writer: RunWriter) -> None:
 
 def act(action: str, path: Path) -> None:
     if action == "starve":
-        resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, resource.RLIM_INFINITY))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4_500, resource.RLIM_INFINITY))
     if action == "nobody" and os.geteuid() == 0:
         os.setgroups([])
         os.setgid(65534)
