@@ -67,7 +67,7 @@ def test_each_group_s_sizes_are_those_of_its_vectors():
 def test_decay_is_radial_and_a_rotation_is_tangential():
     before = _weights(0)
     shrunk = {n: w * 0.9 for n, w in before.items()}
-    radial = displacement_table(Displacement(before, shrunk, shrunk, 0.1), GROUPS)["all"]
+    radial = displacement_table(Displacement(before, shrunk, shrunk, dict.fromkeys(before, 0.1)), GROUPS)["all"]
     assert radial["decay"] == pytest.approx(radial["decay_radial"])
     assert radial["total"] == pytest.approx(radial["total_radial"])
     assert radial["angle_max"] <= 1e-7
