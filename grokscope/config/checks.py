@@ -54,6 +54,15 @@ def positive(name: str, value: object) -> None:
     number(name, value, 0.0, open_low=True, open_high=True)
 
 
+def averaging_pair(name: str, value: object) -> None:
+    """Two averaging coefficients in [0, 1)."""
+    if not isinstance(value, tuple) or len(value) != 2:
+        refuse(name, value, "use two numbers")
+    assert isinstance(value, tuple)
+    for beta in value:
+        number(name, beta, 0.0, 1.0, open_low=False, open_high=True)
+
+
 def group_values(name: str, value: object, groups: tuple[str, ...]) -> None:
     """Pairs of a parameter group, each once, and a number > 0."""
     accepted = f"use pairs of a group ({', '.join(groups)}), each once, and a number > 0"

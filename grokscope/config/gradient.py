@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from grokscope.config.checks import boolean, choice, integer, number, positive, refuse
+from grokscope.config.checks import averaging_pair, boolean, choice, integer, number, positive, refuse
 
 TransformName = Literal["none", "grokfast_ema", "grokfast_ma", "neuralgrok", "orthograd"]
 Amplifier = Literal["trained", "frozen", "normalise"]
@@ -57,10 +57,7 @@ class GradientConfig:
         integer("gradient.amplifier_width", self.amplifier_width, 1)
         for name in ("amplifier_scale", "amplifier_lr", "clip_norm"):
             positive(f"gradient.{name}", getattr(self, name))
-        if not isinstance(self.amplifier_betas, tuple) or len(self.amplifier_betas) != 2:
-            refuse("gradient.amplifier_betas", self.amplifier_betas, "use two numbers")
-        for beta in self.amplifier_betas:
-            number("gradient.amplifier_betas", beta, 0.0, 1.0, open_low=False, open_high=True)
+        averaging_pair("gradient.amplifier_betas", self.amplifier_betas)
         number("gradient.amplifier_weight_decay", self.amplifier_weight_decay, 0.0, open_low=False, open_high=True)
         number("gradient.outer_fraction", self.outer_fraction, 0.0, 1.0, open_low=True, open_high=True)
         integer("gradient.outer_every", self.outer_every, 1)

@@ -5,7 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from grokscope.config.checks import choice, group_choices, group_names, group_values, integer, number, positive, refuse
+from grokscope.config.checks import (
+    averaging_pair,
+    choice,
+    group_choices,
+    group_names,
+    group_values,
+    integer,
+    number,
+    positive,
+    refuse,
+)
 from grokscope.config.parameter_groups import GroupLmos, GroupName, GroupValues, Heads, LmoName
 
 OptimizerName = Literal[
@@ -72,10 +82,7 @@ class OptimizerConfig:
     def __post_init__(self) -> None:
         choice("optimizer.name", self.name, OptimizerName)
         positive("optimizer.lr", self.lr)
-        if not isinstance(self.betas, tuple) or len(self.betas) != 2:
-            refuse("optimizer.betas", self.betas, "use two numbers")
-        for beta in self.betas:
-            number("optimizer.betas", beta, 0.0, 1.0, open_low=False, open_high=True)
+        averaging_pair("optimizer.betas", self.betas)
         number("optimizer.momentum", self.momentum, 0.0, 1.0, open_low=False, open_high=True)
         if self.name not in ("sgd", "muon") and self.momentum > 0:
             refuse("optimizer.momentum", self.momentum, f"only sgd and muon have it; use 0 with {self.name}")

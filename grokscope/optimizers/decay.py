@@ -39,7 +39,8 @@ class WeightDecay:
         self._config = config
         names = tuple(names)
         self._decaying = in_scope(names, config.decay_scope) if config.weight_decay > 0 else ()
-        self._acts = bool(self._decaying) and not decays_itself(config)
+        self.acts = bool(self._decaying) and not decays_itself(config)
+        """Whether `apply_` does anything."""
 
     def shrinkages(self, lr: float) -> dict[str, float]:
         """lr * weight_decay of every parameter whose decay is decoupled, the optimizer's own included."""
@@ -50,7 +51,7 @@ class WeightDecay:
     @torch.no_grad()
     def apply_(self, weights: Weights, gradient: Weights, lr: float) -> None:
         """Before the update, in place: on the weights or on the gradient."""
-        if not self._acts:
+        if not self.acts:
             return
         if self._config.decay == "decoupled":
             for name, shrinkage in self.shrinkages(lr).items():

@@ -140,7 +140,8 @@ class Trainer:
         lr = learning_rate(self.config.optimizer, self.step + 1)
         set_learning_rate(self.optimizer, lr)
         before = vector.clone() if record or self._angular else vector
-        self.decay.apply_(self.weights, views(gradient), lr)
+        if self.decay.acts:
+            self.decay.apply_(self.weights, views(gradient), lr)
         self.optimizer.step()
         if self._angular:
             hold_angular_step_(self.weights, views(before), self.config.optimizer.angular_step, self._angular)
