@@ -2,7 +2,7 @@
 
 file       `load_sweep`: a TOML file with a base, arms, a grid and seeds
 job        what a sweep is: a list of runs
-local      `run_sweep`: a worker process per run, so many at a time
+local      `run_sweep`: so many worker processes, each with one run at a time
 cluster    `run_on_ray`: the same list, a Ray task per run
 estimate   what a sweep will take, from a short calibration
 

@@ -1,4 +1,4 @@
-"""A sweep on this machine: a worker process per run, so many at a time."""
+"""A sweep on this machine: so many worker processes, each with one run at a time."""
 
 from __future__ import annotations
 
@@ -97,6 +97,8 @@ class _Crew:
     def __init__(self, board: Board, logs: Path, hang_seconds: float) -> None:
         self.board, self.logs, self.hang_seconds = board, logs, hang_seconds
         self.processes: list[tuple[WorkerProcess, Place]] = []
+        self.idle: list[WorkerProcess] = []
+        """Done with a run, and not yet given another."""
         self._kill_at = float("inf")
 
     def launch(self) -> None:
@@ -122,9 +124,24 @@ class _Crew:
 
     def _start(self, place: Place) -> None:
         place.attempts += 1
-        process = WorkerProcess(place.job, place.path, self.logs / f"{place.job.name}.log")
+        order = place.job, place.path, self.logs / f"{place.job.name}.log"
+        process = self._idle_with(place.job.config.training.threads)
+        if process is None:
+            process = WorkerProcess(*order)
+        else:
+            process.take(*order)
         self.processes.append((process, place))
         place.standing = "running"
+
+    def _idle_with(self, threads: int) -> WorkerProcess | None:
+        """A process that waits for a run of so many threads, if there is one; others that wait are ended."""
+        while self.idle:
+            process = self.idle.pop()
+            if process.threads == threads and process.exit_code() is None:
+                return process
+            process.kill()
+            process.close()
+        return None
 
     def wait(self, seconds: float) -> None:
         """Until a worker says something, or for so long."""
@@ -139,7 +156,11 @@ class _Crew:
             if (said := process.progress()) is not None:
                 place.step, place.accuracy = said["step"], said["accuracy"]
                 place.rate = said["rate"] or place.rate
-            if code is None and time.monotonic() - process.heard > self.hang_seconds:
+            if process.free:
+                process.drop_empty_log()
+                self._ended(process, place, 0)
+                self.idle.append(process)
+            elif code is None and time.monotonic() - process.heard > self.hang_seconds:
                 process.kill()
                 process.close()
                 place.fail(f"no heartbeat for {self.hang_seconds:g} s: killed as hung", process.tail())
@@ -183,11 +204,13 @@ class _Crew:
 
     def end(self) -> None:
         """Leave no process behind, however the sweep ends."""
-        for process, _ in self.processes:
+        left = [*self.idle, *(process for process, _ in self.processes)]
+        for process in left:
             process.kill()
-        for process, _ in self.processes:
+        for process in left:
             process.close()
         self.processes.clear()
+        self.idle.clear()
 
 
 class Interrupts:

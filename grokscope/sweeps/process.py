@@ -21,32 +21,23 @@ TAIL_LINES = 20
 
 
 class WorkerProcess:
-    """A process that trains one run; see `grokscope.sweeps.worker`.
+    """A process that trains one run, and then another if it is given one; see `grokscope.sweeps.worker`.
 
     Arguments:
-        job: what it trains.
+        job: what it trains first.
         path: the run directory.
         log: the file that its standard output and error are added to.
     """
 
     def __init__(self, job: Job, path: Path, log: Path) -> None:
-        self.job, self.path, self.log = job, path, log
-        self.heard = time.monotonic()
-        """When it last said anything, or was started."""
+        self.threads = job.config.training.threads
         reader, writer = os.pipe()
         self.channel = reader
         os.set_blocking(reader, False)
         self.silent = False
         """Whether it has closed its end of the channel, as its end does."""
-        self.trained = False
-        """Whether it has taken a step."""
-        self.locked = False
-        """Whether it found that another process trains this run."""
-        self.error: str | None = None
-        """What it said had gone wrong."""
         self._partial = b""
         log.parent.mkdir(parents=True, exist_ok=True)
-        self._log_start = log.stat().st_size if log.exists() else 0
         try:
             with log.open("ab") as output:
                 self._process = subprocess.Popen(
@@ -56,7 +47,7 @@ class WorkerProcess:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     pass_fds=(writer,),
-                    env=environment(job.config.training.threads),
+                    env=environment(self.threads),
                     start_new_session=True,  # Ctrl-C in the terminal is for the sweep, which passes it on
                 )
         except BaseException:
@@ -64,10 +55,26 @@ class WorkerProcess:
             raise
         finally:
             os.close(writer)
-        order = json.dumps({"path": str(path.absolute()), "config": to_dict(job.config)}) + "\n"
+        self.take(job, path, log)
+
+    def take(self, job: Job, path: Path, log: Path) -> None:
+        """Give it a run to train; it has none, or is done with the last."""
+        self.log = log
+        self.heard = time.monotonic()
+        """When it last said anything, or was given this run."""
+        self.trained = False
+        """Whether it has taken a step."""
+        self.locked = False
+        """Whether it found that another process trains this run."""
+        self.error: str | None = None
+        """What it said had gone wrong."""
+        self.free = False
+        """Whether it is done with this run, and waits for another."""
+        self._log_start = log.stat().st_size if log.exists() else 0  # what is there is of an earlier attempt
+        order = {"path": str(path.absolute()), "config": to_dict(job.config), "log": str(log.absolute())}
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already: its exit code will tell
-            self._process.stdin.write(order.encode())
+            self._process.stdin.write((json.dumps(order) + "\n").encode())
             self._process.stdin.flush()
 
     def progress(self) -> dict[str, Any] | None:
@@ -84,6 +91,7 @@ class WorkerProcess:
             message = json.loads(line)
             self.locked = self.locked or "locked" in message
             self.error = message.get("error", self.error)
+            self.free = self.free or "free" in message
             last = message if "rate" in message else last
         self.trained = self.trained or last is not None
         return last
@@ -102,14 +110,17 @@ class WorkerProcess:
             os.killpg(self._process.pid, signal.SIGKILL)
 
     def close(self) -> None:
-        """Wait for its end, and give up the pipes; a log without a line is removed."""
+        """Wait for its end, and give up the pipes."""
         self._process.wait()
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.close()
         os.close(self.channel)
+
+    def drop_empty_log(self) -> None:
+        """Remove a log without a line."""
         with suppress(OSError):
-            if not self.log.stat().st_size and self.exit_code() == 0:
+            if not self.log.stat().st_size:
                 self.log.unlink()
 
     def tail(self) -> list[str]:

@@ -1,12 +1,15 @@
-"""The process that trains one run of a sweep: `python -m grokscope.sweeps.worker CHANNEL`.
+"""The process that trains runs of a sweep, one after the other: `python -m grokscope.sweeps.worker CHANNEL`.
 
-The parent writes one line of JSON to its standard input, {"path": directory, "config": config}, and keeps that pipe
-open for as long as it lives: when it ends, so does this process. To the file descriptor CHANNEL go lines of JSON,
-about two per second while it trains:
+The parent writes a line of JSON to its standard input for each run, {"path": directory, "config": config, "log": file},
+the next when the last is done (to start Python and torch takes longer than a short run), and keeps that pipe open for
+as long as it lives: when it ends, so does this process. To the file descriptor CHANNEL go lines of JSON, about two per
+second while it trains:
 
     {"step": 1200, "accuracy": 0.31, "rate": 95.2}   how far it is: the heartbeat
     {"locked": true}                                 another process trains this run
-    {"error": "..."}                                 what went wrong; the traceback is on standard error
+    {"free": true}                                   it is done with the run, and takes another
+    {"error": "..."}                                 what went wrong; the traceback is in the log. The process ends,
+                                                     so that no other run is trained in what is left of it
 
 SIGTERM ends it as Ctrl-C would: the run is left to be resumed.
 """
@@ -23,6 +26,7 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from grokscope.config import RunConfig, from_dict
@@ -100,51 +104,57 @@ def trained(path: Path, config: RunConfig, heartbeat: Heartbeat) -> None:
     resume(path, progress=heartbeat)
 
 
-def end_with_parent() -> None:
-    """End this process when the parent's end of standard input closes, or, on Linux, when the parent dies."""
+def orders_of_parent() -> SimpleQueue[dict[str, Any]]:
+    """What comes on standard input. This process ends with that pipe, or, on Linux, when the parent dies."""
+    orders: SimpleQueue[dict[str, Any]] = SimpleQueue()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
-    def watch() -> None:
-        while os.read(0, 4096):
-            pass
+    def listen() -> None:
+        # Not sys.stdin, whose lock would be held as the interpreter ends.
+        data = b""
+        while part := os.read(0, 65536):
+            *lines, data = (data + part).split(b"\n")
+            for line in lines:
+                orders.put(json.loads(line))
         os._exit(1)  # what is on disk is whole at any moment; a later sweep goes on from there
 
-    threading.Thread(target=watch, name="grokscope-parent", daemon=True).start()
+    threading.Thread(target=listen, name="grokscope-parent", daemon=True).start()
+    return orders
+
+
+def write_to(log: str) -> None:
+    """Let standard output and error go to a file, after what is in it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    os.close(descriptor)
 
 
 def main(descriptor: int) -> int:
-    """Do the job on standard input; the exit code is 0 where the run has ended or is locked."""
+    """Train what comes on standard input, until something goes wrong; the exit code says what."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     channel = Channel(descriptor)
     try:
-        # Not sys.stdin: what it has read ahead would be lost to the thread that waits for the end of the pipe.
-        line = _line(0)
-        end_with_parent()
-        job = json.loads(line)
-        heartbeat = Heartbeat(channel)
-        trained(Path(job["path"]), from_dict(job["config"]), heartbeat)
-        heartbeat.end()
-        return 0
-    except RunLocked:
-        channel.send(locked=True)
-        return 0
+        orders = orders_of_parent()
+        while True:
+            order = orders.get()
+            write_to(order["log"])
+            heartbeat = Heartbeat(channel)
+            try:
+                trained(Path(order["path"]), from_dict(order["config"]), heartbeat)
+                heartbeat.end()
+            except RunLocked:
+                channel.send(locked=True)
+            channel.send(free=True)
     except KeyboardInterrupt:
         return 130
     except Exception as error:
         traceback.print_exc()
         channel.send(error=f"{type(error).__name__}: {error}")
         return 1
-
-
-def _line(descriptor: int) -> bytes:
-    data = b""
-    while not data.endswith(b"\n"):
-        part = os.read(descriptor, 65536)
-        if not part:
-            raise EOFError("the sweep ended before it said what to train")
-        data += part
-    return data
 
 
 if __name__ == "__main__":

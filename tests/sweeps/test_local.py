@@ -47,9 +47,17 @@ def worker_of(board: Board) -> psutil.Process | None:
     """The one worker process, once it has taken a step."""
     if not any(place.standing == "running" and place.step for place in board.places):
         return None
-    with suppress(psutil.NoSuchProcess):
-        return next(child for child in psutil.Process().children() if "grokscope.sweeps.worker" in child.cmdline())
-    return None
+    return next(iter(workers()), None)
+
+
+def workers() -> list[psutil.Process]:
+    """All worker processes of this one that have not ended."""
+    found = []
+    for child in psutil.Process().children():
+        with suppress(psutil.NoSuchProcess):  # a zombie is one too
+            if "grokscope.sweeps.worker" in child.cmdline():
+                found.append(child)
+    return found
 
 
 def test_a_sweep_trains_what_train_trains_and_a_second_one_repeats_nothing(sweep_file, tmp_path):
@@ -100,6 +108,25 @@ def test_a_run_that_cannot_be_trained_fails_alone_and_is_reported(sweep_file, tm
         assert "is not empty (it holds thesis.tex)" in failure.reason
         assert any("Traceback" in line for line in failure.tail)
         assert len(failure.tail) <= 20
+
+
+def test_a_worker_takes_run_after_run_and_none_leaves_a_trace_in_the_next(sweep_file, tmp_path):
+    """One process for all runs but the one that follows a failure; every run as it is when trained alone."""
+    file = sweep_file("seeds = [0, 1]", rest='[arms.a]\n[arms.b]\noptimizer.name = "lion"\ndtype = "float64"')
+    sweep, out = load_sweep(file), tmp_path / "out"
+    broken = sweep.jobs[1]
+    (out / broken.name).mkdir(parents=True)
+    (out / broken.name / "thesis.tex").touch()
+    seen: set[int] = set()
+    ended = run_sweep(sweep, out, workers=1, watch=lambda _: seen.update(worker.pid for worker in workers()))
+    assert [outcome.standing for outcome in ended] == ["finished", "failed", "finished", "finished"]
+    assert len(seen) == 3  # the broken run ended two
+    for job, outcome in zip(sweep.jobs, ended, strict=True):
+        if job is not broken:
+            assert outcome.attempts == 1
+            assert_same(open_run(outcome.path), train(job.config, tmp_path / "direct" / job.name, progress=False))
+    assert [log.name for log in (out / "logs").iterdir()] == [f"{broken.name}.log"]
+    assert "thesis.tex" in (out / "logs" / f"{broken.name}.log").read_text()
 
 
 def test_a_diverged_run_is_an_end_and_no_failure(sweep_file, tmp_path):

@@ -6,6 +6,7 @@ medians          medians with intervals, and words for what has no number
 restricted_mean  mean times up to a horizon, where a median is not reached
 log_rank         whether arms differ: log-rank tests with Holm's correction
 speed_up         ratios of medians over shared seeds; bounds where one is not reached
+shares           how much of one arm's speed-up another arm has
 tuned            the best of a grid of equal size, chosen and reported on different seeds
 decomposition    what each of several switches contributes, in every order
 
@@ -25,6 +26,7 @@ from grokscope.analysis.timing.log_rank import holm, log_rank
 from grokscope.analysis.timing.medians import medians
 from grokscope.analysis.timing.outcomes import Event, Outcomes, Unit, outcomes
 from grokscope.analysis.timing.records import timing_table
+from grokscope.analysis.timing.shares import shares
 from grokscope.analysis.timing.speed_up import speed_up
 from grokscope.analysis.timing.tuned import best_settings, grid_medians, tuned
 
@@ -39,6 +41,7 @@ __all__ = [
     "log_rank",
     "medians",
     "outcomes",
+    "shares",
     "speed_up",
     "survival",
     "timing_table",

@@ -1,0 +1,50 @@
+"""Every accelerator of grokking side by side, with and without the clip: what is trained.
+
+All arms of a seed share initial weights, split and batch order; NeuralGrok's hold back one training example in fifty,
+so the batches of those arms are others. With the clip, rows are projected at the start and clipped after every step at
+the published bound of the task.
+"""
+
+from __future__ import annotations
+
+from grokscope.config import RunConfig, override, preset
+
+ARMS = (
+    "adam-l2",
+    "adamw",
+    "adamw-decay1",
+    "lion",
+    "grokfast-ema",
+    "grokfast-ma",
+    "neuralgrok",
+    "neuralgrok-normalise",
+    "neuralgrok-frozen",
+    "neuralgrok-merged",
+    "scion",
+    "clipped-scion",
+    "unconstrained-clipped-scion",
+    "muon",
+    "orthograd",
+    "stablemax",
+    "frobenius-cap",
+    "spectral-cap",
+)
+BUDGET = 6000
+CADENCE = 20
+
+
+def accelerator(task: str, arm: str, clip: bool, seed: int) -> RunConfig:
+    """One run of the comparison; it ends when its grok has been sustained, or at its budget."""
+    base = preset(
+        f"{task}-{arm}",
+        seed=seed,
+        steps=BUDGET,
+        eval_every=CADENCE,
+        stop_evaluations=0,
+        schedule="ends",
+        record_every=None,
+    )
+    if not clip:
+        return base
+    max_norm = preset(f"{task}-lion-clip").norms.max_norm
+    return override(base, {"arm": f"{arm}-clip", "norms.init_rows": "all", "norms.max_norm": max_norm})

@@ -1,0 +1,82 @@
+"""How large the experiment is: its tasks, seeds, budget and networks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+MAIN = "mul"
+"""The task on which every arm is run; the others have the arms that carry the main claims."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """One size of the experiment."""
+
+    name: str
+    seeds: Mapping[str, tuple[int, ...]]
+    """Of each task, by the task's name in a preset."""
+    tuning_seeds: tuple[int, ...]
+    """On which settings are chosen; none of those that are reported on."""
+    traced_seeds: tuple[int, ...]
+    """Whose runs keep dense checkpoints and record probes, in the arms that are looked into."""
+    few_seeds: tuple[int, ...]
+    """Of the arms in which the joint norm is clamped, and of other methods that are compared."""
+    budget: int
+    """Steps; a run that has not grokked by then is censored."""
+    tuning_budget: int
+    cadence: int
+    """Steps between evaluations."""
+    checkpoint_every: int
+    """Steps between the checkpoints of traced runs."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of every run, beside its preset's."""
+    task_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Of every run of a task."""
+    methods: tuple[str, ...] | None = None
+    """The other methods that are compared; None: all of them."""
+    method_tasks: tuple[str, ...] = ("mul", "sub")
+
+    @property
+    def runs(self) -> Path:
+        """Where its runs go by default."""
+        return Path("checkpoints", "why-clipping" if self.name == "published" else f"why-clipping-{self.name}")
+
+    @property
+    def report(self) -> Path:
+        """Where its report goes by default."""
+        return Path("reports", "why-clipping" if self.name == "published" else f"why-clipping-{self.name}")
+
+
+PUBLISHED = Scale(
+    name="published",
+    seeds={"mul": tuple(range(10)), "sub": tuple(range(5)), "div": tuple(range(5)), "s5": tuple(range(5))},
+    tuning_seeds=(100, 101),
+    traced_seeds=(0, 1, 2),
+    few_seeds=(0, 1, 2),
+    budget=6000,
+    tuning_budget=3000,
+    cadence=20,
+    checkpoint_every=20,
+)
+
+SMALL = Scale(
+    name="small",
+    seeds={"mul": (0, 1), "s5": (0, 1)},
+    tuning_seeds=(100,),
+    traced_seeds=(0, 1),
+    few_seeds=(0, 1),
+    budget=300,
+    tuning_budget=200,
+    cadence=10,
+    checkpoint_every=50,
+    settings={"model": {"n_layers": 1, "d_model": 32, "n_heads": 2, "d_mlp": 64}, "training": {"batch_size": 128}},
+    task_settings={"mul": {"task": {"modulus": 17}}, "s5": {"task": {"degree": 3}}},
+    methods=("adam-l2", "grokfast-ema", "muon"),
+    method_tasks=("mul",),
+)
+"""Shows that every part works; its networks are too small and its runs too short for its answers to mean anything."""
+
+SCALES = {scale.name: scale for scale in (PUBLISHED, SMALL)}

@@ -1,0 +1,20 @@
+"""Training what the experiment is missing."""
+
+from __future__ import annotations
+
+from grokscope.experiments.why_clipping.plan import rounds
+from grokscope.experiments.why_clipping.study import Study
+from grokscope.sweeps import Outcome, Sweep, run_sweep
+from grokscope.sweeps.board import Watcher
+
+
+def train(study: Study, workers: int | None = None, watch: Watcher | None = None) -> list[Outcome]:
+    """Train every run that has not ended, round by round, and return how all of them ended.
+
+    Started again, it goes on where it was. Raises as `run_sweep` does.
+    """
+    ended: list[Outcome] = []
+    for stage, jobs in rounds(study):
+        if jobs:
+            ended += run_sweep(Sweep(stage, jobs), study.folder / stage, workers, watch=watch)
+    return ended
