@@ -2,55 +2,29 @@
 
     python -m reports.accelerators [--seeds 0 1 2] [--tasks mul sub] [--finished]
 
-Trains what is missing under checkpoints/accelerators/ with two one-thread workers, seed by seed (a setting of which
-more than half of all seeds have never grokked is left: no other seed could bring its median into the budget), and
-writes reports/tables/accelerators.csv (a row per task, arm and clip, over its seeds), accelerators-runs.csv (a row per
-run) and accelerators.png. All arms of a seed share initial weights, split and batch order; NeuralGrok's hold back one
-training example in fifty, so the batches of those arms are others. With the clip, rows are projected at the start and
-clipped after every step at the published bound of the task. A run ends when its grok has been sustained, or after 6,000
-steps; it is evaluated every 20. Seconds are grok steps times the cost of a step in benchmarks/accelerators.json,
+Trains what is missing under checkpoints/why-clipping/accelerators/ with two one-thread workers, seed by seed (a setting
+of which more than half of all seeds have never grokked is left: no other seed could bring its median into the budget),
+and writes reports/tables/accelerators.csv (a row per task, arm and clip, over its seeds), accelerators-runs.csv (a row
+per run) and accelerators.png, and prints the README's tables. What is trained is said by
+`grokscope.experiments.accelerators`. Seconds are grok steps times the cost of a step in benchmarks/accelerators.json,
 measured side by side on a quiet machine. With --finished nothing is trained: the tables are of the runs that there are.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
 
-from grokscope.config import RunConfig, override, preset
+from grokscope.experiments.accelerators import ARMS, accelerator, step_cost
 from grokscope.figures import methods, save
 from grokscope.runs import ENDED, Run, open_run, run_name
 from grokscope.runs.layout import is_run
 from reports.train_many import Row, medians, rows, timing
 
-RUNS = Path("checkpoints", "accelerators")
-STEP_COST = Path("benchmarks", "accelerators.json")
-ARMS = (
-    "adam-l2",
-    "adamw",
-    "adamw-decay1",
-    "lion",
-    "grokfast-ema",
-    "grokfast-ma",
-    "neuralgrok",
-    "neuralgrok-normalise",
-    "neuralgrok-frozen",
-    "neuralgrok-merged",
-    "scion",
-    "clipped-scion",
-    "unconstrained-clipped-scion",
-    "muon",
-    "orthograd",
-    "stablemax",
-    "frobenius-cap",
-    "spectral-cap",
-)
-BUDGET = 6000
-CADENCE = 20
+RUNS = Path("checkpoints", "why-clipping", "accelerators")
 PUBLISHED = {
     ("mul", "adam-l2"): 1280,
     ("mul", "grokfast-ma"): 1150,
@@ -60,27 +34,10 @@ PUBLISHED = {
     ("sub", "grokfast-ma"): 2990,
     ("sub", "grokfast-ema"): 1340,
     ("sub", "neuralgrok"): 1467,
-    ("mul", "lion clip"): 535,
-    ("sub", "lion clip"): 775,
+    ("mul", "lion-clip"): 535,
+    ("sub", "lion-clip"): 775,
 }
 """Steps to grok: Zhou et al. 2025 for a*b and a-b; with the clip, Clip to Grok 2026."""
-
-
-def config(task: str, arm: str, clip: bool, seed: int) -> RunConfig:
-    """One run of the comparison."""
-    base = preset(
-        f"{task}-{arm}",
-        seed=seed,
-        steps=BUDGET,
-        eval_every=CADENCE,
-        stop_evaluations=0,
-        schedule="ends",
-        record_every=None,
-    )
-    if not clip:
-        return base
-    max_norm = preset(f"{task}-lion-clip").norms.max_norm
-    return override(base, {"arm": f"{arm}-clip", "norms.init_rows": "all", "norms.max_norm": max_norm})
 
 
 def row(run: Run) -> Row:
@@ -110,7 +67,7 @@ def summary(runs: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
     found = []
     for (task, arm, clip), group in runs.groupby(["task", "arm", "clip"], sort=False):
         middle = middles.loc[(task, arm, clip)]
-        label = f"{arm} clip" if clip else arm
+        label = f"{arm}-clip" if clip else arm
         found.append(
             {
                 "task": task,
@@ -128,6 +85,48 @@ def summary(runs: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
+TITLES = {
+    "adam-l2": "Adam, L2 1e-3",
+    "adamw": "AdamW, decay 0.01",
+    "adamw-decay1": "AdamW, decay 1",
+    "lion": "Lion",
+    "grokfast-ema": "Grokfast-EMA",
+    "grokfast-ma": "Grokfast-MA",
+    "neuralgrok": "NeuralGrok",
+    "neuralgrok-normalise": "– normalisation alone",
+    "neuralgrok-frozen": "– amplifier frozen",
+    "neuralgrok-merged": "– outer data merged",
+    "scion": "Scion",
+    "clipped-scion": "ClippedScion",
+    "unconstrained-clipped-scion": "UnconstrainedClippedScion",
+    "muon": "Muon",
+    "orthograd": "Adam, OrthoGrad",
+    "stablemax": "Adam, StableMax",
+    "frobenius-cap": "Lion, Frobenius cap",
+    "spectral-cap": "Lion, spectral cap",
+}
+
+
+def readme_table(runs: pd.DataFrame, table: pd.DataFrame, task: str) -> str:
+    """A task's table in Markdown: every seed's step, medians of gradient evaluations and seconds, published steps."""
+    lines = [
+        f"| {task} | steps | gradient evaluations | seconds | clipped: steps | gradient evaluations | seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for arm, title in TITLES.items():
+        cells = [title]
+        for clip in (False, True):
+            here = [(part["task"] == task) & (part["arm"] == arm) & (part["clip"] == clip) for part in (runs, table)]
+            steps = runs.loc[here[0]].sort_values("seed")["grok_step"]
+            told = ", ".join("never" if pd.isna(step) else f"{step:,.0f}" for step in steps)
+            row = table.loc[here[1]].iloc[0]
+            published = "" if pd.isna(row["published_step"]) else f" ({row['published_step']:,.0f})"
+            found = (("gradient_evaluations", 0), ("seconds", 1))
+            cells += [told + published, *("–" if pd.isna(row[name]) else f"{row[name]:,.{n}f}" for name, n in found)]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
@@ -142,7 +141,7 @@ def main() -> None:
         for task in options.tasks:
             for clip in (False, True):
                 for arm in ARMS:
-                    made = config(task, arm, clip, seed)
+                    made = accelerator(task, arm, clip, seed)
                     path = RUNS / run_name(made)
                     if options.finished and not has_ended(path):
                         continue
@@ -159,10 +158,10 @@ def main() -> None:
     )
     options.out.mkdir(parents=True, exist_ok=True)
     runs.astype(whole).to_csv(options.out / "accelerators-runs.csv", index=False)
-    measured = json.loads(STEP_COST.read_text()) if STEP_COST.exists() else {"step_ms": {}}
-    table = summary(runs, measured["step_ms"])
+    table = summary(runs, step_cost())
     save(methods(runs, table), table, options.out, "accelerators")
-    console.print(table.to_string())
+    for task in options.tasks:
+        console.print(readme_table(runs, table, task), soft_wrap=True, markup=False, highlight=False)
     console.print(f"wrote {options.out / 'accelerators.csv'}")
 
 

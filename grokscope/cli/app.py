@@ -19,6 +19,7 @@ from grokscope.cli.analyze import analyze
 from grokscope.cli.browsing import list_presets, list_runs, report, scrub, verify
 from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
+from grokscope.cli.experimenting import experiment
 from grokscope.cli.importing import import_network
 from grokscope.cli.output import say_error
 from grokscope.cli.sweeping import sweep
@@ -30,6 +31,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "resume": resume,
     "branch": branch,
     "sweep": sweep,
+    "experiment": experiment,
     "import": import_network,
     "runs": list_runs,
     "verify": verify,

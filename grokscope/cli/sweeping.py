@@ -50,7 +50,7 @@ def sweep(
     if dry_run:
         return _dry_run(wanted, out, workers)
     try:
-        with _Display() as display:
+        with Display() as display:
             if ray is None:
                 ended = run_sweep(wanted, out, workers, hang_seconds=hang_seconds, watch=display.show)
             else:
@@ -101,7 +101,7 @@ def _tell(ended: list[Outcome], folder: Path) -> int:
     return 2 if failed else 0
 
 
-class _Display:
+class Display:
     """A live table on a terminal; elsewhere a line for each run that ends, and for each failure."""
 
     def __init__(self) -> None:

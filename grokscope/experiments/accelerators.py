@@ -7,6 +7,9 @@ the published bound of the task.
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 from grokscope.config import RunConfig, override, preset
 
 ARMS = (
@@ -48,3 +51,17 @@ def accelerator(task: str, arm: str, clip: bool, seed: int) -> RunConfig:
         return base
     max_norm = preset(f"{task}-lion-clip").norms.max_norm
     return override(base, {"arm": f"{arm}-clip", "norms.init_rows": "all", "norms.max_norm": max_norm})
+
+
+STEP_COST = Path("benchmarks", "accelerators.json")
+
+
+def step_cost() -> dict[str, float]:
+    """Milliseconds of a step by arm (`lion`, `lion-clip`), as `python -m benchmarks.accelerators` measured them.
+
+    Side by side on a quiet machine. Empty where it has not been run.
+    """
+    if not STEP_COST.exists():
+        return {}
+    measured = json.loads(STEP_COST.read_text())["step_ms"]
+    return {name.replace(" ", "-"): float(cost) for name, cost in measured.items()}

@@ -12,9 +12,12 @@ delay_law        steps to the grok against the norm that is held
 over_steps       what figures over the steps share
 survival         survival curves of arms
 speedup          speed-ups as a forest plot
+shares           how much of a speed-up each arm has
 seed_strips      the time of every run, arm by arm
 dose_response    time to the grok against the bound on row norms
 grid_map         the median time at every setting of a grid
+paired           what two arms of a seed measure, side by side
+scatter          when runs grokked against what was measured on them
 methods          grok steps of methods side by side, with and without the clip
 times            what figures of times share
 spectrum         the embedding's irreps over training, and in the right and the wrong basis
@@ -58,9 +61,12 @@ from grokscope.figures.logit_scale import logit_scale
 from grokscope.figures.methods import methods
 from grokscope.figures.neuron_clusters import neuron_clusters
 from grokscope.figures.neuron_on_grid import neuron_on_grid
+from grokscope.figures.paired import paired
 from grokscope.figures.phase_portrait import phase_portrait
 from grokscope.figures.readings import readings
+from grokscope.figures.scatter import grok_against
 from grokscope.figures.seed_strips import seed_strips
+from grokscope.figures.shares import shares
 from grokscope.figures.spectrum import right_and_wrong_basis, spectrum_over_training
 from grokscope.figures.speedup import forest
 from grokscope.figures.survival import survival_curves
@@ -83,6 +89,7 @@ __all__ = [
     "forest",
     "gradient_entropy",
     "grid_map",
+    "grok_against",
     "irrep_blocks",
     "irrep_losses",
     "learning_curves",
@@ -92,12 +99,14 @@ __all__ = [
     "methods",
     "neuron_clusters",
     "neuron_on_grid",
+    "paired",
     "phase_portrait",
     "readings",
     "right_and_wrong_basis",
     "row_norms",
     "save",
     "seed_strips",
+    "shares",
     "spectrum_over_training",
     "survival_curves",
     "update_anatomy",

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
 from grokscope.analysis import check_names
-from grokscope.figures import files, style
+from grokscope.figures import files
 from grokscope.report.findings import findings as find
+from grokscope.report.html import environment, pictures
 from grokscope.report.sections import SECTIONS, Section
 from grokscope.report.tables import differing_settings, full_settings, summary
 from grokscope.runs.errors import disk_errors
@@ -86,27 +83,18 @@ def render(
     findings: Sequence[str],
 ) -> str:
     """The page as text: nothing in it points outside it, but for links to the files in `figures/`."""
-    environment = Environment(
-        # Not select_autoescape: that goes by the ending, and does not know .j2.
-        loader=PackageLoader("grokscope", "report/templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    sources = {name: Markup("data:image/png;base64,") + b64encode(png).decode() for name, png in images.items()}
-    # Figures are shown at one scale, for type of one size. A PNG's width is in its header.
-    page = files.PNG_DPI * style.PAGE
-    widths = {name: min(100.0, 100 * int.from_bytes(png[16:20]) / page) for name, png in images.items()}
-    return environment.get_template("report.html.j2").render(
-        title=title,
-        findings=findings,
-        summary=summary(runs),
-        sections=sections,
-        images=sources,
-        widths=widths,
-        folder=FIGURES,
-        formats=files.FORMATS,
-        differing=differing_settings(runs),
-        settings={run.name: full_settings(run) for run in runs},
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            findings=findings,
+            summary=summary(runs),
+            sections=sections,
+            pictures=pictures(images),
+            folder=FIGURES,
+            formats=files.FORMATS,
+            differing=differing_settings(runs),
+            settings={run.name: full_settings(run) for run in runs},
+        )
     )

@@ -15,7 +15,7 @@ import numpy as np
 
 from grokscope.analysis import numbers, probes, reference_norm, rows
 from grokscope.analysis.timing import best_settings
-from grokscope.config import GroupValues, RunConfig, override, preset
+from grokscope.config import GroupName, GroupValues, RunConfig, override, preset
 from grokscope.experiments.accelerators import ARMS as ACCELERATORS
 from grokscope.experiments.accelerators import accelerator
 from grokscope.experiments.why_clipping import arms
@@ -23,7 +23,7 @@ from grokscope.experiments.why_clipping.scale import MAIN, Scale
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.sweeps import Job
 
-ANGLES = ("attention", "mlp")
+ANGLES: tuple[GroupName, ...] = ("attention", "mlp")
 """Groups whose angular step is matched: those of which a row is a direction. Gains and biases are one row each."""
 DIGITS = 4
 """Significant digits of what is measured and then set, so that a config can be read."""
@@ -114,7 +114,7 @@ def settled(study: Study, config: RunConfig) -> bool:
     return 2 * sum(run.grok_step is None for run in others) > len(study.scale.few_seeds)
 
 
-def tuned_settings(study: Study) -> dict[str, Mapping[str, float]]:
+def tuned_settings(study: Study) -> dict[str, arms.Settings]:
     """The best setting of each grid: settings by full name."""
     found = {}
     for arm, (_, grid) in arms.grids(bound(study.scale, MAIN)).items():
@@ -131,9 +131,9 @@ def angular_step(study: Study, arm: str) -> GroupValues:
     runs = study.traced(MAIN, arm)
     table = probes(runs)
     until = {run.name: run.grok_step or run.final_step for run in runs}
-    table = table.loc[(table["step"] > 0) & (table["step"] <= table["run"].map(until))]
+    table = table.loc[(table["step"] > 0) & (table["step"] <= table["run"].map(until.__getitem__))]
     angles = {group: numbers(rows(table, group=group, parameter=""), "angle_mean") for group in ANGLES}
-    return tuple((group, _rounded(float(np.nanmedian(values)))) for group, values in angles.items())
+    return tuple((group, _rounded(float(np.nanmedian(angles[group])))) for group in ANGLES)
 
 
 def clamp_reference(study: Study) -> float | None:

@@ -11,17 +11,16 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
+from grokscope.report.html import TEMPLATES, environment
 from grokscope.report.scrubber.data import scrubber_data
 from grokscope.runs.errors import disk_errors
 from grokscope.runs.files import write_atomic
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
-
-TEMPLATES = "report/templates"
 
 
 def scrubber(runs: Sequence[Run], *, library: bool = True) -> Markup:
@@ -83,13 +82,7 @@ def _library() -> dict[str, Markup]:
 
 
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("grokscope", TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    environment.filters["steps"] = lambda step: f"{step:,}"
-    return environment
+    found = environment()
+    found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    found.filters["steps"] = lambda step: f"{step:,}"
+    return found

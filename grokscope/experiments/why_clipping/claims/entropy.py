@@ -1,0 +1,178 @@
+"""8. Does gradient entropy explain it?"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from scipy import stats
+
+from grokscope import figures
+from grokscope.analysis import milestones, names, numbers, probes, rows
+from grokscope.experiments.why_clipping import arms
+from grokscope.experiments.why_clipping.claim import Claim
+from grokscope.experiments.why_clipping.evidence import PLAIN, effects, in_words
+from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
+from grokscope.report import Plate
+from grokscope.runs import Run
+
+MEASURES = {
+    "age": "absolute gradient entropy (AGE), ln",
+    "l1": "L1 norm of the gradient, ln",
+    "normalised": "normalised gradient entropy (nats)",
+}
+DRAWS = 2000
+SCALE = "share of AGE's variance that the L1 norm explains (R^2)"
+STRONG = 0.75
+"""A rank correlation at least so strong, with its whole interval, could be an explanation."""
+
+
+def claim(study: Study) -> Claim:
+    """AGE against the gradient's scale; what entropy is without it, and whether that goes with the time to the grok."""
+    found, kept, shown, of_runs = [], [], [], []
+    for task in study.scale.seeds:
+        runs = [run for arm in arms.FACTORS for run in study.traced(task, arm)]
+        recorded = whole_gradients(runs)
+        values = pd.DataFrame([{"task": task, **of_run(run, rows(recorded, run=run.name))} for run in runs])
+        of_runs.append(values)
+        found += _effects(task, values)
+        some = [run for arm in (arms.HEADLINE, arms.BASELINE) for run in study.traced(task, arm)]
+        shown += some
+        kept.append(recorded.loc[recorded["run"].isin([run.name for run in some])])
+    table, every = effects(found), pd.concat(of_runs, ignore_index=True)
+    recorded = pd.concat(kept, ignore_index=True)
+    return Claim(
+        8,
+        "entropy",
+        "Does gradient entropy explain it?",
+        "If it does, entropy without the gradient's scale differs between clipped and unclipped networks, and networks "
+        "of which it is higher (or lower) before the grok grok sooner. If absolute entropy is the gradient's L1 norm "
+        "in other words, it says no more than that norm does.",
+        {", ".join(arms.FACTORS): "all eight combinations of optimizer, projection and clip"},
+        over_tasks(list(_verdicts(table).values())),
+        tuple(_sentences(table)),
+        table,
+        (
+            Plate(
+                "entropy_over_training",
+                figures.gradient_entropy(recorded, milestones(shown)),
+                recorded,
+                "Entropy of the gradient of each recorded batch: absolute as published, normalised, and the L1 norm.",
+            ),
+            Plate(
+                "entropy_and_grok",
+                figures.grok_against(every, MEASURES),
+                every,
+                "Each run: means over recorded steps up to its grok (or its end) against the step at which it groks. "
+                "Open triangles: not within the budget.",
+            ),
+        ),
+        limits=(
+            "No arm sets gradient entropy, so this is a correlation over runs that differ in many things: it can speak "
+            "against an explanation, and for one at most in part.",
+        ),
+    )
+
+
+def whole_gradients(runs: list[Run]) -> pd.DataFrame:
+    """Recorded entropies of the whole gradient, up to the grok of each run."""
+    until = {run.name: run.grok_step or run.final_step for run in runs}
+    table = rows(probes(runs), group="all", parameter="")
+    table = table.loc[
+        (table["step"] > 0) & (table["step"] <= table["run"].map(until.__getitem__)) & table["gradient_l1"].notna()
+    ]
+    columns = ("gradient_absolute_entropy", "gradient_normalised_entropy", "gradient_l1", "gradient_l2")
+    return table[["run", "task", "arm", "seed", "step", "group", "parameter", *columns]]
+
+
+def of_run(run: Run, recorded: pd.DataFrame) -> dict[str, object]:
+    """Means up to the grok, and how well the L1 norm alone tells AGE."""
+    age, l1 = (np.log(numbers(recorded, name)) for name in ("gradient_absolute_entropy", "gradient_l1"))
+    fitted = np.isfinite(age) & np.isfinite(l1)
+    return {
+        "run": run.name,
+        "arm": run.config.arm,
+        "seed": run.config.seed,
+        "grok_step": np.nan if run.grok_step is None else run.grok_step,
+        "budget": run.config.training.steps,
+        "age": float(age[fitted].mean()),
+        "l1": float(l1[fitted].mean()),
+        "normalised": float(numbers(recorded, "gradient_normalised_entropy").mean()),
+        "r_squared": float(np.corrcoef(age[fitted], l1[fitted])[0, 1] ** 2) if fitted.sum() > 2 else np.nan,
+    }
+
+
+def _effects(task: str, values: pd.DataFrame) -> list[dict[str, object]]:
+    said: dict[str, object] = {"task": task, "kind": PLAIN}
+    r_squared = numbers(values, "r_squared")
+    r_squared = r_squared[~np.isnan(r_squared)]
+    found: list[dict[str, object]] = []
+    if len(r_squared):
+        within = {"value": float(np.median(r_squared)), "low": r_squared.min(), "high": r_squared.max()}
+        told = "median over runs; instead of an interval, their range"
+        found.append(
+            said
+            | {"arm": "each run", "against": "", "quantity": SCALE, "seeds": len(r_squared), "statement": told}
+            | within
+        )
+    for name, quantity in MEASURES.items():
+        pair = [rows(values, arm=arm).set_index("seed")[name] for arm in (arms.HEADLINE, arms.BASELINE)]
+        apart = (pair[0] - pair[1]).dropna().to_numpy(dtype=np.float64)
+        low, high = (
+            stats.t.interval(0.95, len(apart) - 1, apart.mean(), stats.sem(apart))
+            if len(apart) > 1 and np.ptp(apart)
+            else (np.nan, np.nan)
+        )
+        found.append(
+            said
+            | {"arm": arms.HEADLINE, "against": arms.BASELINE, "quantity": f"difference in {quantity}", "statement": ""}
+            | {"value": float(apart.mean()) if len(apart) else np.nan, "low": low, "high": high, "seeds": len(apart)}
+        )
+        at, low, high = _rank_correlation(values, name)
+        told = "runs that did not grok rank last; resampled by run"
+        found.append(
+            said
+            | {"arm": "all runs", "against": "", "quantity": f"rank correlation of {quantity} with steps to the grok"}
+            | {"value": at, "low": low, "high": high, "seeds": len(values), "statement": told}
+        )
+    return found
+
+
+def _rank_correlation(values: pd.DataFrame, name: str) -> tuple[float, float, float]:
+    """Spearman's, with a percentile interval over resampled runs."""
+    x = numbers(values, name)
+    y = np.where(values["grok_step"].isna(), np.inf, numbers(values, "grok_step"))
+    source = np.random.default_rng(0)
+    draws = [source.integers(len(x), size=len(x)) for _ in range(DRAWS)]
+    found = np.array([_spearman(x[chosen], y[chosen]) for chosen in draws])
+    low, high = np.nanquantile(found, [0.025, 0.975]) if np.isfinite(found).any() else (np.nan, np.nan)
+    return _spearman(x, y), float(low), float(high)
+
+
+def _spearman(x: Float[np.ndarray, " run"], y: Float[np.ndarray, " run"]) -> float:
+    ranks = [stats.rankdata(values) for values in (x, y)]
+    return float(np.corrcoef(*ranks)[0, 1]) if all(np.ptp(values) for values in ranks) else np.nan
+
+
+def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
+    """By the entropy without scale. It is an explanation in part at most: nothing here sets it."""
+    found: dict[str, Verdict] = {}
+    for task in names(table, "task"):
+        quantity = f"rank correlation of {MEASURES['normalised']} with steps to the grok"
+        row = rows(table, task=task, quantity=quantity).iloc[0]
+        low, high = float(row["low"]), float(row["high"])
+        if low > STRONG or high < -STRONG:
+            found[task] = "partly"
+        else:
+            found[task] = "no" if low > -STRONG and high < STRONG else "cannot tell"
+    return found
+
+
+def _sentences(table: pd.DataFrame) -> list[str]:
+    told = []
+    for task in names(table, "task"):
+        said = {row["quantity"]: in_words(row) for row in rows(table, task=task).to_dict("records")}
+        parts = [f"{quantity} {words}" for quantity, words in said.items()]
+        told.append(f"{task}: {'; '.join(parts)}.")
+    return told

@@ -1,0 +1,63 @@
+"""2. Which tensors does the clip act through?"""
+
+from __future__ import annotations
+
+from grokscope.experiments.why_clipping.claim import Claim
+from grokscope.experiments.why_clipping.claims.causes import by_task, sentence, share_plate, strips
+from grokscope.experiments.why_clipping.evidence import effects, shares_of
+from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.why_clipping.verdicts import over_tasks
+
+ALONE = ("scope-ln_final", "scope-gains", "scope-matrices", "scope-without-gains")
+PROJECTED = ("init-scope-gains", "init-scope-without-gains")
+
+
+def claim(study: Study) -> Claim:
+    """The clip on one group of tensors at a time, and on all but one."""
+    found = []
+    for task in study.scale.seeds:
+        table = study.timing(task)
+        found += shares_of(table, task, ALONE, "lion", "lion-clip")
+        found += shares_of(table, task, PROJECTED, "lion-init", "lion-init-clip")
+    table = effects(found)
+    return Claim(
+        2,
+        "tensors",
+        "Does the clip act through the final LayerNorm gain?",
+        "If it does, clipping that one vector is as good as clipping all, and clipping all but the gains does nothing. "
+        "If it acts through the matrices, it is the other way round.",
+        {
+            "scope-ln_final": "the clip on the final gain (and bias) alone",
+            "scope-gains": "on all LayerNorm gains and biases",
+            "scope-matrices": "on the rows of attention and MLP",
+            "scope-without-gains": "on everything that the clip binds but LayerNorm",
+            "init-scope-...": "the same, with rows projected at the start",
+        },
+        over_tasks(list(by_task(table, "scope-ln_final", "scope-without-gains").values())),
+        (
+            *sentence(table, "scope-ln_final", "The final gain alone has of the clip's speed-up over Lion"),
+            *sentence(table, "scope-without-gains", "Everything but the gains has"),
+            *sentence(table, "scope-gains", "All gains"),
+            *sentence(table, "scope-matrices", "Rows of attention and MLP"),
+            *sentence(
+                table,
+                "init-scope-gains",
+                "With rows projected at the start, all gains have of what the clip adds to that",
+            ),
+            *sentence(table, "init-scope-without-gains", "and everything but the gains"),
+        ),
+        table,
+        (
+            *strips(
+                study,
+                "tensors_runs",
+                ("lion", *ALONE, "lion-clip", "lion-init", *PROJECTED, "lion-init-clip"),
+                "`lion-clip` clips all decoder rows.",
+            ),
+            *share_plate("tensors_shares", table, "How much of the clip's speed-up a clip of some tensors has."),
+        ),
+        limits=(
+            "Groups are clipped to one common bound. A gain is one row of 128 weights and the bound on it is tight "
+            "(its norm is 11.3 at the start); a tighter bound on the matrices might do more.",
+        ),
+    )

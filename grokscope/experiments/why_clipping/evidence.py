@@ -1,0 +1,107 @@
+"""Effects that several claims are about: speed-ups and shares of one, and how numbers are written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from math import isinf, isnan
+
+import pandas as pd
+
+from grokscope.analysis import names
+from grokscope.analysis.timing import Unit, shares, speed_up
+from grokscope.experiments.why_clipping.arms import BASELINE, HEADLINE
+
+SPEED_UP, SHARE, PLAIN = "speed-up", "share", "plain"
+"""Kinds of quantities, by how they are written: `5.2×`, `43%`, and others as plain numbers."""
+COLUMNS = ("task", "arm", "against", "kind", "quantity", "value", "low", "high", "seeds", "statement")
+
+
+def effects(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
+    """A table of measured effects, with all its columns."""
+    return pd.DataFrame(list(rows), columns=list(COLUMNS))
+
+
+def speed_ups(
+    table: pd.DataFrame, task: str, baseline: str, arms: Sequence[str], unit: Unit = "steps"
+) -> list[dict[str, object]]:
+    """How many times sooner each arm groks than a baseline; arms without runs or shared seeds are left out."""
+    known = names(table, "arm")
+    found = []
+    for arm in arms if baseline in known else ():
+        if arm in known and _share_seeds(table, baseline, arm):
+            row = speed_up(table, baseline, arm, unit=unit).iloc[0]
+            found.append(
+                {
+                    "task": task,
+                    "arm": arm,
+                    "against": baseline,
+                    "kind": SPEED_UP,
+                    "quantity": f"speed-up in {unit.replace('_', ' ')}",
+                    "value": row["speed_up"],
+                    "low": row["low"],
+                    "high": row["high"],
+                    "seeds": int(row["seeds"]),
+                    "statement": row["statement"],
+                }
+            )
+    return found
+
+
+def shares_of(
+    table: pd.DataFrame, task: str, arms: Sequence[str], baseline: str = BASELINE, whole: str = HEADLINE
+) -> list[dict[str, object]]:
+    """The share of a speed-up that each arm has; arms without runs are left out."""
+    known = names(table, "arm")
+    there = [arm for arm in arms if arm in known and _share_seeds(table, baseline, whole, arm)]
+    if not there or not {baseline, whole} <= set(known):
+        return []
+    return [
+        {
+            "task": task,
+            "arm": row["arm"],
+            "against": f"{baseline} to {whole}",
+            "kind": SHARE,
+            "quantity": "share of the speed-up",
+            "value": row["share"],
+            "low": row["low"],
+            "high": row["high"],
+            "seeds": int(row["seeds"]),
+            "statement": row["statement"],
+        }
+        for row in shares(table, baseline, whole, there).to_dict("records")
+    ]
+
+
+def _share_seeds(table: pd.DataFrame, *arms: str) -> bool:
+    seeds = [set(table.loc[table["arm"] == arm, "seed"]) for arm in arms]
+    return bool(set.intersection(*seeds))
+
+
+def written(row: dict[str, object] | pd.Series) -> tuple[str, str]:
+    """An effect's value and its interval, as they are read."""
+    value, low, high = (float(row[name]) for name in ("value", "low", "high"))  # type: ignore[arg-type]
+    form = {SPEED_UP: _ratio, SHARE: _percent}.get(str(row["kind"]), _plain)
+    interval = "–" if isnan(low) or isnan(high) else f"{form(low)} to {form(high)}"
+    if isnan(value):
+        told = str(row["statement"]).split(";")[0]
+        return (told if told else "–"), interval
+    bound = "≥ " if "at least" in str(row["statement"]) else "≤ " if "at most" in str(row["statement"]) else ""
+    return f"{bound}{form(value)}", interval
+
+
+def in_words(row: dict[str, object] | pd.Series) -> str:
+    """The same in one piece: `5.2× (4.1× to 6.6×, n = 10)`."""
+    value, interval = written(row)
+    return f"{value} ({'' if interval == '–' else interval + ', '}n = {row['seeds']})"
+
+
+def _ratio(value: float) -> str:
+    return "∞" if isinf(value) else f"{value:.3g}×"
+
+
+def _percent(value: float) -> str:
+    return ("∞" if value > 0 else "−∞") if isinf(value) else f"{100 * value:.0f}%".replace("-", "−")
+
+
+def _plain(value: float) -> str:
+    return ("∞" if value > 0 else "−∞") if isinf(value) else f"{value:,.3g}".replace("-", "−")

@@ -1,0 +1,148 @@
+"""The report: claims in, one self-contained page out, with its figures, `claims.csv` and `runs.csv` beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from grokscope.analysis import names, reached, rows
+from grokscope.experiments.why_clipping import arms
+from grokscope.experiments.why_clipping.claim import Claim
+from grokscope.experiments.why_clipping.plan import STAGES
+from grokscope.experiments.why_clipping.scale import Scale
+from grokscope.experiments.why_clipping.study import Study
+from grokscope.figures import files
+from grokscope.report import Table, scrubber, scrubber_script_sources
+from grokscope.report.html import environment, pictures
+from grokscope.runs.errors import disk_errors
+from grokscope.runs.files import write_atomic
+
+TITLE = "Why does clipping weight norms make networks grok sooner?"
+FIGURES = "figures"
+SCRUBBED = ("mul", "s5")
+"""Tasks of which the page lets one drag through a clipped and an unclipped network."""
+
+
+def write_report(study: Study, claims: Sequence[Claim], out: Path, missing: Sequence[str] = ()) -> Path:
+    """Write the report and return the path of its page.
+
+    Everything is drawn before anything is written, and the page is written last. Raises `RunError` where the folder
+    cannot be written to.
+    """
+    drawn = {plate.name: files.render(plate.figure, plate.table) for claim in claims for plate in claim.plates}
+    runs = runs_table(study)
+    page = render(study, claims, {name: contents["png"] for name, contents in drawn.items()}, missing)
+    with disk_errors(f"write report {out}"):
+        (out / FIGURES).mkdir(parents=True, exist_ok=True)
+        for name, contents in drawn.items():
+            files.write(contents, out / FIGURES, name)
+        every = pd.concat([claim.rows() for claim in claims], ignore_index=True)
+        for name, table in (("claims.csv", every), ("runs.csv", runs)):
+            write_atomic(out / name, table.to_csv(index=False).encode())
+        write_atomic(out / "index.html", page.encode())
+    return out / "index.html"
+
+
+def render(study: Study, claims: Sequence[Claim], images: dict[str, bytes], missing: Sequence[str]) -> str:
+    """The page as text."""
+    fragments = []
+    for task in study.scale.seeds:
+        if task in SCRUBBED:
+            pair = [study.traced(task, arm)[0] for arm in (arms.HEADLINE, arms.BASELINE)]
+            fragments.append(scrubber(pair, library=not fragments))
+    return (
+        environment()
+        .get_template("claims.html.j2")
+        .render(
+            title=TITLE,
+            opening=_opening(study.scale),
+            method=_method(study.scale),
+            claims=claims,
+            command=command(study.scale),
+            runs=_runs(study),
+            missing=missing,
+            pictures=pictures(images),
+            folder=FIGURES,
+            formats=files.FORMATS,
+            scrubbers=fragments,
+            script_sources=scrubber_script_sources() if fragments else "",
+            limits=_limits(study.scale),
+        )
+    )
+
+
+def command(scale: Scale) -> str:
+    """The one that makes all of it again."""
+    return f"grokscope experiment why-clipping --scale {scale.name}"
+
+
+def runs_table(study: Study) -> pd.DataFrame:
+    """Every run: where it is, and when it memorised and grokked."""
+    parts = []
+    for stage in STAGES:
+        for task in dict.fromkeys([*study.scale.seeds, *study.scale.method_tasks]):
+            table = study.timing(task, stages=(stage,))
+            if len(table):
+                parts.append(table.assign(stage=stage))
+    if not parts:
+        return pd.DataFrame({"stage": []})
+    found = pd.concat(parts, ignore_index=True)
+    return found.reindex(columns=["stage", *(name for name in found if name != "stage")])
+
+
+def _runs(study: Study) -> Table:
+    """How many runs of each task and stage there are, and how many of them grokked."""
+    found, written = runs_table(study), []
+    for stage in names(found, "stage"):
+        of_stage = rows(found, stage=stage)
+        for task in names(of_stage, "task"):
+            part = rows(of_stage, task=task)
+            grokked, diverged = len(reached(part, "grok_step")), len(rows(part, status="diverged"))
+            arms_, seeds = (len(set(part[name])) for name in ("arm", "seed"))
+            counts = (len(part), arms_, seeds, grokked, len(part) - grokked, diverged)
+            written.append((stage, task, *map(str, counts)))
+    columns = ("stage", "task", "runs", "arms", "seeds", "grokked", "censored", "diverged")
+    return Table(columns, tuple(written), frozenset(columns[2:]), "Runs that this page is made of.")
+
+
+def _opening(scale: Scale) -> tuple[str, ...]:
+    seeds = ", ".join(f"{task} {len(of)}" for task, of in scale.seeds.items())
+    told = (
+        "Clipping the norm of every weight row after each optimizer step makes small transformers generalise sooner on "
+        "modular arithmetic and on composition of permutations. Ten possible reasons are switched on and off one at a "
+        f"time, with arms that share initial weights, split and batch order. Seeds: {seeds}. Verdicts follow from "
+        "intervals by fixed rules, and may be: yes, partly, no, cannot tell.",
+    )
+    small = (
+        "This is the small scale: networks and runs that show that every part works, too small for its answers to mean "
+        "anything.",
+    )
+    return told + (small if scale.name == "small" else ())
+
+
+def _method(scale: Scale) -> tuple[str, ...]:
+    return (
+        f"A network groks at the first evaluation with validation accuracy of at least 0.95, every {scale.cadence} "
+        f"steps; runs end when that has been sustained, or after {scale.budget:,} steps, where they are censored and "
+        "not dropped. Times are Kaplan-Meier medians; a speed-up is a ratio of medians over the seeds that both arms "
+        "have, with a 95% bootstrap interval over seeds. A share says how much of the logarithm of a speed-up a "
+        "suspected cause has: 100% if it does what the clip does, 0% if nothing.",
+        "The verdict on a cause goes by the interval of its share: yes from 75% up, no up to 25%, partly if it is "
+        "above 0, and otherwise cannot tell. Where a cause is also undone in clipped networks, both experiments have "
+        "to agree for a yes or a no. Over several tasks one word is given if they agree, and partly if they do not.",
+        "The published method is the arm lion-init-clip: Lion with every row projected to the bound before training "
+        "and decoder rows clipped to it after every step. lion is the same without norm control.",
+    )
+
+
+def _limits(scale: Scale) -> tuple[str, ...]:
+    return (
+        "Modular arithmetic mod 97 and S5, two-layer transformers of width 128, half of all pairs for training: "
+        "nothing here says what clipping does elsewhere. Claims 4, 5 and 9 are made on multiplication alone, and so is "
+        "the clamp of claim 6.",
+        f"Runs that do not grok in {scale.budget:,} steps bound a ratio and do not give it. With five seeds or fewer "
+        "intervals are wide, and with three they are indications. Ten questions are asked of the same runs, and no "
+        "correction is made for that: an interval that ends near a threshold is not a finding.",
+    )
