@@ -25,8 +25,8 @@ FACTORS: dict[str, tuple[str, ...]] = {
 }
 """Every combination of three switches, and which are on. AdamW has its tuned learning rate and weight decay."""
 
-TRACED = tuple(FACTORS)
-"""Arms whose first seeds keep dense checkpoints and record probes."""
+DENSE = (BASELINE, HEADLINE)
+"""Arms whose first seeds keep dense checkpoints; those of all of `FACTORS` record probes."""
 
 ADAMW: Settings = {"optimizer.name": "adamw", "optimizer.betas": [0.9, 0.98]}
 DOSES = (0.5, 0.75, 1.25, 1.5)

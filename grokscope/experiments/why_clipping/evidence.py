@@ -104,4 +104,6 @@ def _percent(value: float) -> str:
 
 
 def _plain(value: float) -> str:
-    return ("∞" if value > 0 else "−∞") if isinf(value) else f"{value:,.3g}".replace("-", "−")
+    if isinf(value):
+        return "∞" if value > 0 else "−∞"
+    return (f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}").replace("-", "−")

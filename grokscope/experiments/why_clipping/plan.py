@@ -58,8 +58,12 @@ def every_arm(study: Study) -> Iterator[RunConfig]:
             chosen |= {"lion-tuned": best["lion"], "clip-tuned": arms.init(limit) | best["clip"]}
         for seed in seeds:
             for arm, settings in chosen.items():
-                traced = arm in arms.TRACED and seed in scale.traced_seeds
-                yield _config(scale, task, arm, seed, settings, traced)
+                traced = seed in scale.traced_seeds
+                kept = {
+                    "checkpoints.schedule": "dense" if traced and arm in arms.DENSE else "ends",
+                    "probes.record_every": 10 if traced and arm in arms.FACTORS else None,
+                }
+                yield _config(scale, task, arm, seed, settings | kept)
 
 
 def matched(study: Study) -> Iterator[RunConfig]:
@@ -154,15 +158,11 @@ def _base(scale: Scale, task: str) -> RunConfig:
 
 
 def _sized(scale: Scale, task: str, config: RunConfig) -> RunConfig:
-    changes: dict[str, object] = {**scale.settings, **scale.task_settings.get(task, {})}
-    if scale.settings:  # at full size a config says its own budget
-        changes |= {"training.steps": scale.budget, "training.eval_every": scale.cadence}
-    return override(config, changes)
+    sized = override(override(config, scale.settings), scale.task_settings.get(task, {}))
+    return override(sized, {"training.steps": scale.budget, "training.eval_every": scale.cadence})
 
 
-def _config(
-    scale: Scale, task: str, arm: str, seed: int, settings: Mapping[str, object], traced: bool = False
-) -> RunConfig:
+def _config(scale: Scale, task: str, arm: str, seed: int, settings: Mapping[str, object]) -> RunConfig:
     plain = override(_base(scale, task), {"norms.init_rows": "none", "norms.max_norm": None})
     common = {
         "arm": arm,
@@ -170,8 +170,8 @@ def _config(
         "training.steps": scale.budget,
         "training.eval_every": scale.cadence,
         "training.stop_evaluations": 0,
-        "checkpoints.schedule": "dense" if traced else "ends",
+        "checkpoints.schedule": "ends",
         "checkpoints.every": scale.checkpoint_every,
-        "probes.record_every": 10 if traced else None,
+        "probes.record_every": None,
     }
     return override(plain, common | dict(settings))

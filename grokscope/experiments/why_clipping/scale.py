@@ -21,7 +21,7 @@ class Scale:
     tuning_seeds: tuple[int, ...]
     """On which settings are chosen; none of those that are reported on."""
     traced_seeds: tuple[int, ...]
-    """Whose runs keep dense checkpoints and record probes, in the arms that are looked into."""
+    """Whose runs keep dense checkpoints or record probes, in the arms that are looked into."""
     few_seeds: tuple[int, ...]
     """Of the arms in which the joint norm is clamped, and of other methods that are compared."""
     budget: int
@@ -30,7 +30,7 @@ class Scale:
     cadence: int
     """Steps between evaluations."""
     checkpoint_every: int
-    """Steps between the checkpoints of traced runs."""
+    """Steps between dense checkpoints."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of every run, beside its preset's."""
     task_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -68,12 +68,17 @@ SMALL = Scale(
     tuning_seeds=(100,),
     traced_seeds=(0, 1),
     few_seeds=(0, 1),
-    budget=300,
-    tuning_budget=200,
+    budget=450,
+    tuning_budget=150,
     cadence=10,
     checkpoint_every=50,
-    settings={"model": {"n_layers": 1, "d_model": 32, "n_heads": 2, "d_mlp": 64}, "training": {"batch_size": 128}},
-    task_settings={"mul": {"task": {"modulus": 17}}, "s5": {"task": {"degree": 3}}},
+    settings={
+        "task": {"train_fraction": 0.8},
+        "model": {"n_layers": 1, "d_model": 64, "n_heads": 2, "d_mlp": 128},
+        "optimizer": {"lr": 3e-3},
+        "training": {"batch_size": 256},
+    },
+    task_settings={"mul": {"task": {"modulus": 29}}, "s5": {"task": {"degree": 3}}},
     methods=("adam-l2", "grokfast-ema", "muon"),
     method_tasks=("mul",),
 )

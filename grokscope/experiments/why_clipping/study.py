@@ -34,7 +34,7 @@ class Study:
         return sorted(found, key=lambda run: run.config.seed)
 
     def traced(self, task: str, arm: str) -> list[Run]:
-        """Those with dense checkpoints and probes. Raises ValueError if there are none."""
+        """Runs of the seeds that are looked into. Raises ValueError if there are none."""
         found = [run for run in self.runs("arms", task, arm) if run.config.seed in self.scale.traced_seeds]
         if not found:
             raise ValueError(f"no run of {arm} on {task} with seeds {self.scale.traced_seeds} has ended: train them")
@@ -45,7 +45,7 @@ class Study:
         runs = [run for stage in stages for run in self.runs(stage, task)]
         if arms is not None:
             runs = [run for arm in arms for run in runs if run.config.arm == arm]
-        return timing_table(runs) if runs else pd.DataFrame({"arm": [], "seed": []})
+        return timing_table(runs) if runs else pd.DataFrame({"arm": [], "seed": [], "grok_step": []})
 
     def grid(self, arm: str, settings: Sequence[str]) -> pd.DataFrame:
         """Times of the runs of a grid, under the arm's own name, with a column for each setting."""

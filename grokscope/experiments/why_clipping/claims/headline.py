@@ -25,7 +25,7 @@ def claim(study: Study) -> Claim:
     """Three switches in every order, on every task; tuned baselines on the main one; the published baseline."""
     found, drawn, of_clip = [], [], {}
     for task in study.scale.seeds:
-        table = study.timing(task, arms.TRACED)
+        table = study.timing(task, tuple(arms.FACTORS))
         if not set(arms.FACTORS) <= set(names(table, "arm")):
             continue
         parts = decomposition(table, arms.FACTORS)

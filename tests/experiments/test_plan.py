@@ -1,0 +1,114 @@
+"""What the experiment trains: arms differ by what they are said to switch, and seeds are not tuned on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from math import prod
+from pathlib import Path
+
+import pytest
+
+from grokscope.config import differences
+from grokscope.experiments.accelerators import ARMS, accelerator
+from grokscope.experiments.why_clipping import arms, plan
+from grokscope.experiments.why_clipping.scale import PUBLISHED, SCALES
+from grokscope.experiments.why_clipping.study import Study, task_of
+from grokscope.runs import run_name
+
+BEST = {
+    "adamw": {"optimizer.lr": 1e-3, "optimizer.weight_decay": 1.0},
+    "lion": {"optimizer.lr": 1e-3, "optimizer.weight_decay": 0.1},
+    "clip": {"optimizer.lr": 1e-3, "norms.max_norm": 1.5},
+}
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch) -> Study:
+    monkeypatch.setattr(plan, "tuned_settings", lambda _: BEST)
+    return Study(PUBLISHED, tmp_path)
+
+
+def test_each_arm_is_trained_on_every_seed_and_no_two_runs_share_a_directory(study):
+    configs = list(plan.every_arm(study))
+    assert max(Counter(map(run_name, configs)).values()) == 1
+    for task, seeds in PUBLISHED.seeds.items():
+        of_task = [config for config in configs if task_of(config) == task]
+        by_arm = Counter(config.arm for config in of_task)
+        assert set(by_arm.values()) == {len(seeds)}
+        assert set(arms.FACTORS) <= set(by_arm)
+    assert len(PUBLISHED.seeds["mul"]) >= 10
+    assert min(map(len, PUBLISHED.seeds.values())) >= 5
+
+
+def test_arms_differ_from_plain_lion_by_what_they_switch_alone(study):
+    of_seed = {config.arm: config for config in plan.every_arm(study) if (task_of(config), config.seed) == ("mul", 5)}
+    plain = of_seed["lion"]
+
+    def switched(arm: str) -> set[str]:
+        return set(differences(plain, of_seed[arm])) - {"arm"}
+
+    init, clip = {"norms.init_rows", "norms.init_norm"}, {"norms.max_norm"}
+    assert switched("lion-init") == init
+    assert switched("lion-clip") == clip
+    assert switched("lion-init-clip") == init | clip
+    assert switched("scope-ln_final") == clip | {"norms.scope"}
+    assert switched("temperature") == {"loss.temperature"}
+    assert switched("clip-untempered") == init | clip | {"loss.temperature"}
+    assert switched("lion-float64") == {"model.dtype"}
+    assert switched("on-400") == clip | {"norms.from_step"}
+    assert switched("off-100") == init | clip | {"norms.until_step"}
+    assert switched("adamw") == {"optimizer.name", "optimizer.betas", "optimizer.weight_decay"}
+
+
+def test_the_temperature_is_what_the_clip_shrinks_a_gain_of_ones_by(study):
+    for config in plan.every_arm(study):
+        if config.arm in ("temperature", "clip-untempered"):
+            limit = plan.bound(PUBLISHED, task_of(config))
+            shrinkage = 128**0.5 / limit
+            wanted = shrinkage if config.arm == "temperature" else 1 / shrinkage
+            assert config.loss.temperature == pytest.approx(wanted)
+
+
+def test_published_bounds_are_those_of_the_source(study):
+    # Clip to Grok (2026), as in presets/published.toml.
+    assert [plan.bound(PUBLISHED, task) for task in ("mul", "sub", "div", "s5")] == [2.0, 1.5, 1.75, 1.0]
+
+
+def test_grids_are_of_equal_size_and_tuned_on_seeds_that_are_not_reported_on(study):
+    sizes = {arm: prod(len(values) for values in grid.values()) for arm, (_, grid) in arms.grids(2.0).items()}
+    assert len(set(sizes.values())) == 1
+    for scale in SCALES.values():
+        reported = {seed for seeds in scale.seeds.values() for seed in seeds}
+        assert reported.isdisjoint(scale.tuning_seeds)
+        assert reported.issuperset(scale.traced_seeds)
+    configs = list(plan.tuning(study))
+    assert len(configs) == sum(sizes.values()) * len(PUBLISHED.tuning_seeds)
+    assert len(set(map(run_name, configs))) == len(configs)
+
+
+def test_traced_runs_alone_keep_dense_checkpoints_and_record(study):
+    for config in plan.every_arm(study):
+        traced = config.seed in PUBLISHED.traced_seeds
+        assert (config.checkpoints.schedule == "dense") == (traced and config.arm in arms.DENSE)
+        assert (config.probes.record_every is not None) == (traced and config.arm in arms.FACTORS)
+
+
+def test_methods_that_never_grok_on_most_seeds_are_not_run_again(study, monkeypatch):
+    class Ended:
+        def __init__(self, seed: int, grok: int | None) -> None:
+            self.config = accelerator("mul", "adamw", False, seed)
+            self.grok_step = grok
+
+    config = accelerator("mul", "adamw", False, 2)
+    for groks, settled in (((None, None), True), ((None, 500), False), ((400, 500), False)):
+        ended = [Ended(seed, grok) for seed, grok in enumerate(groks)]
+        monkeypatch.setattr(Study, "runs", lambda self, stage, task, arm, ended=ended: ended)
+        assert plan.settled(study, config) == settled
+
+
+def test_every_method_has_an_arm_with_and_without_the_clip_on_the_same_seed(study, monkeypatch):
+    monkeypatch.setattr(plan, "settled", lambda *_: False)
+    configs = list(plan.accelerators(study, 1))
+    assert len(configs) == 2 * 2 * len(ARMS)
+    assert {config.seed for config in configs} == {1}
+    assert {config.arm for config in configs} == {name for arm in ARMS for name in (arm, f"{arm}-clip")}
