@@ -10,7 +10,6 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator
 
 from grokscope.analysis import names, numbers
 from grokscope.analysis.timing import outcomes
@@ -31,6 +30,7 @@ def dose_response(
     published: pd.DataFrame | None = None,
     dose: str = "max_norm",
     line: str = "optimizer",
+    even: bool = False,
 ) -> Figure:
     """Every run as a dot, the medians joined by a line; beside them the published medians as crosses.
 
@@ -43,10 +43,12 @@ def dose_response(
         medians: of `grokscope.analysis.timing.medians` on that table, with the same columns.
         published: line, dose and `published_median` (in the same unit; missing: never reached).
         dose, line: the columns of the horizontal axis and of the lines.
+        even: doses stand at equal distances, for such as are far from evenly spaced.
     """
     figure, [[ax]] = style.blank(1, 1, panel=(4.9, 3.3))
     doses = np.unique(numbers(medians, dose))
-    apart = DODGE * float(np.diff(doses).min()) if len(doses) > 1 else DODGE
+    ticks = np.arange(len(doses), dtype=np.float64) if even else doses
+    apart = DODGE * float(np.diff(ticks).min()) if len(doses) > 1 else DODGE
     lines = names(medians, line)
     runs = outcomes(table, *event_and_unit(medians))
     longest = max(float(one.time.max()) for one in runs.values())
@@ -55,7 +57,8 @@ def dose_response(
     for place, (name, shade) in enumerate(zip(lines, shades, strict=False)):
         shift = (place - (len(lines) - 1) / 2) * apart * (2 if published is not None else 1)
         part = medians.loc[medians[line].astype(str) == name].sort_values(dose)
-        for arm, x in zip(part["arm"], numbers(part, dose), strict=True):
+        at = ticks[np.searchsorted(doses, numbers(part, dose))]
+        for arm, x in zip(part["arm"], at, strict=True):
             one = runs[str(arm)]
             beside = np.arange(len(one.seed)) - (len(one.seed) - 1) / 2
             spread = x + shift + 0.8 * apart * beside / max(len(one.seed) - 1, 1)
@@ -65,17 +68,17 @@ def dose_response(
                     fillstyle=fill, markersize=3.6, alpha=0.55 if fill == "full" else 1.0, label=f"_{name}", zorder=3,
                     markeredgewidth=0 if fill == "full" else 0.9,
                 )  # fmt: skip
-        _medians(ax, numbers(part, dose) + shift, part, shade, name)
+        _medians(ax, at + shift, part, shade, name)
         if published is not None:
             told = published.loc[published[line].astype(str) == name]
             values = numbers(told, "published_median")
             drawn.append(values[~np.isnan(values)])
-            _published(ax, numbers(told, dose) + shift + 0.9 * apart, values, longest, shade)
+            there = np.interp(numbers(told, dose), doses, ticks)
+            _published(ax, there + shift + 0.9 * apart, values, longest, shade)
     every = np.concatenate(drawn)
     missing = published is not None and bool(np.isnan(numbers(published, "published_median")).any())
     logarithmic(ax.yaxis, float(every.min()), max(float(every.max()), longest * (NEVER if missing else 1.0)))
-    ax.xaxis.set_major_locator(FixedLocator(doses.tolist()))
-    ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    ax.set_xticks(ticks, [f"{value:g}" for value in doses])
     ax.set_xlabel(dose.replace("_", " "), size=style.LABEL)
     ax.set_ylabel(time_label(medians), size=style.LABEL)
     censored = any(not one.happened.all() for one in runs.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,8 @@ from matplotlib.lines import Line2D
 from grokscope.analysis import names, numbers, rows
 from grokscope.figures import style
 
+TITLE_LETTERS = 34
+"""In a line of a panel's title."""
 COLOURS = (style.CLIPPED[0], style.UNCLIPPED[0])
 
 
@@ -40,7 +43,7 @@ def paired(table: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
         ax.set_xticks(range(len(tasks)), tasks)
         ax.set_xlim(-0.6, len(tasks) - 0.4)
         ax.grid(visible=False, axis="x")
-        style.title(ax, words)
+        style.title(ax, "\n".join(wrap(words, TITLE_LETTERS)))
     for ax in axes[len(measures) :]:
         ax.remove()
     handles = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from textwrap import wrap
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,9 @@ from matplotlib.lines import Line2D
 from grokscope.analysis import names, numbers
 from grokscope.figures import style
 from grokscope.figures.times import PALETTE, logarithmic
+
+LABEL_LETTERS = 30
+"""In a line of an axis's label."""
 
 
 def grok_against(table: pd.DataFrame, measures: Mapping[str, str], colour: str = "task") -> Figure:
@@ -39,7 +43,7 @@ def grok_against(table: pd.DataFrame, measures: Mapping[str, str], colour: str =
                     color=shade, label=f"_{kind}",
                 )  # fmt: skip
         logarithmic(ax.yaxis, float(y.min()), float(y.max()))
-        ax.set_xlabel(words, size=style.LABEL)
+        ax.set_xlabel("\n".join(wrap(words, LABEL_LETTERS)), size=style.LABEL)
     axes[0].set_ylabel("steps to the grok", size=style.LABEL)
     handles = [
         Line2D([], [], linestyle="none", marker="o", markersize=4.5, color=shade, label=kind)

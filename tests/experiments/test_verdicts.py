@@ -141,7 +141,7 @@ def test_every_number_of_a_sentence_is_that_of_an_effect():
     [
         ("speed-up", (5.234, 4, inf), "at least: x", ("≥ 5.23×", "4× to ∞")),
         ("share", (-0.214, -inf, 0.5), "", ("−21%", "−∞ to 50%")),
-        ("share", (nan, -inf, 0.5), "at most 0.5; n", ("at most 0.5", "−∞ to 50%")),
+        ("share", (nan, -inf, 0.5), "at most 50%; n", ("at most 50%", "−∞ to 50%")),
         ("plain", (1234.4, nan, nan), "", ("1,234", "–")),
     ],
 )

@@ -104,4 +104,4 @@ def _bounds(least: float, most: float) -> str:
     """What is known of a share that is not."""
     if least == -inf and most == inf:
         return "no share: the whole is not seen to be faster than the baseline"
-    return f"at most {most:.2g}" if least == -inf else f"between {least:.2g} and {most:.2g}"
+    return f"at most {most:.0%}" if least == -inf else f"between {least:.0%} and {most:.0%}"

@@ -77,7 +77,7 @@ def _plates(study: Study) -> list[Plate]:
     line = table["arm"].str.startswith("off").map({True: "clipped up to", False: "clipped from"})
     table = table.assign(line=line, switched_at_step=table["arm"].map(steps.__getitem__))
     summary = medians(table).merge(table.drop_duplicates("arm")[["arm", "line", "switched_at_step"]], on="arm")
-    figure = figures.dose_response(table, summary, dose="switched_at_step", line="line")
+    figure = figures.dose_response(table, summary, dose="switched_at_step", line="line", even=True)
     caption = (
         f"Steps to the grok on {MAIN} by the step at which the clip is switched: on, in plain Lion (at 0: clipped "
         "throughout), or off, in networks whose rows were projected at the start."
