@@ -15,6 +15,8 @@ from beartype import beartype
 from hypothesis import HealthCheck, settings
 from jaxtyping import AbstractArray, install_import_hook
 
+pytest_plugins = ["tests.browser"]
+
 torch.set_num_threads(1)
 
 settings.register_profile(

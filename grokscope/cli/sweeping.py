@@ -106,7 +106,7 @@ class Display:
 
     def __init__(self) -> None:
         self._console = console()
-        self._told: dict[str, tuple[bool, int]] = {}
+        self._told: dict[Path, tuple[bool, int]] = {}  # by path: several sweeps may be shown in turn
         self._live = None
         if self._console.is_terminal:
             from rich.live import Live
@@ -128,8 +128,8 @@ class Display:
         """Show where the sweep stands, and what has happened since."""
         for place in board.places:
             news = (place.over, len(place.failures))
-            if news != self._told.setdefault(place.job.name, (place.before, 0)):
-                self._told[place.job.name] = news
+            if news != self._told.setdefault(place.path, (place.before, 0)):
+                self._told[place.path] = news
                 for line in _news(place, board):
                     self._console.print(line, markup=False, soft_wrap=True)
         if self._live is not None:

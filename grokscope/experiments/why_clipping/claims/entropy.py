@@ -18,8 +18,8 @@ from grokscope.report import Plate
 from grokscope.runs import Run
 
 MEASURES = {
-    "age": "absolute gradient entropy (AGE), ln",
-    "l1": "L1 norm of the gradient, ln",
+    "age": "absolute gradient entropy (AGE)",
+    "l1": "L1 norm of the gradient",
     "normalised": "normalised gradient entropy (nats)",
 }
 DRAWS = 2000
@@ -88,18 +88,17 @@ def whole_gradients(runs: list[Run]) -> pd.DataFrame:
 
 def of_run(run: Run, recorded: pd.DataFrame) -> dict[str, object]:
     """Means up to the grok, and how well the L1 norm alone tells AGE."""
-    age, l1 = (np.log(numbers(recorded, name)) for name in ("gradient_absolute_entropy", "gradient_l1"))
-    fitted = np.isfinite(age) & np.isfinite(l1)
+    age, l1 = (numbers(recorded, name) for name in ("gradient_absolute_entropy", "gradient_l1"))
     return {
         "run": run.name,
         "arm": run.config.arm,
         "seed": run.config.seed,
         "grok_step": np.nan if run.grok_step is None else run.grok_step,
         "budget": run.config.training.steps,
-        "age": float(age[fitted].mean()),
-        "l1": float(l1[fitted].mean()),
+        "age": float(age.mean()),
+        "l1": float(l1.mean()),
         "normalised": float(numbers(recorded, "gradient_normalised_entropy").mean()),
-        "r_squared": float(np.corrcoef(age[fitted], l1[fitted])[0, 1] ** 2) if fitted.sum() > 2 else np.nan,
+        "r_squared": float(np.corrcoef(age, l1)[0, 1] ** 2) if len(age) > 2 else np.nan,
     }
 
 

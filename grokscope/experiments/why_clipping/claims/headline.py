@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 import pandas as pd
 
 from grokscope import figures
@@ -89,8 +91,8 @@ def _sentences(table: pd.DataFrame, of_clip: dict[str, tuple[float, float]]) -> 
         told.append(
             f"{task}: from tuned AdamW to Lion with projection and clip {rows['all switches', BEGINNING]}. Averaged "
             f"over the orders of switching them on, Lion gives {rows['lion', 'average over orders']}, the projection "
-            f"{rows['init', 'average over orders']}, the clip {rows['clip', 'average over orders']}: of the logarithm "
-            f"of the speed-up the clip is {100 * share:.0f}%."
+            f"{rows['init', 'average over orders']}, the clip {rows['clip', 'average over orders']}"
+            + ("." if isnan(share) else f": {100 * share:.0f}% of the logarithm of the speed-up is the clip's.")
         )
     for row in table.to_dict("records"):
         if (row["arm"], row["against"]) == ("clip-tuned", "lion-tuned"):
