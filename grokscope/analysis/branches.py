@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 UNCHANGED = "nothing switched"
 COLUMNS = (*IDENTITY, "parent", "role", "branch_step", "switch", "step", "since", "split", "loss", "accuracy")
-_NOT_A_SWITCH = ("arm", "training.steps", "training.stop_evaluations", "checkpoints.", "probes.")
-"""Settings that change no weights."""
+_NOT_A_SWITCH = ("arm", "norms.init_", "training.steps", "training.stop_evaluations", "checkpoints.", "probes.")
+"""Settings that change no weights of a branch, which starts from those of its parent."""
 
 
 def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:

@@ -118,8 +118,9 @@ def log_steps(ax: Axes, steps: Float[np.ndarray, "..."]) -> None:
 
 def log_ticks(axis: Axis, low: float, high: float, wide: float = 50.0) -> None:
     """Label a logarithmic axis of values from low to high in plain numbers: 1, 2, 5, 10, or, where high / low is more
-    than `wide`, powers of ten."""
-    axis.set_major_locator(LogLocator(base=10.0, subs=(1.0,) if high / low > wide else (1.0, 2.0, 5.0), numticks=12))
+    than `wide`, powers of ten, and where it is less than 3, in between too."""
+    steps = (1.0,) if high / low > wide else (1.0, 2.0, 5.0) if high / low >= 3 else (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0)
+    axis.set_major_locator(LogLocator(base=10.0, subs=steps, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
     axis.set_minor_formatter(NullFormatter())
 
