@@ -13,7 +13,7 @@ SLOW = 120_000
 """Milliseconds that a browser is given: it may share its processor."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     names = ("chromium", "chromium-browser", "google-chrome")
     path = next(filter(None, map(shutil.which, names)), None)

@@ -109,6 +109,8 @@ def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number):
         env=environment,
         stderr=subprocess.PIPE,
         text=True,
+        # A shell's background jobs, and what they start, ignore SIGINT: not so here, wherever the tests run.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 120
     while not (tmp_path / "run/checkpoints/step_00001000.safetensors").exists():
