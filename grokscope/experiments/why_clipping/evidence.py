@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import isinf, isnan
+from math import isinf, isnan, nan
 
+import numpy as np
 import pandas as pd
+from scipy import stats
 
 from grokscope.analysis import names
 from grokscope.analysis.timing import Unit, shares, speed_up
@@ -70,6 +72,29 @@ def shares_of(
         }
         for row in shares(table, baseline, whole, there).to_dict("records")
     ]
+
+
+def difference(task: str, arm: str, against: str, quantity: str, apart: Sequence[float]) -> dict[str, object]:
+    """A measure of an arm less that of another, seed by seed (NaN: not known of both), with Student's t interval."""
+    known = np.array([value for value in apart if not isnan(value)])
+    low = high = nan
+    if len(known) > 1:
+        steady = not np.ptp(known)
+        low, high = (
+            (known[0],) * 2 if steady else stats.t.interval(0.95, len(known) - 1, known.mean(), stats.sem(known))
+        )
+    return {
+        "task": task,
+        "arm": arm,
+        "against": against,
+        "kind": PLAIN,
+        "quantity": f"difference in {quantity}",
+        "value": float(known.mean()) if len(known) else nan,
+        "low": float(low),
+        "high": float(high),
+        "seeds": len(known),
+        "statement": "",
+    }
 
 
 def _share_seeds(table: pd.DataFrame, *arms: str) -> bool:

@@ -33,7 +33,7 @@ def write_report(study: Study, claims: Sequence[Claim], out: Path, missing: Sequ
     """
     drawn = {plate.name: files.render(plate.figure, plate.table) for claim in claims for plate in claim.plates}
     runs = runs_table(study)
-    page = render(study, claims, {name: contents["png"] for name, contents in drawn.items()}, missing)
+    page = render(study, claims, {name: contents["png"] for name, contents in drawn.items()}, runs, missing)
     with disk_errors(f"write report {out}"):
         (out / FIGURES).mkdir(parents=True, exist_ok=True)
         for name, contents in drawn.items():
@@ -45,8 +45,10 @@ def write_report(study: Study, claims: Sequence[Claim], out: Path, missing: Sequ
     return out / "index.html"
 
 
-def render(study: Study, claims: Sequence[Claim], images: dict[str, bytes], missing: Sequence[str]) -> str:
-    """The page as text."""
+def render(
+    study: Study, claims: Sequence[Claim], images: dict[str, bytes], runs: pd.DataFrame, missing: Sequence[str]
+) -> str:
+    """The page as text; `runs` of `runs_table`."""
     fragments = []
     for task in study.scale.seeds:
         if task in SCRUBBED:
@@ -61,7 +63,7 @@ def render(study: Study, claims: Sequence[Claim], images: dict[str, bytes], miss
             method=_method(study.scale),
             claims=claims,
             command=command(study.scale),
-            runs=_runs(study),
+            runs=_runs(runs),
             missing=missing,
             pictures=pictures(images),
             folder=FIGURES,
@@ -92,9 +94,9 @@ def runs_table(study: Study) -> pd.DataFrame:
     return found.reindex(columns=["stage", *(name for name in found if name != "stage")])
 
 
-def _runs(study: Study) -> Table:
+def _runs(found: pd.DataFrame) -> Table:
     """How many runs of each task and stage there are, and how many of them grokked."""
-    found, written = runs_table(study), []
+    written = []
     for stage in names(found, "stage"):
         of_stage = rows(found, stage=stage)
         for task in names(of_stage, "task"):

@@ -20,7 +20,7 @@ from grokscope.experiments.accelerators import ARMS as ACCELERATORS
 from grokscope.experiments.accelerators import accelerator
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.scale import MAIN, Scale
-from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.why_clipping.study import Study, up_to_grok
 from grokscope.sweeps import Job
 
 ANGLES: tuple[GroupName, ...] = ("attention", "mlp")
@@ -133,9 +133,7 @@ def angular_step(study: Study, arm: str) -> GroupValues:
     All steps of runs that did not grok count.
     """
     runs = study.traced(MAIN, arm)
-    table = probes(runs)
-    until = {run.name: run.grok_step or run.final_step for run in runs}
-    table = table.loc[(table["step"] > 0) & (table["step"] <= table["run"].map(until.__getitem__))]
+    table = up_to_grok(probes(runs), runs)
     angles = {group: numbers(rows(table, group=group, parameter=""), "angle_mean") for group in ANGLES}
     return tuple((group, _rounded(float(np.nanmedian(angles[group])))) for group in ANGLES)
 

@@ -56,6 +56,12 @@ class Study:
         return timing_table(runs).assign(arm=arm, **values)
 
 
+def up_to_grok(recorded: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
+    """Rows of `probes` after step 0 and up to each run's grok; all of them, of a run that did not."""
+    until = {run.name: run.grok_step or run.final_step for run in runs}
+    return recorded.loc[(recorded["step"] > 0) & (recorded["step"] <= recorded["run"].map(until.__getitem__))]
+
+
 def task_of(config: RunConfig) -> str:
     """The task's name in presets."""
     return "s5" if config.task.name == "permutation" else config.task.name

@@ -7,13 +7,12 @@ import os
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
-from scipy import stats
 
 from grokscope import figures
 from grokscope.analysis import milestones, names, numbers, rows, run_all
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Claim
-from grokscope.experiments.why_clipping.evidence import PLAIN, effects, in_words
+from grokscope.experiments.why_clipping.evidence import difference, effects, in_words
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
 from grokscope.report import Plate
@@ -112,29 +111,9 @@ def _differences(task: str, values: dict[tuple[str, int], dict[str, float]]) -> 
     seeds = sorted({seed for _, seed in values})
     for name, quantity in MEASURES.items():
         pairs = [(values.get((arms.HEADLINE, seed), {}), values.get((arms.BASELINE, seed), {})) for seed in seeds]
-        apart = np.array([clipped.get(name, np.nan) - plain.get(name, np.nan) for clipped, plain in pairs])
-        apart = apart[~np.isnan(apart)]
-        low = high = np.nan
-        if len(apart) > 1:
-            low, high = (
-                stats.t.interval(0.95, len(apart) - 1, apart.mean(), stats.sem(apart))
-                if np.ptp(apart)
-                else (apart[0],) * 2
-            )
-        found.append(
-            {
-                "task": task,
-                "arm": arms.HEADLINE,
-                "against": arms.BASELINE,
-                "kind": PLAIN,
-                "quantity": f"difference in {quantity}",
-                "value": float(apart.mean()) if len(apart) else np.nan,
-                "low": float(low),
-                "high": float(high),
-                "seeds": len(apart),
-                "statement": "" if len(apart) else "no seed of which both networks grokked",
-            }
-        )
+        apart = [clipped.get(name, np.nan) - plain.get(name, np.nan) for clipped, plain in pairs]
+        row = difference(task, arms.HEADLINE, arms.BASELINE, quantity, apart)
+        found.append(row | {"statement": "" if row["seeds"] else "no seed of which both networks grokked"})
     return found
 
 

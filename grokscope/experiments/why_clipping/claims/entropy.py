@@ -11,8 +11,8 @@ from grokscope import figures
 from grokscope.analysis import milestones, names, numbers, probes, rows
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Claim
-from grokscope.experiments.why_clipping.evidence import PLAIN, effects, in_words
-from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.why_clipping.evidence import PLAIN, difference, effects, in_words
+from grokscope.experiments.why_clipping.study import Study, up_to_grok
 from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
 from grokscope.report import Plate
 from grokscope.runs import Run
@@ -77,11 +77,8 @@ def claim(study: Study) -> Claim:
 
 def whole_gradients(runs: list[Run]) -> pd.DataFrame:
     """Recorded entropies of the whole gradient, up to the grok of each run."""
-    until = {run.name: run.grok_step or run.final_step for run in runs}
-    table = rows(probes(runs), group="all", parameter="")
-    table = table.loc[
-        (table["step"] > 0) & (table["step"] <= table["run"].map(until.__getitem__)) & table["gradient_l1"].notna()
-    ]
+    table = up_to_grok(rows(probes(runs), group="all", parameter=""), runs)
+    table = table.loc[table["gradient_l1"].notna()]
     columns = ("gradient_absolute_entropy", "gradient_normalised_entropy", "gradient_l1", "gradient_l2")
     return table[["run", "task", "arm", "seed", "step", "group", "parameter", *columns]]
 
@@ -117,17 +114,7 @@ def _effects(task: str, values: pd.DataFrame) -> list[dict[str, object]]:
         )
     for name, quantity in MEASURES.items():
         pair = [rows(values, arm=arm).set_index("seed")[name] for arm in (arms.HEADLINE, arms.BASELINE)]
-        apart = (pair[0] - pair[1]).dropna().to_numpy(dtype=np.float64)
-        low, high = (
-            stats.t.interval(0.95, len(apart) - 1, apart.mean(), stats.sem(apart))
-            if len(apart) > 1 and np.ptp(apart)
-            else (np.nan, np.nan)
-        )
-        found.append(
-            said
-            | {"arm": arms.HEADLINE, "against": arms.BASELINE, "quantity": f"difference in {quantity}", "statement": ""}
-            | {"value": float(apart.mean()) if len(apart) else np.nan, "low": low, "high": high, "seeds": len(apart)}
-        )
+        found.append(difference(task, arms.HEADLINE, arms.BASELINE, quantity, list(pair[0] - pair[1])))
         at, low, high = _rank_correlation(values, name)
         told = "runs that did not grok rank last; resampled by run"
         found.append(
