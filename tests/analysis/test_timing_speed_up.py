@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.analysis.timing import decomposition, speed_up
+from grokscope.analysis.timing import decomposition, shares, speed_up
 from tests.analysis.timing_tables import arm, simulated
 
 CUBE = {
@@ -161,6 +161,39 @@ def test_the_steps_of_every_order_and_the_averages_sum_to_the_total(seed):
     assert len(sums) == 7
     assert sums.tolist() == pytest.approx([total] * 7, abs=1e-12)
     assert total == pytest.approx(np.log(speed_up(cube(seed=seed), "adamw", "all")["speed_up"].item()))
+
+
+def test_shares_of_a_decomposition_are_of_the_total_and_resampled_with_it():
+    table = cube()
+    found = decomposition(table, CUBE, draws=400, seed=2)
+    total = found.query("order == 'total'").iloc[0]
+    averages = found.query("order == 'average'")
+    assert averages["share"].sum() == pytest.approx(1)
+    assert averages["share"].tolist() == pytest.approx((averages["log_ratio"] / total["log_ratio"]).tolist())
+    assert total[["share", "share_low", "share_high"]].tolist() == [1, 1, 1]
+    # A step of two arms of three is what `shares` places between the ends, over the same draws.
+    placed = shares(table, "adamw", "all", "lion", draws=400, seed=2).iloc[0]
+    step = found.query("order == 'lion > init > clip' and factor == 'lion'").iloc[0]
+    assert step[["share", "share_low", "share_high"]].tolist() == pytest.approx(
+        placed[["share", "low", "high"]].tolist()
+    )
+
+
+def test_a_share_of_a_total_that_is_not_seen_to_be_a_speed_up_is_anything():
+    table = pd.concat([arm("base", [100, 300, 200]), arm("half", [50, 80, 60]), arm("all", [300, 100, 200])])
+    found = decomposition(table, {"base": (), "half": ("a",), "all": ("a", "b")}, draws=200)
+    step = found.query("factor == 'a' and order == 'average'").iloc[0]
+    assert np.isnan(step["share"])
+    assert [step["share_low"], step["share_high"]] == [-np.inf, np.inf]
+
+
+def test_a_share_of_a_total_that_is_a_lower_bound_is_between_what_its_ends_give():
+    ended = [arm("base", [], [1000] * 3), arm("half", [200] * 3), arm("all", [100] * 3)]
+    found = decomposition(pd.concat(ended), {"base": (), "half": ("a",), "all": ("a", "b")}, draws=50)
+    step = found.query("factor == 'b' and order == 'average'").iloc[0]
+    # ln 2 of at least ln 10.
+    assert np.isnan(step["share"])
+    assert [step["share_low"], step["share_high"]] == pytest.approx([0, np.log(2) / np.log(10)])
 
 
 def test_averages_are_shapley_values():

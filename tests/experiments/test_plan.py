@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 
 import pytest
 
-from grokscope.config import differences
+from grokscope.config import RunConfig, differences, preset
 from grokscope.experiments.accelerators import ARMS, accelerator
 from grokscope.experiments.why_clipping import arms, plan
 from grokscope.experiments.why_clipping.scale import PUBLISHED, SCALES
@@ -28,29 +29,47 @@ def study(tmp_path: Path, monkeypatch) -> Study:
     return Study(PUBLISHED, tmp_path)
 
 
-def test_each_arm_is_trained_on_every_seed_and_no_two_runs_share_a_directory(study):
-    configs = list(plan.every_arm(study))
-    assert max(Counter(map(run_name, configs)).values()) == 1
-    for task, seeds in PUBLISHED.seeds.items():
-        of_task = [config for config in configs if task_of(config) == task]
-        by_arm = Counter(config.arm for config in of_task)
-        assert set(by_arm.values()) == {len(seeds)}
-        assert set(arms.FACTORS) <= set(by_arm)
+def every_arm(study: Study) -> list[RunConfig]:
+    return [*factorial(study), *plan.side_arms(study)]
+
+
+def factorial(study: Study) -> list[RunConfig]:
+    return [*plan.factorial(study, traced=True), *plan.factorial(study, traced=False)]
+
+
+def test_each_arm_is_trained_on_every_seed_of_its_kind_and_no_two_runs_share_a_directory(study):
+    assert max(Counter(map(run_name, every_arm(study))).values()) == 1
+    for train, seeds in ((factorial, PUBLISHED.seeds), (plan.side_arms, PUBLISHED.side_seeds)):
+        trained = defaultdict(set)
+        for config in train(study):
+            trained[task_of(config), config.arm].add(config.seed)
+        assert {task for task, _ in trained} == set(seeds)
+        assert all(of_arm == set(seeds[task]) for (task, _), of_arm in trained.items())
+    assert {config.arm for config in factorial(study)} == set(arms.FACTORS)
     assert len(PUBLISHED.seeds["mul"]) >= 10
     assert min(map(len, PUBLISHED.seeds.values())) >= 5
 
 
+def test_seeds_are_trained_in_turn_so_that_an_experiment_cut_short_has_some_of_every_task(study):
+    first = list(plan.factorial(study, traced=True))
+    seeds = [config.seed for config in first]
+    assert seeds == sorted(seeds)
+    assert set(seeds) == set(PUBLISHED.traced_seeds)
+    assert {task_of(config) for config in first if config.seed == 0} == set(PUBLISHED.seeds)
+
+
 def test_arms_differ_from_plain_lion_by_what_they_switch_alone(study):
-    of_seed = {config.arm: config for config in plan.every_arm(study) if (task_of(config), config.seed) == ("mul", 5)}
+    of_seed = {config.arm: config for config in every_arm(study) if (task_of(config), config.seed) == ("mul", 1)}
     plain = of_seed["lion"]
 
     def switched(arm: str) -> set[str]:
-        return set(differences(plain, of_seed[arm])) - {"arm"}
+        return set(differences(plain, of_seed[arm])) - {"arm", "checkpoints.schedule", "probes.record_every"}
 
     init, clip = {"norms.init_rows", "norms.init_norm"}, {"norms.max_norm"}
     assert switched("lion-init") == init
     assert switched("lion-clip") == clip
     assert switched("lion-init-clip") == init | clip
+    assert switched("adamw-published") == switched("adamw")
     assert switched("scope-ln_final") == clip | {"norms.scope"}
     assert switched("temperature") == {"loss.temperature"}
     assert switched("clip-untempered") == init | clip | {"loss.temperature"}
@@ -60,8 +79,23 @@ def test_arms_differ_from_plain_lion_by_what_they_switch_alone(study):
     assert switched("adamw") == {"optimizer.name", "optimizer.betas", "optimizer.weight_decay"}
 
 
+def test_the_published_baseline_is_that_of_the_source(study):
+    # But for its budget and what is kept of it, as in presets/published.toml.
+    for config in every_arm(study):
+        if config.arm == "adamw-published":
+            known = preset(f"{task_of(config)}-adamw")
+            assert differences(replace(config, arm=known.arm, seed=known.seed), known).keys() <= {
+                "training.steps",
+                "training.eval_every",
+                "training.stop_evaluations",
+                "checkpoints.schedule",
+                "checkpoints.every",
+                "probes.record_every",
+            }
+
+
 def test_the_temperature_is_what_the_clip_shrinks_a_gain_of_ones_by(study):
-    for config in plan.every_arm(study):
+    for config in every_arm(study):
         if config.arm in ("temperature", "clip-untempered"):
             limit = plan.bound(PUBLISHED, task_of(config))
             shrinkage = 128**0.5 / limit
@@ -87,7 +121,7 @@ def test_grids_are_of_equal_size_and_tuned_on_seeds_that_are_not_reported_on(stu
 
 
 def test_traced_runs_alone_keep_dense_checkpoints_and_record(study):
-    for config in plan.every_arm(study):
+    for config in every_arm(study):
         traced = config.seed in PUBLISHED.traced_seeds
         assert (config.checkpoints.schedule == "dense") == (traced and config.arm in arms.DENSE)
         assert (config.probes.record_every is not None) == (traced and config.arm in arms.FACTORS)

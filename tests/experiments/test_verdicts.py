@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grokscope.experiments.why_clipping.claims import scale, tensors, window
+from grokscope.analysis import numbers, rows
+from grokscope.experiments.why_clipping.claims import headline, scale, tensors, window
 from grokscope.experiments.why_clipping.evidence import in_words, written
 from grokscope.experiments.why_clipping.scale import PUBLISHED
 from grokscope.experiments.why_clipping.study import Study
@@ -79,8 +80,15 @@ class Planted(Study):
             for arm, at in self.steps.get(task, {}).items()
         }
         chosen = [tables[arm] for arm in (tables if arms is None else arms) if arm in tables]
-        return (
-            pd.concat(chosen, ignore_index=True) if chosen else pd.DataFrame({"arm": [], "seed": [], "grok_step": []})
+        if not chosen:
+            return NOTHING
+        table = pd.concat(chosen, ignore_index=True)
+        return table.assign(sustained_grok_step=table["grok_step"], sustained_observed=table["observed"])
+
+    def grid(self, arm, settings) -> pd.DataFrame:
+        """One setting, which is the best."""
+        return simulated(arm, np.array([500.0, 600.0]), self.budget).assign(
+            seed=[100, 101], **dict.fromkeys(settings, 1.0)
         )
 
 
@@ -117,6 +125,39 @@ def test_a_clip_that_works_early_is_told_from_one_that_works_throughout():
     late = LATTICE | {f"off-{k}": 900 if k <= 200 else 450 for k in (25, 50, 100, 200, 400)}
     assert window.claim(Planted({"mul": early})).verdict == "yes"
     assert window.claim(Planted({"mul": late})).verdict == "no"
+
+
+@pytest.mark.parametrize(
+    ("tuned", "verdict"),
+    [(450, "no"), (3000, "yes"), (1200, "partly")],
+)
+def test_the_headline_is_the_clips_where_tuning_the_baseline_does_not_do_as_much(tuned, verdict):
+    planted = LATTICE | {"adamw-published": 3000, "adamw": tuned}
+    claim = headline.claim(Planted({"mul": planted, "sub": planted}))
+    assert claim.verdict == verdict
+    share = numbers(rows(claim.effects, arm="adamw", quantity="share of the speed-up"), "value")
+    assert share == pytest.approx(np.log(3000 / tuned) / np.log(3000 / 450), abs=0.05)
+
+
+def test_a_published_baseline_that_never_groks_bounds_what_tuning_has_of_the_headline():
+    claim = headline.claim(Planted({"mul": LATTICE | {"adamw-published": 60_000, "adamw": 600}}))
+    (row,) = rows(claim.effects, arm="adamw", quantity="share of the speed-up").to_dict("records")
+    assert np.log(6000 / 600) / np.log(6000 / 450) == pytest.approx(0.889, abs=1e-3)
+    assert row["low"] == pytest.approx(0.889, abs=0.05)
+    assert row["high"] == pytest.approx(1, abs=0.02)
+    assert claim.verdict == "no"
+
+
+def test_what_projection_and_clip_give_in_lion_is_their_shapley_value():
+    claim = headline.claim(Planted({"mul": LATTICE}))
+    given = {
+        row["arm"]: row["value"]
+        for row in rows(claim.effects, against="average over orders from lion").to_dict("records")
+    }
+    at = {arm: np.log(steps) for arm, steps in LATTICE.items()}
+    clip = (at["lion"] - at["lion-clip"] + at["lion-init"] - at["lion-init-clip"]) / 2
+    assert np.log(given["clip"]) == pytest.approx(clip, abs=0.05)
+    assert np.log(given["init"]) == pytest.approx(at["lion"] - at["lion-init-clip"] - clip, abs=0.05)
 
 
 @pytest.mark.parametrize("make", [scale.claim, tensors.claim, window.claim])

@@ -17,7 +17,8 @@ TOTAL, AVERAGE = "total", "average"
 """In place of an order: all switches at once, and each one's average over the orders."""
 COLUMNS = (
     "order", "place", "factor", "baseline", "arm", "log_ratio", "low", "high",
-    "speed_up", "speed_up_low", "speed_up_high", "bound", "seeds", "event", "unit", "statement",
+    "speed_up", "speed_up_low", "speed_up_high", "share", "share_low", "share_high", "bound", "seeds", "event", "unit",
+    "statement",
 )  # fmt: skip
 Switches = frozenset[str]
 
@@ -47,9 +48,10 @@ def decomposition(
     Returns:
         order (`lion > clip`; `average`; `total`), place (1, 2, ... in the order), factor (`all` for the total),
         baseline and arm (before and after the switch; empty for averages), log_ratio (natural; NaN: not known), low and
-        high (of it), speed_up, speed_up_low, speed_up_high (the same, as ratios), bound (`exact`, `at least`,
-        `at most`, `unknown`), seeds (shared by all arms used), event, unit, statement. An order without all its arms
-        has one row that names those it lacks, and averages are then over the others, and say so.
+        high (of it), speed_up, speed_up_low, speed_up_high (the same, as ratios), share, share_low, share_high (of the
+        total's log_ratio, resampled with it; NaN: not known; infinite: no end), bound (`exact`, `at least`, `at most`,
+        `unknown`: what log_ratio is), seeds (shared by all arms used), event, unit, statement. An order without all its
+        arms has one row that names those it lacks, and averages are then over the others, and say so.
 
     Raises ValueError as `outcomes` does, if no arm has all switches on or none has none, if two have the same, if none
     of the orders has all its arms, and if the arms share no seed.
@@ -73,8 +75,13 @@ def decomposition(
     counts = draw_seeds(len(seeds), draws, seed)
     medians = {on: resampled_medians(found.of_seeds(seeds), counts) for on, found in used.items()}
 
+    total = LogRatio.of(medians[frozenset[str]()], medians[frozenset(switches)])
+
     def row(order: str, place: int, factor: str, ratio: LogRatio, ends: Sequence[Switches], told: str) -> dict:
-        low, high = ratio.interval(level) if len(seeds) > 1 else (nan, nan)
+        share = ratio.share(total)
+        (low, high), (share_low, share_high) = (
+            found.interval(level) if len(seeds) > 1 else (nan, nan) for found in (ratio, share)
+        )
         names = [usable[on] for on in ends] or ["", ""]
         shown = [exponential(value) for value in (ratio.value, low, high)]
         values = (
@@ -86,6 +93,7 @@ def decomposition(
             low,
             high,
             *shown,
+            *(share.value if share.least[0] == share.most[0] else nan, share_low, share_high),
             ratio.bound,
             len(seeds),
             event,
@@ -109,7 +117,6 @@ def decomposition(
     for place, (factor, ratios) in enumerate(of_factor.items(), start=1):
         rows.append(row(AVERAGE, place, factor, LogRatio.mean(ratios), (), some))
     ends = (frozenset[str](), frozenset(switches))
-    total = LogRatio.of(*(medians[on] for on in ends))
     rows.append(row(TOTAL, 1, "all", total, ends, "; ".join(few(len(seeds), level))))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"place": "Int64", "seeds": "Int64"})
 

@@ -39,6 +39,13 @@ class LogRatio:
             np.mean([ratio.least for ratio in several], axis=0), np.mean([ratio.most for ratio in several], axis=0)
         )
 
+    def share(self, total: LogRatio) -> LogRatio:
+        """It over another, resample by resample: anything where that is not seen to be above 0."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ends = [part / whole for part in (self.least, self.most) for whole in (total.least, total.most)]
+        seen = (total.least > 0) & np.isfinite(self.least) & np.isfinite(self.most)
+        return LogRatio(np.where(seen, np.min(ends, axis=0), -inf), np.where(seen, np.max(ends, axis=0), inf))
+
     @property
     def bound(self) -> Bound:
         """What `value` is of the ratio in the sample."""

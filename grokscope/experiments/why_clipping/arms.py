@@ -1,4 +1,4 @@
-"""The arms of the experiment: what each switches, on every task or on the main one alone.
+"""The arms of the experiment: what each switches, on which tasks.
 
 Every arm differs from plain Lion (learning rate 1e-3, betas 0.9 and 0.97, no norm control) by the settings given here.
 The bound is the published one on row norms: 2 for mul, 1.5 for sub, 1.75 for div, 1 for S5.
@@ -28,6 +28,10 @@ FACTORS: dict[str, tuple[str, ...]] = {
 DENSE = (BASELINE, HEADLINE)
 """Arms whose first seeds keep dense checkpoints; those of all of `FACTORS` record probes."""
 
+PUBLISHED_ADAMW = "adamw-published"
+"""The baseline that the source compares with."""
+IN_LION: dict[str, tuple[str, ...]] = {arm: on[1:] for arm, on in FACTORS.items() if "lion" in on}
+"""The same switches within Lion."""
 ADAMW: Settings = {"optimizer.name": "adamw", "optimizer.betas": [0.9, 0.98]}
 DOSES = (0.5, 0.75, 1.25, 1.5)
 """Bounds, relative to the published one."""
@@ -58,8 +62,18 @@ def factorial(bound: float, adamw: Settings) -> dict[str, Settings]:
     return found
 
 
-def everywhere(bound: float, d_model: int) -> dict[str, Settings]:
-    """Arms on every task.
+def published_baseline() -> dict[str, Settings]:
+    """AdamW with learning rate 1e-3 and weight decay 0.01."""
+    return {PUBLISHED_ADAMW: ADAMW | {"optimizer.weight_decay": 0.01}}
+
+
+def doses(bound: float) -> dict[str, Settings]:
+    """Projection and clip at other bounds."""
+    return {f"dose-{dose:g}": init(bound * dose) | clip(bound * dose) for dose in DOSES}
+
+
+def causes(bound: float, d_model: int) -> dict[str, Settings]:
+    """The clip on some tensors alone, and its scale of the logits without it.
 
     A LayerNorm gain of ones has norm sqrt(d_model); a clip shrinks it, and with the last one the logits, to the bound.
     `temperature` shrinks the logits as much without a clip, `clip-untempered` undoes that of a clip.
@@ -70,7 +84,6 @@ def everywhere(bound: float, d_model: int) -> dict[str, Settings]:
         "scope-without-gains": clip(bound, ALL_BUT_GAINS),
         "temperature": {"loss.temperature": shrinkage},
         "clip-untempered": init(bound) | clip(bound) | {"loss.temperature": 1 / shrinkage},
-        **{f"dose-{dose:g}": init(bound * dose) | clip(bound * dose) for dose in DOSES},
     }
 
 

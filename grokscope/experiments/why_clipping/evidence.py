@@ -10,11 +10,13 @@ import pandas as pd
 from scipy import stats
 
 from grokscope.analysis import names
-from grokscope.analysis.timing import Unit, shares, speed_up
+from grokscope.analysis.timing import Event, Unit, shares, speed_up
 from grokscope.experiments.why_clipping.arms import BASELINE, HEADLINE
 
 SPEED_UP, SHARE, PLAIN = "speed-up", "share", "plain"
 """Kinds of quantities, by how they are written: `5.2×`, `43%`, and others as plain numbers."""
+ENDINGS: dict[Event, str] = {"grok": "", "sustained_grok": " to a sustained grok"}
+"""Events, and how the quantities end that are about them."""
 COLUMNS = ("task", "arm", "against", "kind", "quantity", "value", "low", "high", "seeds", "statement")
 
 
@@ -24,21 +26,21 @@ def effects(rows: Iterable[dict[str, object]]) -> pd.DataFrame:
 
 
 def speed_ups(
-    table: pd.DataFrame, task: str, baseline: str, arms: Sequence[str], unit: Unit = "steps"
+    table: pd.DataFrame, task: str, baseline: str, arms: Sequence[str], unit: Unit = "steps", event: Event = "grok"
 ) -> list[dict[str, object]]:
     """How many times sooner each arm groks than a baseline; arms without runs or shared seeds are left out."""
     known = names(table, "arm")
     found = []
     for arm in arms if baseline in known else ():
         if arm in known and _share_seeds(table, baseline, arm):
-            row = speed_up(table, baseline, arm, unit=unit).iloc[0]
+            row = speed_up(table, baseline, arm, event, unit).iloc[0]
             found.append(
                 {
                     "task": task,
                     "arm": arm,
                     "against": baseline,
                     "kind": SPEED_UP,
-                    "quantity": f"speed-up in {unit.replace('_', ' ')}",
+                    "quantity": f"speed-up in {unit.replace('_', ' ')}{ENDINGS[event]}",
                     "value": row["speed_up"],
                     "low": row["low"],
                     "high": row["high"],
@@ -50,7 +52,12 @@ def speed_ups(
 
 
 def shares_of(
-    table: pd.DataFrame, task: str, arms: Sequence[str], baseline: str = BASELINE, whole: str = HEADLINE
+    table: pd.DataFrame,
+    task: str,
+    arms: Sequence[str],
+    baseline: str = BASELINE,
+    whole: str = HEADLINE,
+    event: Event = "grok",
 ) -> list[dict[str, object]]:
     """The share of a speed-up that each arm has; arms without runs are left out."""
     known = names(table, "arm")
@@ -63,14 +70,14 @@ def shares_of(
             "arm": row["arm"],
             "against": f"{baseline} to {whole}",
             "kind": SHARE,
-            "quantity": "share of the speed-up",
+            "quantity": f"share of the speed-up{ENDINGS[event]}",
             "value": row["share"],
             "low": row["low"],
             "high": row["high"],
             "seeds": int(row["seeds"]),
             "statement": row["statement"],
         }
-        for row in shares(table, baseline, whole, there).to_dict("records")
+        for row in shares(table, baseline, whole, there, event).to_dict("records")
     ]
 
 
@@ -118,6 +125,13 @@ def in_words(row: dict[str, object] | pd.Series) -> str:
     """The same in one piece: `5.2× (4.1× to 6.6×, n = 10)`."""
     value, interval = written(row)
     return f"{value} ({'' if interval == '–' else interval + ', '}n = {row['seeds']})"
+
+
+def on_tasks(table: pd.DataFrame, quantity: str, what: str) -> str:
+    """A sentence: `what`, and the quantity on each task in words."""
+    found = table.loc[table["quantity"] == quantity].to_dict("records")
+    told = ", ".join(f"{in_words(row)} on {row['task']}" for row in found)
+    return f"{what}: {told or 'not measured'}."
 
 
 def _ratio(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The report: claims in, one self-contained page out, with its figures, `claims.csv` and `runs.csv` beside it."""
+"""The report: claims in, one self-contained page out; its figures, `claims.csv`, `runs.csv`, `summary.md` beside it."""
 
 from __future__ import annotations
 
@@ -41,8 +41,18 @@ def write_report(study: Study, claims: Sequence[Claim], out: Path, missing: Sequ
         every = pd.concat([claim.rows() for claim in claims], ignore_index=True)
         for name, table in (("claims.csv", every), ("runs.csv", runs)):
             write_atomic(out / name, table.to_csv(index=False).encode())
+        write_atomic(out / "summary.md", summary(claims).encode())
         write_atomic(out / "index.html", page.encode())
     return out / "index.html"
+
+
+def summary(claims: Sequence[Claim]) -> str:
+    """A row for each claim, in Markdown."""
+    lines = ["| | question | verdict | what was measured (95% interval, n seeds) |", "|---|---|---|---|"]
+    for claim in claims:
+        told = claim.answer[0] if claim.answer else "nothing yet"
+        lines.append(f"| {claim.number} | {claim.question} | **{claim.verdict}** | {told} |")
+    return "\n".join(lines) + "\n"
 
 
 def render(
@@ -59,7 +69,7 @@ def render(
         .get_template("claims.html.j2")
         .render(
             title=TITLE,
-            opening=_opening(study.scale),
+            opening=_opening(study.scale, runs),
             method=_method(study.scale),
             claims=claims,
             command=command(study.scale),
@@ -87,7 +97,7 @@ def runs_table(study: Study) -> pd.DataFrame:
         for task in dict.fromkeys([*study.scale.seeds, *study.scale.method_tasks]):
             table = study.timing(task, stages=(stage,))
             if len(table):
-                parts.append(table.assign(stage=stage))
+                parts.append(table.assign(stage=stage, task=task))
     if not parts:
         return pd.DataFrame({"stage": []})
     found = pd.concat(parts, ignore_index=True)
@@ -109,13 +119,15 @@ def _runs(found: pd.DataFrame) -> Table:
     return Table(columns, tuple(written), frozenset(columns[2:]), "Runs that this page is made of.")
 
 
-def _opening(scale: Scale) -> tuple[str, ...]:
-    seeds = ", ".join(f"{task} {len(of)}" for task, of in scale.seeds.items())
+def _opening(scale: Scale, runs: pd.DataFrame) -> tuple[str, ...]:
+    trained = {task: set(rows(runs, stage="arms", task=task)["seed"]) for task in scale.seeds} if len(runs) else {}
+    seeds = ", ".join(f"{task} {len(of)}" for task, of in trained.items())
     told = (
         "Clipping the norm of every weight row after each optimizer step makes small transformers generalise sooner on "
         "modular arithmetic and on composition of permutations. Ten possible reasons are switched on and off one at a "
-        f"time, with arms that share initial weights, split and batch order. Seeds: {seeds}. Verdicts follow from "
-        "intervals by fixed rules, and may be: yes, partly, no, cannot tell.",
+        "time, with arms that share initial weights, split and batch order. Seeds of the main arms: "
+        f"{seeds or 'none yet'}; every number says how many it is of. Verdicts follow from intervals by fixed rules, "
+        "and may be: yes, partly, no, cannot tell.",
     )
     small = (
         "This is the small scale: networks and runs that show that every part works, too small for its answers to mean "
@@ -142,8 +154,8 @@ def _method(scale: Scale) -> tuple[str, ...]:
 def _limits(scale: Scale) -> tuple[str, ...]:
     return (
         "Modular arithmetic mod 97 and S5, two-layer transformers of width 128, half of all pairs for training: "
-        "nothing here says what clipping does elsewhere. Claims 4, 5 and 9 are made on multiplication alone, and so is "
-        "the clamp of claim 6.",
+        "nothing here says what clipping does elsewhere. Claims 4, 5 and 9 are made on multiplication alone, as is the "
+        "clamp of claim 6; claims 2 and 3 on tasks that Lion without a clip groks within the budget.",
         f"Runs that do not grok in {scale.budget:,} steps bound a ratio and do not give it. With five seeds or fewer "
         "intervals are wide, and with three they are indications. Ten questions are asked of the same runs, and no "
         "correction is made for that: an interval that ends near a threshold is not a finding.",

@@ -1,7 +1,8 @@
 """What is trained, stage by stage: a later stage's settings come from what the runs of an earlier one showed.
 
 tuning        grids of equal size, on seeds of their own
-arms          every arm, on every seed
+arms          the factorial arms, first on the seeds that are looked into; after `matched`, those of one claim alone,
+              and then the factorial arms on the other seeds
 matched       arms whose settings are measured on others: the angular step of the clipped networks, clamped norms
 accelerators  other methods, with and without the clip
 """
@@ -47,23 +48,34 @@ def tuning(study: Study) -> Iterator[RunConfig]:
                 yield _config(scale, MAIN, name, seed, chosen | {"training.steps": scale.tuning_budget})
 
 
-def every_arm(study: Study) -> Iterator[RunConfig]:
-    """All arms whose settings need nothing but the best of each grid; task by task, seed by seed."""
+def factorial(study: Study, traced: bool) -> Iterator[RunConfig]:
+    """The arms of `FACTORS` on every task: the seeds that are looked into, on all tasks in turn, or the others."""
+    scale, adamw = study.scale, tuned_settings(study)["adamw"]
+    pairs = _in_turn(scale.seeds) if traced else [(seed, task) for task in scale.seeds for seed in scale.seeds[task]]
+    for seed, task in pairs:
+        if (seed in scale.traced_seeds) != traced:
+            continue
+        for arm, settings in arms.factorial(bound(scale, task), adamw).items():
+            kept = {
+                "checkpoints.schedule": "dense" if traced and arm in arms.DENSE else "ends",
+                "probes.record_every": 10 if traced else None,
+            }
+            yield _config(scale, task, arm, seed, settings | kept)
+
+
+def side_arms(study: Study) -> Iterator[RunConfig]:
+    """Arms that one claim alone is about, seed by seed."""
     scale, best = study.scale, tuned_settings(study)
-    for task, seeds in scale.seeds.items():
-        limit, d_model = bound(scale, task), _base(scale, task).model.d_model
-        chosen = arms.factorial(limit, best["adamw"]) | arms.everywhere(limit, d_model)
+    for seed, task in _in_turn(scale.side_seeds):
+        limit = bound(scale, task)
+        chosen = arms.published_baseline() | arms.doses(limit)
+        if task in scale.cause_tasks:
+            chosen |= arms.causes(limit, _base(scale, task).model.d_model)
         if task == MAIN:
             chosen |= arms.on_main(limit)
             chosen |= {"lion-tuned": best["lion"], "clip-tuned": arms.init(limit) | best["clip"]}
-        for seed in seeds:
-            for arm, settings in chosen.items():
-                traced = seed in scale.traced_seeds
-                kept = {
-                    "checkpoints.schedule": "dense" if traced and arm in arms.DENSE else "ends",
-                    "probes.record_every": 10 if traced and arm in arms.FACTORS else None,
-                }
-                yield _config(scale, task, arm, seed, settings | kept)
+        for arm, settings in chosen.items():
+            yield _config(scale, task, arm, seed, settings)
 
 
 def matched(study: Study) -> Iterator[RunConfig]:
@@ -74,7 +86,7 @@ def matched(study: Study) -> Iterator[RunConfig]:
         "angle-of-clip": {"optimizer.angular_step": angular_step(study, arms.HEADLINE)},
         "clip-angle-of-lion": whole | {"optimizer.angular_step": angular_step(study, arms.BASELINE)},
     }
-    for seed in scale.seeds[MAIN]:
+    for seed in scale.side_seeds[MAIN]:
         for arm, settings in held.items():
             yield _config(scale, MAIN, arm, seed, settings)
     norm = clamp_reference(study)
@@ -102,10 +114,17 @@ STAGES = ("tuning", "arms", "matched", "accelerators")
 def rounds(study: Study) -> Iterator[tuple[str, tuple[Job, ...]]]:
     """The runs of every stage, in one round or several: ask for the next when those of the last have ended."""
     yield "tuning", _jobs(tuning(study))
-    yield "arms", _jobs(every_arm(study))
+    yield "arms", _jobs(factorial(study, traced=True))
     yield "matched", _jobs(matched(study))
+    yield "arms", _jobs(side_arms(study))
+    yield "arms", _jobs(factorial(study, traced=False))
     for seed in study.scale.few_seeds:
         yield "accelerators", _jobs(accelerators(study, seed))
+
+
+def _in_turn(seeds: Mapping[str, tuple[int, ...]]) -> list[tuple[int, str]]:
+    """Each seed of each task, by increasing seed."""
+    return sorted(((seed, task) for task, chosen in seeds.items() for seed in chosen), key=lambda pair: pair[0])
 
 
 def _jobs(configs: Iterable[RunConfig]) -> tuple[Job, ...]:

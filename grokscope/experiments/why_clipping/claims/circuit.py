@@ -12,7 +12,7 @@ from grokscope import figures
 from grokscope.analysis import milestones, names, numbers, rows, run_all
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Claim
-from grokscope.experiments.why_clipping.evidence import difference, effects, in_words
+from grokscope.experiments.why_clipping.evidence import difference, effects, on_tasks
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
 from grokscope.report import Plate
@@ -37,13 +37,16 @@ def claim(study: Study) -> Claim:
         values = {}
         for arm in (arms.HEADLINE, arms.BASELINE):
             for run in study.traced(task, arm):
-                tables = run_all(run, list(TABLES), min(4, os.cpu_count() or 1))
-                measured = measures(run, tables)
+                drawn = run.config.seed == study.scale.traced_seeds[0]
+                if drawn or run.grok_step is not None:
+                    tables = run_all(run, list(TABLES), min(4, os.cpu_count() or 1))
+                    measured = measures(run, tables)
+                    for name in TABLES if drawn else ():
+                        kept[name].append(tables[name])
+                else:
+                    measured = dict.fromkeys(MEASURES, np.nan)
                 of_runs.append({"run": run.name, "task": task, "arm": arm, "seed": run.config.seed, **measured})
                 values[arm, run.config.seed] = measured
-                if run.config.seed == study.scale.traced_seeds[0]:
-                    for name in TABLES:
-                        kept[name].append(tables[name])
         found += _differences(task, values)
     table = effects(found)
     shown = [
@@ -132,14 +135,10 @@ def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    told = []
-    for task in names(table, "task"):
-        parts = [
-            f"{row['quantity'].removeprefix('difference in ')} {in_words(row)}"
-            for row in rows(table, task=task).to_dict("records")
-        ]
-        told.append(f"{task}, clipped less unclipped at the grok: {'; '.join(parts)}.")
-    return told
+    return [
+        on_tasks(table, f"difference in {quantity}", f"At the grok, clipped less unclipped: {quantity}")
+        for quantity in MEASURES.values()
+    ]
 
 
 def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.DataFrame) -> list[Plate]:

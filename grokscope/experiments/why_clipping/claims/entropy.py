@@ -11,7 +11,7 @@ from grokscope import figures
 from grokscope.analysis import milestones, names, numbers, probes, rows
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Claim
-from grokscope.experiments.why_clipping.evidence import PLAIN, difference, effects, in_words
+from grokscope.experiments.why_clipping.evidence import PLAIN, difference, effects, on_tasks
 from grokscope.experiments.why_clipping.study import Study, up_to_grok
 from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
 from grokscope.report import Plate
@@ -22,6 +22,7 @@ MEASURES = {
     "l1": "L1 norm of the gradient",
     "normalised": "normalised gradient entropy (nats)",
 }
+GOES_WITH = "with steps to the grok"
 DRAWS = 2000
 SCALE = "share of AGE's variance that the L1 norm explains (R^2)"
 STRONG = 0.75
@@ -119,7 +120,7 @@ def _effects(task: str, values: pd.DataFrame) -> list[dict[str, object]]:
         told = "runs that did not grok rank last; resampled by run"
         found.append(
             said
-            | {"arm": "all runs", "against": "", "quantity": f"rank correlation of {quantity} with steps to the grok"}
+            | {"arm": "all runs", "against": "", "quantity": f"rank correlation of {quantity} {GOES_WITH}"}
             | {"value": at, "low": low, "high": high, "seeds": len(values), "statement": told}
         )
     return found
@@ -145,7 +146,7 @@ def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
     """By the entropy without scale. It is an explanation in part at most: nothing here sets it."""
     found: dict[str, Verdict] = {}
     for task in names(table, "task"):
-        quantity = f"rank correlation of {MEASURES['normalised']} with steps to the grok"
+        quantity = f"rank correlation of {MEASURES['normalised']} {GOES_WITH}"
         row = rows(table, task=task, quantity=quantity).iloc[0]
         low, high = float(row["low"]), float(row["high"])
         if low > STRONG or high < -STRONG:
@@ -156,9 +157,10 @@ def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    told = []
-    for task in names(table, "task"):
-        said = {row["quantity"]: in_words(row) for row in rows(table, task=task).to_dict("records")}
-        parts = [f"{quantity} {words}" for quantity, words in said.items()]
-        told.append(f"{task}: {'; '.join(parts)}.")
-    return told
+    found = [on_tasks(table, SCALE, f"{SCALE[:1].upper()}{SCALE[1:]}")]
+    for quantity in (MEASURES["normalised"], MEASURES["age"], MEASURES["l1"]):
+        correlation = f"rank correlation of {quantity} {GOES_WITH}"
+        found.append(on_tasks(table, correlation, f"{correlation[:1].upper()}{correlation[1:]}"))
+    for quantity in MEASURES.values():
+        found.append(on_tasks(table, f"difference in {quantity}", f"Clipped less unclipped, {quantity}"))
+    return found

@@ -94,8 +94,12 @@ def _sentences(table: pd.DataFrame) -> list[str]:
         told.append(
             f"{task}: sooner than {len(slower)} of {len(of_task)} methods without a clip, all of the interval above 1."
         )
-        for word, rows in (("Slower than", faster), ("Not told apart from", near)):
-            told += [f"{word} {', '.join(f'''{row['against']} {in_words(row)}''' for row in rows)}."] if rows else []
+        for word, rows in (("slower than", faster), ("not told apart from", near)):
+            told += (
+                [f"{task}: {word} {', '.join(f'''{row['against']} {in_words(row)}''' for row in rows)}."]
+                if rows
+                else []
+            )
     return told
 
 
