@@ -30,6 +30,8 @@ DENSE = (BASELINE, HEADLINE)
 
 PUBLISHED_ADAMW = "adamw-published"
 """The baseline that the source compares with."""
+ON_EVERY_SEED = ("adamw", "lion", "lion-init", "lion-clip", "lion-init-clip")
+"""Of `FACTORS`; the rest, AdamW with projection or clip, is trained on the seeds that are looked into alone."""
 IN_LION: dict[str, tuple[str, ...]] = {arm: on[1:] for arm, on in FACTORS.items() if "lion" in on}
 """The same switches within Lion."""
 ADAMW: Settings = {"optimizer.name": "adamw", "optimizer.betas": [0.9, 0.98]}

@@ -1,8 +1,8 @@
 """What is trained, stage by stage: a later stage's settings come from what the runs of an earlier one showed.
 
 tuning        grids of equal size, on seeds of their own
-arms          the factorial arms, first on the seeds that are looked into; after `matched`, those of one claim alone,
-              and then the factorial arms on the other seeds
+arms          the factorial arms on the seeds that are looked into; after `matched`, on the others; then the arms that
+              one claim alone is about
 matched       arms whose settings are measured on others: the angular step of the clipped networks, clamped norms
 accelerators  other methods, with and without the clip
 """
@@ -49,10 +49,10 @@ def tuning(study: Study) -> Iterator[RunConfig]:
 
 
 def factorial(study: Study, traced: bool) -> Iterator[RunConfig]:
-    """The arms of `FACTORS` on every task: the seeds that are looked into, on all tasks in turn, or the others."""
+    """The arms of `FACTORS` on every task: all on the seeds that are looked into, or those of `ON_EVERY_SEED` on the
+    others."""
     scale, adamw = study.scale, tuned_settings(study)["adamw"]
-    pairs = _in_turn(scale.seeds) if traced else [(seed, task) for task in scale.seeds for seed in scale.seeds[task]]
-    for seed, task in pairs:
+    for seed, task in _in_turn(scale.seeds):
         if (seed in scale.traced_seeds) != traced:
             continue
         for arm, settings in arms.factorial(bound(scale, task), adamw).items():
@@ -60,22 +60,26 @@ def factorial(study: Study, traced: bool) -> Iterator[RunConfig]:
                 "checkpoints.schedule": "dense" if traced and arm in arms.DENSE else "ends",
                 "probes.record_every": 10 if traced else None,
             }
-            yield _config(scale, task, arm, seed, settings | kept)
+            if traced or arm in arms.ON_EVERY_SEED:
+                yield _config(scale, task, arm, seed, settings | kept)
 
 
 def side_arms(study: Study) -> Iterator[RunConfig]:
-    """Arms that one claim alone is about, seed by seed."""
+    """Arms that one claim alone is about: of the main task, then of the others."""
     scale, best = study.scale, tuned_settings(study)
-    for seed, task in _in_turn(scale.side_seeds):
+    pairs = sorted(_in_turn(scale.side_seeds), key=lambda pair: pair[1] != MAIN)
+    for seed, task in pairs:
         limit = bound(scale, task)
         chosen = arms.published_baseline() | arms.doses(limit)
-        if task in scale.cause_tasks:
-            chosen |= arms.causes(limit, _base(scale, task).model.d_model)
         if task == MAIN:
-            chosen |= arms.on_main(limit)
+            chosen |= arms.causes(limit, _base(scale, task).model.d_model) | arms.on_main(limit)
             chosen |= {"lion-tuned": best["lion"], "clip-tuned": arms.init(limit) | best["clip"]}
         for arm, settings in chosen.items():
             yield _config(scale, task, arm, seed, settings)
+    for seed, task in pairs:
+        if task != MAIN and task in scale.cause_tasks:
+            for arm, settings in arms.causes(bound(scale, task), _base(scale, task).model.d_model).items():
+                yield _config(scale, task, arm, seed, settings)
 
 
 def matched(study: Study) -> Iterator[RunConfig]:
@@ -116,8 +120,8 @@ def rounds(study: Study) -> Iterator[tuple[str, tuple[Job, ...]]]:
     yield "tuning", _jobs(tuning(study))
     yield "arms", _jobs(factorial(study, traced=True))
     yield "matched", _jobs(matched(study))
-    yield "arms", _jobs(side_arms(study))
     yield "arms", _jobs(factorial(study, traced=False))
+    yield "arms", _jobs(side_arms(study))
     for seed in study.scale.few_seeds:
         yield "accelerators", _jobs(accelerators(study, seed))
 

@@ -12,6 +12,7 @@ from grokscope.analysis import milestones, names, numbers, probes, rows
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Claim
 from grokscope.experiments.why_clipping.evidence import PLAIN, difference, effects, on_tasks
+from grokscope.experiments.why_clipping.scale import MAIN
 from grokscope.experiments.why_clipping.study import Study, up_to_grok
 from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
 from grokscope.report import Plate
@@ -31,18 +32,16 @@ STRONG = 0.75
 
 def claim(study: Study) -> Claim:
     """AGE against the gradient's scale; what entropy is without it, and whether that goes with the time to the grok."""
-    found, kept, shown, of_runs = [], [], [], []
+    found, of_runs = [], []
     for task in study.scale.seeds:
         runs = [run for arm in arms.FACTORS for run in study.traced(task, arm)]
         recorded = whole_gradients(runs)
         values = pd.DataFrame([{"task": task, **of_run(run, rows(recorded, run=run.name))} for run in runs])
         of_runs.append(values)
         found += _effects(task, values)
-        some = [run for arm in (arms.HEADLINE, arms.BASELINE) for run in study.traced(task, arm)]
-        shown += some
-        kept.append(recorded.loc[recorded["run"].isin([run.name for run in some])])
     table, every = effects(found), pd.concat(of_runs, ignore_index=True)
-    recorded = pd.concat(kept, ignore_index=True)
+    shown = [run for arm in (arms.HEADLINE, arms.BASELINE) for run in study.traced(MAIN, arm)]
+    kept = whole_gradients(shown)
     return Claim(
         8,
         "entropy",
@@ -57,9 +56,10 @@ def claim(study: Study) -> Claim:
         (
             Plate(
                 "entropy_over_training",
-                figures.gradient_entropy(recorded, milestones(shown)),
-                recorded,
-                "Entropy of the gradient of each recorded batch: absolute as published, normalised, and the L1 norm.",
+                figures.gradient_entropy(kept, milestones(shown)),
+                kept,
+                f"Entropy of the gradient of each recorded batch on {MAIN}: absolute as published, normalised, and the "
+                "L1 norm, up to each run's grok.",
             ),
             Plate(
                 "entropy_and_grok",
