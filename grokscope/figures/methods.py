@@ -29,10 +29,14 @@ def methods(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure
         published: `task`, `arm`, `clip`, `published_step` (missing: none known), drawn as crosses.
     """
     tasks, arms = names(runs, "task"), names(runs, "arm")
-    figure, [axes] = style.blank(1, len(tasks), panel=(2.7, 0.5 + 0.26 * len(arms)))
+    columns = len(tasks) if len(tasks) < 4 else 2
+    figure, grid = style.blank(-(-len(tasks) // columns), columns, panel=(2.7, 0.5 + 0.26 * len(arms)))
+    axes = [ax for line in grid for ax in line]
+    for ax in axes[len(tasks) :]:
+        ax.remove()
     known = numbers(runs, "grok_step")
     drawn = np.concatenate([np.where(np.isnan(known), numbers(runs, "budget"), known), _steps(published)])
-    for ax, task in zip(axes, tasks, strict=True):
+    for index, (ax, task) in enumerate(zip(axes, tasks, strict=False)):
         for place, arm in enumerate(arms):
             for clip in (False, True):
                 part = rows(runs, task=task, arm=arm)
@@ -42,7 +46,7 @@ def methods(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure
                     for step in _steps(told.loc[told["clip"] == clip]):
                         ax.plot(step, place + SHIFT[clip], "x", color=style.INK, markersize=5, zorder=5)
         logarithmic(ax.xaxis, float(drawn.min()), float(drawn.max()))
-        ax.set_yticks(range(len(arms)), arms if ax is axes[0] else [""] * len(arms))
+        ax.set_yticks(range(len(arms)), arms if index % columns == 0 else [""] * len(arms))
         for label in ax.get_yticklabels():
             label.set_parse_math(False)
         ax.set_ylim(len(arms) - 0.45, -0.55)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from math import isinf, isnan, nan
 
@@ -115,7 +116,7 @@ def written(row: dict[str, object] | pd.Series) -> tuple[str, str]:
     form = {SPEED_UP: _ratio, SHARE: _percent}.get(str(row["kind"]), _plain)
     interval = "–" if isnan(low) or isnan(high) else f"{form(low)} to {form(high)}"
     if isnan(value):
-        told = str(row["statement"]).split(";")[0]
+        told = re.sub(r"-(?=\d)", "−", str(row["statement"]).split(";")[0])
         return (told if told else "–"), interval
     bound = "≥ " if "at least" in str(row["statement"]) else "≤ " if "at most" in str(row["statement"]) else ""
     return f"{bound}{form(value)}", interval

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grokscope import figures
-from grokscope.analysis import milestones, probes
+from grokscope.analysis import milestones, probes, rows
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Claim
 from grokscope.experiments.why_clipping.claims.causes import by_task, sentence, share_plate, strips
@@ -22,7 +22,7 @@ def claim(study: Study) -> Claim:
     timing = study.timing(MAIN, stages=("arms", "matched"))
     table = effects(shares_of(timing, MAIN, [MATCHED, UNMATCHED]))
     shown = [run for arm in (arms.HEADLINE, arms.BASELINE) for run in study.traced(MAIN, arm)]
-    recorded, reached = probes(shown), milestones(shown)
+    recorded, reached = rows(probes(shown), parameter=""), milestones(shown)
     plate = Plate(
         "angles_over_training",
         figures.angular_steps(recorded, reached),
@@ -43,8 +43,10 @@ def claim(study: Study) -> Claim:
         },
         over_tasks(list(by_task(table, MATCHED, UNMATCHED).values())),
         (
-            *sentence(table, MATCHED, "Without a clip, the clipped networks' angular step has of the speed-up"),
-            *sentence(table, UNMATCHED, "With the unclipped networks' angular step, the clip keeps"),
+            *sentence(
+                table, MATCHED, "Of the clipped network's speed-up over Lion, its angular step without a clip has"
+            ),
+            *sentence(table, UNMATCHED, "With the unclipped networks' angular step, projection and clip keep"),
         ),
         table,
         (

@@ -51,7 +51,7 @@ def sentence(table: pd.DataFrame, arm: str, what: str) -> list[str]:
     """`what`: its share on each task, in words; nothing where there is none."""
     shares = rows(table, arm=arm, kind=SHARE).to_dict("records")
     told = ", ".join(f"{in_words(row)} on {row['task']}" for row in shares)
-    return [f"{what}: {told}."] if told else []
+    return [f"{what} {told}."] if told else []
 
 
 def strips(

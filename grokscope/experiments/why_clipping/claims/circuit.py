@@ -20,12 +20,14 @@ from grokscope.runs import Run
 
 TABLES = ("keys", "logit_characters", "restricted_loss", "ablation", "onset")
 MEASURES = {
+    "onset": "step by which restricted loss has half fallen",
+    "lead": "steps from there to the grok",
     "keys": "key irreps of the embedding",
     "explained": "share of the logits explained by their characters",
     "restricted": "restricted loss over full loss, ln",
     "ablated": "validation accuracy without the key irreps in the embedding",
-    "lead": "steps from half-fallen restricted loss to the grok",
 }
+SPECTRUM = ("run", "task", "arm", "seed", "step", "irrep", "frequency", "power", "threshold", "key", "hindsight")
 MARGIN = {"keys": 2.0, "explained": 0.15}
 """Differences that would make it another circuit: more keys than this, or so much more of the logits."""
 
@@ -70,6 +72,8 @@ def claim(study: Study) -> Claim:
             "Which irreps a network uses differs from seed to seed, clipped or not; compared is how many and how much. "
             f"Two kinds of circuit are called the same if they differ by less than {MARGIN['keys']:g} key irreps and "
             f"{100 * MARGIN['explained']:g}% of the logits, with the whole interval (Student's t over seeds).",
+            "Half fallen: half way, in nats, from what it is at the start to its least. Where the key irreps explain "
+            "little of the logits, that least is high.",
         ),
     )
 
@@ -92,6 +96,7 @@ def measures(run: Run, tables: dict[str, pd.DataFrame]) -> dict[str, float]:
         "explained": float(numbers(characters.loc[characters["irrep"].isin(sorted(chosen))], "share").sum()),
         "restricted": _mean(np.log(numbers(of_keys, "restricted_loss") / numbers(of_keys, "full_loss"))),
         "ablated": _mean(numbers(without, "accuracy")),
+        "onset": _mean(numbers(onset, "by")),
         "lead": _mean(numbers(onset, "lead_least")),
     }
 
@@ -135,10 +140,12 @@ def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    return [
-        on_tasks(table, f"difference in {quantity}", f"At the grok, clipped less unclipped: {quantity}")
+    """The first says when, the others with what."""
+    onset, lead, *others = (
+        on_tasks(table, f"difference in {quantity}", f"{quantity[:1].upper()}{quantity[1:]}, clipped less unclipped")
         for quantity in MEASURES.values()
-    ]
+    )
+    return [f"{onset} {lead}", *others]
 
 
 def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.DataFrame) -> list[Plate]:
@@ -156,7 +163,7 @@ def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.D
         Plate(
             "circuit_spectrum",
             figures.spectrum_over_training(embed, reached),
-            rows(embed, basis="own"),
+            rows(embed, basis="own").reindex(columns=list(SPECTRUM)),
             "Share of the embedding's variance that each irrep (frequency) carries, one seed of each arm and task.",
         ),
         Plate(

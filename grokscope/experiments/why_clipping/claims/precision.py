@@ -63,7 +63,7 @@ def claim(study: Study) -> Claim:
         },
         _verdict([alone(table, MAIN, arm) for arm in (DOUBLE, STABLE)]),
         (
-            *sentence(table, DOUBLE, "float64 alone has of the clip's speed-up over Lion"),
+            *sentence(table, DOUBLE, "Of the clip's speed-up over Lion, float64 alone has"),
             *sentence(table, STABLE, "StableMax alone has"),
             *(
                 f"The clip's speed-up over {row['against']}: {in_words(row)}."

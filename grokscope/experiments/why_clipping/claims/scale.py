@@ -31,9 +31,9 @@ def claim(study: Study) -> Claim:
         },
         over_tasks(list(by_task(table, COOLED, UNCOOLED).values())),
         (
-            *sentence(table, COOLED, "The temperature alone has of the clip's speed-up over Lion"),
+            *sentence(table, COOLED, "Of the clip's speed-up over Lion, the temperature alone has"),
             *sentence(
-                table, UNCOOLED, "With its effect on the scale undone, the clip keeps of what it adds to projection"
+                table, UNCOOLED, "Of what the clip adds to projection, it keeps, with its effect on the scale undone,"
             ),
         ),
         table,

@@ -35,16 +35,16 @@ def claim(study: Study) -> Claim:
         },
         over_tasks(list(by_task(table, "scope-ln_final", "scope-without-gains").values())),
         (
-            *sentence(table, "scope-ln_final", "The final gain alone has of the clip's speed-up over Lion"),
-            *sentence(table, "scope-without-gains", "Everything but the gains has"),
-            *sentence(table, "scope-gains", "All gains"),
-            *sentence(table, "scope-matrices", "Rows of attention and MLP"),
+            *sentence(table, "scope-ln_final", "Of the clip's speed-up over Lion, a clip of the final gain alone has"),
+            *sentence(table, "scope-without-gains", "A clip of everything but the gains has"),
+            *sentence(table, "scope-gains", "A clip of all gains has"),
+            *sentence(table, "scope-matrices", "A clip of the rows of attention and MLP has"),
             *sentence(
                 table,
                 "init-scope-gains",
-                "With rows projected at the start, all gains have of what the clip adds to that",
+                "With rows projected at the start, a clip of all gains has, of what the clip adds to that,",
             ),
-            *sentence(table, "init-scope-without-gains", "and everything but the gains"),
+            *sentence(table, "init-scope-without-gains", "With rows projected, a clip of everything but the gains has"),
         ),
         table,
         (
