@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import NamedTuple
@@ -125,7 +126,16 @@ def test_a_run_that_failed_is_named_on_the_page(made, tmp_path, monkeypatch):
 
     monkeypatch.setattr(the_pipeline, "train", lambda *_: [Outcome()])
     page, _ = why_clipping("small", runs=made.runs, out=tmp_path, only=["window"])
-    assert "Not trained, or failed: mul-lion-seed9" in page.read_text()
+    assert "Planned and not trained, or failed: mul-lion (seed 9)." in page.read_text()
+
+
+def test_runs_that_have_not_ended_are_named_on_the_page_and_those_of_another_arm_are_not(made, tmp_path):
+    runs = tmp_path / "runs"
+    shutil.copytree(made.runs, runs, ignore=shutil.ignore_patterns("*-temperature-seed*"))
+    page, _ = why_clipping("small", runs=runs, out=tmp_path / "report", only=["scale"], training=False)
+    told = re.search(r"Planned and not trained, or failed: (.*)\.</p>", page.read_text())
+    assert told is not None
+    assert told.group(1) == "mul-p29-temperature (seeds 0, 1)"
 
 
 def test_the_page_points_at_nothing_but_files_beside_it(made):

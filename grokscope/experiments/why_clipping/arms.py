@@ -29,7 +29,7 @@ DENSE = (BASELINE, HEADLINE)
 """Arms whose first seeds keep dense checkpoints; those of all of `FACTORS` record probes."""
 
 PUBLISHED_ADAMW = "adamw-published"
-"""The baseline that the source compares with."""
+"""The baseline that the source compares with: learning rate 1e-3, weight decay 0.01."""
 ON_EVERY_SEED = ("adamw", "lion", "lion-init", "lion-clip", "lion-init-clip")
 """Of `FACTORS`; the rest, AdamW with projection or clip, is trained on the seeds that are looked into alone."""
 IN_LION: dict[str, tuple[str, ...]] = {arm: on[1:] for arm, on in FACTORS.items() if "lion" in on}
@@ -64,35 +64,25 @@ def factorial(bound: float, adamw: Settings) -> dict[str, Settings]:
     return found
 
 
-def published_baseline() -> dict[str, Settings]:
-    """AdamW with learning rate 1e-3 and weight decay 0.01."""
-    return {PUBLISHED_ADAMW: ADAMW | {"optimizer.weight_decay": 0.01}}
-
-
 def doses(bound: float) -> dict[str, Settings]:
     """Projection and clip at other bounds."""
     return {f"dose-{dose:g}": init(bound * dose) | clip(bound * dose) for dose in DOSES}
 
 
-def causes(bound: float, d_model: int) -> dict[str, Settings]:
-    """The clip on some tensors alone, and its scale of the logits without it.
+def on_main(bound: float, d_model: int) -> dict[str, Settings]:
+    """Arms on the main task alone. `on-K` is plain Lion up to step K, `off-K` the published method up to it.
 
     A LayerNorm gain of ones has norm sqrt(d_model); a clip shrinks it, and with the last one the logits, to the bound.
     `temperature` shrinks the logits as much without a clip, `clip-untempered` undoes that of a clip.
     """
     shrinkage = max(d_model**0.5 / bound, 1.0)
-    return {
-        "scope-ln_final": clip(bound, ["ln_final"]),
-        "scope-without-gains": clip(bound, ALL_BUT_GAINS),
-        "temperature": {"loss.temperature": shrinkage},
-        "clip-untempered": init(bound) | clip(bound) | {"loss.temperature": 1 / shrinkage},
-    }
-
-
-def on_main(bound: float) -> dict[str, Settings]:
-    """Arms on the main task alone. `on-K` is plain Lion up to step K, `off-K` the published method up to it."""
     whole = init(bound) | clip(bound)
     return {
+        PUBLISHED_ADAMW: ADAMW | {"optimizer.weight_decay": 0.01},
+        "temperature": {"loss.temperature": shrinkage},
+        "clip-untempered": whole | {"loss.temperature": 1 / shrinkage},
+        "scope-ln_final": clip(bound, ["ln_final"]),
+        "scope-without-gains": clip(bound, ALL_BUT_GAINS),
         "scope-gains": clip(bound, GAINS),
         "scope-matrices": clip(bound, ["attention", "mlp"]),
         "init-scope-gains": init(bound) | clip(bound, GAINS),

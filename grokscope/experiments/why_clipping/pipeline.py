@@ -23,7 +23,7 @@ from grokscope.experiments.why_clipping.claims import (
 from grokscope.experiments.why_clipping.page import write_report
 from grokscope.experiments.why_clipping.scale import SCALES
 from grokscope.experiments.why_clipping.study import Study
-from grokscope.experiments.why_clipping.training import train
+from grokscope.experiments.why_clipping.training import train, unfinished
 from grokscope.sweeps.board import Watcher
 
 CLAIMS: dict[str, Callable[[Study], Claim]] = {
@@ -54,7 +54,7 @@ def why_clipping(
         out: the report's folder; left out: reports/why-clipping, or -small.
         only: names of claims, if not all of them.
         workers: as for `run_sweep`.
-        training: False: train nothing, and report on the runs that have ended.
+        training: False: train nothing, and report on the runs that have ended. The page names those that have not.
         watch: as for `run_sweep`.
         say: told what is done next.
 
@@ -69,12 +69,13 @@ def why_clipping(
     failed = []
     if training:
         failed = [outcome.name for outcome in train(study, workers, watch, say) if outcome.standing == "failed"]
+    missing = list(dict.fromkeys([*failed, *unfinished(study)]))
     found = []
     for name in chosen:
         say(f"claim {name}")
         found.append(CLAIMS[name](study))
     say("writing the report")
-    return write_report(study, found, scale_.report if out is None else out, failed), found
+    return write_report(study, found, scale_.report if out is None else out, missing), found
 
 
 def _chosen(only: Sequence[str]) -> list[str]:

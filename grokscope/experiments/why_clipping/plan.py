@@ -65,27 +65,16 @@ def factorial(study: Study, traced: bool) -> Iterator[RunConfig]:
 
 
 def side_arms(study: Study) -> Iterator[RunConfig]:
-    """Arms that one claim alone is about: those of the main task, and then of the others one kind after another."""
+    """Arms that one claim alone is about: all of them on the main task, and then other bounds on the others."""
     scale, best = study.scale, tuned_settings(study)
-    for seed in scale.side_seeds[MAIN]:
-        limit = bound(scale, MAIN)
-        chosen = arms.doses(limit) | arms.published_baseline() | arms.causes(limit, _width(scale, MAIN))
-        chosen |= arms.on_main(limit)
-        chosen |= {"lion-tuned": best["lion"], "clip-tuned": arms.init(limit) | best["clip"]}
+    for seed, task in sorted(_in_turn(scale.side_seeds), key=lambda pair: pair[1] != MAIN):
+        limit = bound(scale, task)
+        chosen = arms.doses(limit)
+        if task == MAIN:
+            chosen |= arms.on_main(limit, _base(scale, task).model.d_model)
+            chosen |= {"lion-tuned": best["lion"], "clip-tuned": arms.init(limit) | best["clip"]}
         for arm, settings in chosen.items():
-            yield _config(scale, MAIN, arm, seed, settings)
-    for kind in ("doses", "published", "causes"):
-        for seed, task in _in_turn(scale.side_seeds):
-            if task == MAIN or (kind == "causes" and task not in scale.cause_tasks):
-                continue
-            limit = bound(scale, task)
-            chosen = {
-                "doses": arms.doses(limit),
-                "published": arms.published_baseline(),
-                "causes": arms.causes(limit, _width(scale, task)),
-            }
-            for arm, settings in chosen[kind].items():
-                yield _config(scale, task, arm, seed, settings)
+            yield _config(scale, task, arm, seed, settings)
 
 
 def matched(study: Study) -> Iterator[RunConfig]:
@@ -177,10 +166,6 @@ def clamp_reference(study: Study) -> float | None:
 
 def _rounded(value: float) -> float:
     return float(f"{value:.{DIGITS}g}")
-
-
-def _width(scale: Scale, task: str) -> int:
-    return _base(scale, task).model.d_model
 
 
 def _base(scale: Scale, task: str) -> RunConfig:

@@ -20,9 +20,6 @@ class Scale:
     """Of each task, by the task's name in a preset: those of the factorial arms."""
     side_seeds: Mapping[str, tuple[int, ...]]
     """Of each task: those of the arms that one claim alone is about."""
-    cause_tasks: tuple[str, ...]
-    """On which the tensors of the clip and its scale of the logits are taken apart: unclipped Lion has to grok there
-    within the budget, or no share of the clip's speed-up over it is known."""
     tuning_seeds: tuple[int, ...]
     """On which settings are chosen; none of those that are reported on."""
     traced_seeds: tuple[int, ...]
@@ -59,7 +56,6 @@ PUBLISHED = Scale(
     name="published",
     seeds={"mul": tuple(range(10)), "sub": tuple(range(5)), "div": tuple(range(5)), "s5": tuple(range(5))},
     side_seeds={"mul": (0, 1, 2), "sub": (0, 1, 2), "div": (0, 1, 2), "s5": (0, 1, 2)},
-    cause_tasks=("mul", "sub"),
     tuning_seeds=(100, 101),
     traced_seeds=(0, 1, 2),
     few_seeds=(0, 1, 2),
@@ -73,7 +69,6 @@ SMALL = Scale(
     name="small",
     seeds={"mul": (0, 1), "s5": (0,)},
     side_seeds={"mul": (0, 1), "s5": (0,)},
-    cause_tasks=("mul", "s5"),
     tuning_seeds=(100,),
     traced_seeds=(0, 1),
     few_seeds=(0,),

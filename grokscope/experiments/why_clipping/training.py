@@ -26,3 +26,19 @@ def train(
             say(f"{stage}: {len(jobs)} runs")
             ended += run_sweep(Sweep(stage, jobs), study.folder / stage, workers, watch=watch)
     return ended
+
+
+def unfinished(study: Study) -> list[str]:
+    """Names of the runs that have not ended, in the order in which they are trained.
+
+    Those whose settings come from runs that are not there are not among them.
+    """
+    found: list[str] = []
+    planned = rounds(study)
+    while True:
+        try:
+            stage, jobs = next(planned)
+        except (StopIteration, ValueError):
+            return found
+        ended = {run.name for run in study.runs(stage)}
+        found += [job.name for job in jobs if job.name not in ended]
