@@ -42,7 +42,7 @@ def claim(study: Study) -> Claim:
             *share_plate("scale_shares", table, "How much of the clip's speed-up the logit scale has."),
         ),
         limits=(
-            "Made on one task. A temperature sets the scale at the start, and weights may grow against it; the clip bounds "
-            "the gain for good, but not the unembedding.",
+            "Made on one task. A temperature sets the scale at the start, and weights may grow against it; the clip "
+            "bounds the gain for good, but not the unembedding.",
         ),
     )
