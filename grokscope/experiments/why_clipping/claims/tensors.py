@@ -57,7 +57,7 @@ def claim(study: Study) -> Claim:
             *share_plate("tensors_shares", table, "How much of the clip's speed-up a clip of some tensors has."),
         ),
         limits=(
-            "Made on one task. Groups are clipped to one common bound. A gain is one row of 128 weights and the bound on "
-            "it is tight (its norm is 11.3 at the start); a tighter bound on the matrices might do more.",
+            "Made on one task. Groups are clipped to one common bound. A gain is one row of 128 weights and the bound "
+            "on it is tight (its norm is 11.3 at the start); a tighter bound on the matrices might do more.",
         ),
     )
