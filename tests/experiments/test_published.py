@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from pathlib import Path
 
@@ -24,7 +25,7 @@ def claims() -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return (REPORT / "index.html").read_text()
+    return html.unescape((REPORT / "index.html").read_text())
 
 
 def test_all_claims_are_there_with_verdicts_and_what_they_rest_on(claims):
