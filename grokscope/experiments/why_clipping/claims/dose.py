@@ -17,6 +17,7 @@ from grokscope.experiments.why_clipping.verdicts import Verdict
 from grokscope.report import Plate
 
 ARMS = {**{f"dose-{dose:g}": dose for dose in arms.DOSES}, arms.HEADLINE: 1.0}
+DOSE = "bound_over_published"
 SLOPE = "slope of ln delay by relative norm"
 
 
@@ -28,8 +29,9 @@ def claim(study: Study) -> Claim:
         if len(names(table, "arm")) < 3:
             continue
         found += _against_best(table, task, best)
-        dose = table["arm"].map(ARMS.__getitem__) * bound(study.scale, task)
-        drawn.append(table.assign(arm=f"{task} " + table["arm"], line=task, max_norm=dose))
+        dose = table["arm"].map(ARMS.__getitem__)
+        norm = dose * bound(study.scale, task)
+        drawn.append(table.assign(arm=f"{task} " + table["arm"], line=task, max_norm=norm, **{DOSE: dose}))
     clamped = [run for run in study.runs("matched", MAIN) if run.config.arm.startswith("clamp-")]
     held = delay_table(clamped) if clamped else None
     law = None if held is None else delay_law(held)
@@ -112,14 +114,15 @@ def _plates(drawn: list[pd.DataFrame], held: pd.DataFrame | None, law: DelayLaw 
     plates = []
     if drawn:
         table = pd.concat(drawn, ignore_index=True)
-        placed = table.drop_duplicates("arm")[["arm", "line", "max_norm"]]
+        placed = table.drop_duplicates("arm")[["arm", "line", DOSE]]
         summary = medians(table).merge(placed, on="arm")
         plates.append(
             Plate(
                 "dose_response",
-                figures.dose_response(table, summary, line="line"),
+                figures.dose_response(table, summary, dose=DOSE, line="line"),
                 table,
-                "Steps to the grok by bound on row norms, task by task; Lion with projection and clip.",
+                "Steps to the grok by bound on row norms, relative to the published one of each task; Lion with "
+                "projection and clip.",
             )
         )
     if held is not None and law is not None:

@@ -33,7 +33,7 @@ TUNED = ("lion-tuned", "clip-tuned")
 TUNING = "share of the speed-up"
 SHOWN = {
     (BEGINNING, PUBLISHED): "AdamW, tuned",
-    (arms.HEADLINE, BEGINNING): "Lion clipped, from there",
+    (arms.HEADLINE, BEGINNING): "Lion clipped, from tuned AdamW",
     ("init", f"{AVERAGED} from {arms.BASELINE}"): "projection, in Lion",
     ("clip", f"{AVERAGED} from {arms.BASELINE}"): "clip, in Lion",
     (arms.HEADLINE, arms.BASELINE): "both, in Lion",
