@@ -75,7 +75,8 @@ def decomposition(
     counts = draw_seeds(len(seeds), draws, seed)
     medians = {on: resampled_medians(found.of_seeds(seeds), counts) for on, found in used.items()}
 
-    total = LogRatio.of(medians[frozenset[str]()], medians[frozenset(switches)])
+    ends = (frozenset[str](), frozenset(switches))
+    total = LogRatio.of(*(medians[on] for on in ends))
 
     def row(order: str, place: int, factor: str, ratio: LogRatio, ends: Sequence[Switches], told: str) -> dict:
         share = ratio.share(total)
@@ -116,7 +117,6 @@ def decomposition(
     some = "" if len(whole) == len(paths) else f"over {len(whole)} of {len(paths)} orders"
     for place, (factor, ratios) in enumerate(of_factor.items(), start=1):
         rows.append(row(AVERAGE, place, factor, LogRatio.mean(ratios), (), some))
-    ends = (frozenset[str](), frozenset(switches))
     rows.append(row(TOTAL, 1, "all", total, ends, "; ".join(few(len(seeds), level))))
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype({"place": "Int64", "seeds": "Int64"})
 

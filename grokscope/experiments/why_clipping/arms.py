@@ -30,10 +30,10 @@ DENSE = (BASELINE, HEADLINE)
 
 PUBLISHED_ADAMW = "adamw-published"
 """The baseline that the source compares with: learning rate 1e-3, weight decay 0.01."""
-ON_EVERY_SEED = ("adamw", "lion", "lion-init", "lion-clip", "lion-init-clip")
-"""Of `FACTORS`; the rest, AdamW with projection or clip, is trained on the seeds that are looked into alone."""
 IN_LION: dict[str, tuple[str, ...]] = {arm: on[1:] for arm, on in FACTORS.items() if "lion" in on}
 """The same switches within Lion."""
+ON_EVERY_SEED = ("adamw", *IN_LION)
+"""Of `FACTORS`; the rest, AdamW with projection or clip, is trained on the seeds that are looked into alone."""
 ADAMW: Settings = {"optimizer.name": "adamw", "optimizer.betas": [0.9, 0.98]}
 DOSES = (0.5, 0.75, 1.25, 1.5)
 """Bounds, relative to the published one."""

@@ -130,9 +130,12 @@ def in_words(row: dict[str, object] | pd.Series) -> str:
 
 def on_tasks(table: pd.DataFrame, quantity: str, what: str) -> str:
     """A sentence: `what`, and the quantity on each task in words."""
-    found = table.loc[table["quantity"] == quantity].to_dict("records")
-    told = ", ".join(f"{in_words(row)} on {row['task']}" for row in found)
-    return f"{what}: {told or 'not measured'}."
+    return f"{what}: {by_tasks(table.loc[table['quantity'] == quantity]) or 'not measured'}."
+
+
+def by_tasks(table: pd.DataFrame) -> str:
+    """Effects in words, each with its task; empty where there is none."""
+    return ", ".join(f"{in_words(row)} on {row['task']}" for row in table.to_dict("records"))
 
 
 def _ratio(value: float) -> str:

@@ -9,7 +9,7 @@ import pandas as pd
 from grokscope import figures
 from grokscope.analysis import names, numbers, rows
 from grokscope.analysis.timing import medians
-from grokscope.experiments.why_clipping.evidence import SHARE, in_words
+from grokscope.experiments.why_clipping.evidence import SHARE, by_tasks
 from grokscope.experiments.why_clipping.scale import MAIN
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.why_clipping.verdicts import Verdict, of_cause, of_share
@@ -49,8 +49,7 @@ def _interval(table: pd.DataFrame, task: str, arm: str) -> tuple[float, float] |
 
 def sentence(table: pd.DataFrame, arm: str, what: str) -> list[str]:
     """`what`: its share on each task, in words; nothing where there is none."""
-    shares = rows(table, arm=arm, kind=SHARE).to_dict("records")
-    told = ", ".join(f"{in_words(row)} on {row['task']}" for row in shares)
+    told = by_tasks(rows(table, arm=arm, kind=SHARE))
     return [f"{what} {told}."] if told else []
 
 

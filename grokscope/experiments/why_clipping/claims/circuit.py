@@ -40,13 +40,11 @@ def claim(study: Study) -> Claim:
         for arm in (arms.HEADLINE, arms.BASELINE):
             for run in study.traced(task, arm):
                 drawn = run.config.seed == study.scale.traced_seeds[0]
-                if drawn or run.grok_step is not None:
-                    tables = run_all(run, list(TABLES), min(4, os.cpu_count() or 1))
-                    measured = measures(run, tables)
-                    for name in TABLES if drawn else ():
-                        kept[name].append(tables[name])
-                else:
-                    measured = dict.fromkeys(MEASURES, np.nan)
+                needed = drawn or run.grok_step is not None
+                tables = run_all(run, TABLES, min(4, os.cpu_count() or 1)) if needed else {}
+                for name in TABLES if drawn else ():
+                    kept[name].append(tables[name])
+                measured = measures(run, tables)
                 of_runs.append({"run": run.name, "task": task, "arm": arm, "seed": run.config.seed, **measured})
                 values[arm, run.config.seed] = measured
         found += _differences(task, values)
