@@ -14,8 +14,8 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from grokscope.analysis.checkpoint import Checkpoint, Scope
-from grokscope.analysis.collapse import collapse
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.dynamics.collapse import collapse
 from grokscope.config import preset, presets
 from grokscope.runs import Run
 from reports.train_many import Row, medians, rows, timing

@@ -24,7 +24,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from grokscope.analysis.frames import tokens_of
+from grokscope.analysis.checkpoint.frames import tokens_of
 from grokscope.config import ModelConfig, RunConfig, TaskConfig
 from grokscope.groups import FiniteGroup
 from grokscope.model import Weights, dtype_of, parameter_shapes

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from grokscope.analysis.partitions import CosetPartitions
+from grokscope.analysis.cosets.partitions import CosetPartitions
 from grokscope.config import RunConfig, TaskConfig
 from grokscope.groups import SymmetricGroup
 from grokscope.model import Weights

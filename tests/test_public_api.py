@@ -27,7 +27,7 @@ def test_import_loads_no_other_package():
     code = "import sys; before = set(sys.modules); import grokscope; print(*(set(sys.modules) - before))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True, text=True).stdout
     tops = {module.partition(".")[0] for module in loaded.split()}
-    assert tops - set(sys.stdlib_module_names) == {"grokscope"}
+    assert tops - set(sys.stdlib_module_names) == {"grokscope", "lazy_loader"}
 
 
 def test_subpackages_are_attributes():

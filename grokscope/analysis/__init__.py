@@ -57,39 +57,39 @@ select        parts of a table
 identity      one run or several; the columns that say which
 """
 
-from grokscope.analysis.ablation import ablation
-from grokscope.analysis.branches import branches
-from grokscope.analysis.cache import cached
-from grokscope.analysis.circles import circles
-from grokscope.analysis.clock_pizza import clock_pizza
-from grokscope.analysis.collapse import collapse
-from grokscope.analysis.coset_ablation import coset_ablation
-from grokscope.analysis.coset_matrix import coset_matrix
-from grokscope.analysis.coset_summary import coset_summary
-from grokscope.analysis.cosets import cosets
-from grokscope.analysis.curves import learning_curves, milestones
-from grokscope.analysis.delay_law import DelayLaw, delay_law, delay_table, reference_norm
-from grokscope.analysis.embedding_overlap import embedding_overlap
-from grokscope.analysis.gradient_entropy import gradient_entropy
-from grokscope.analysis.identity import IDENTITY, check_names, each_run
-from grokscope.analysis.irrep_blocks import irrep_blocks
-from grokscope.analysis.keys import keys
-from grokscope.analysis.learning_coefficient import learning_coefficient
-from grokscope.analysis.logit_characters import logit_characters
-from grokscope.analysis.neuron_grid import neuron_grid
-from grokscope.analysis.neurons import neurons
-from grokscope.analysis.norm_trajectories import norm_trajectories
-from grokscope.analysis.onset import onset
-from grokscope.analysis.outside_group import outside_group
-from grokscope.analysis.parameter_groups import ALL, GROUPS
-from grokscope.analysis.phase import phase
-from grokscope.analysis.probes import PARTS, probes, update_parts
-from grokscope.analysis.ranks import ranks
-from grokscope.analysis.readings import readings
-from grokscope.analysis.registry import applicable, run_all
-from grokscope.analysis.restricted import restricted_loss
-from grokscope.analysis.select import names, numbers, reached, rows
-from grokscope.analysis.spectra import spectra
+from grokscope.analysis.circuit.ablation import ablation
+from grokscope.analysis.circuit.circles import circles
+from grokscope.analysis.circuit.clock_pizza import clock_pizza
+from grokscope.analysis.circuit.embedding_overlap import embedding_overlap
+from grokscope.analysis.circuit.irrep_blocks import irrep_blocks
+from grokscope.analysis.circuit.keys import keys
+from grokscope.analysis.circuit.logit_characters import logit_characters
+from grokscope.analysis.circuit.neurons import neurons
+from grokscope.analysis.circuit.onset import onset
+from grokscope.analysis.circuit.outside_group import outside_group
+from grokscope.analysis.circuit.restricted import restricted_loss
+from grokscope.analysis.circuit.spectra import spectra
+from grokscope.analysis.cosets.coset_ablation import coset_ablation
+from grokscope.analysis.cosets.coset_matrix import coset_matrix
+from grokscope.analysis.cosets.coset_summary import coset_summary
+from grokscope.analysis.cosets.cosets import cosets
+from grokscope.analysis.cosets.neuron_grid import neuron_grid
+from grokscope.analysis.cosets.readings import readings
+from grokscope.analysis.dynamics.branches import branches
+from grokscope.analysis.dynamics.collapse import collapse
+from grokscope.analysis.dynamics.curves import learning_curves, milestones
+from grokscope.analysis.dynamics.delay_law import DelayLaw, delay_law, delay_table, reference_norm
+from grokscope.analysis.dynamics.gradient_entropy import gradient_entropy
+from grokscope.analysis.dynamics.learning_coefficient import learning_coefficient
+from grokscope.analysis.dynamics.norm_trajectories import norm_trajectories
+from grokscope.analysis.dynamics.parameter_groups import ALL, GROUPS
+from grokscope.analysis.dynamics.phase import phase
+from grokscope.analysis.dynamics.probes import PARTS, probes, update_parts
+from grokscope.analysis.dynamics.ranks import ranks
+from grokscope.analysis.tables.cache import cached
+from grokscope.analysis.tables.identity import IDENTITY, check_names, each_run
+from grokscope.analysis.tables.registry import applicable, run_all
+from grokscope.analysis.tables.select import names, numbers, reached, rows
 from grokscope.analysis.timing import timing_table
 
 __all__ = [

@@ -33,7 +33,7 @@ def import_network(words: list[str]) -> int:
     config = None if options["config"] is None else _config(options["config"])
     settings = changes(groups)
 
-    from grokscope.training import import_run
+    from grokscope.importing import import_run
 
     run = import_run(
         files,

@@ -9,14 +9,11 @@ checks      what a single value must be
 overrides   to and from dictionaries; changing settings by full or short name
 presets     the published experiments by name
 files       settings that come in files: elements, tables, train indices, TOML
-group_input how a group is written: names, rows of permutations, rows of a Cayley table
-primes      which moduli are accepted
 """
 
 from grokscope.config.checks import ConfigError
 from grokscope.config.files import FILE_READERS, read_elements, read_indices, read_settings, read_table
 from grokscope.config.gradient import GradientConfig
-from grokscope.config.group_input import factors
 from grokscope.config.loop import CheckpointConfig, LossConfig, ProbeConfig, TrainingConfig
 from grokscope.config.model import ModelConfig
 from grokscope.config.norm_control import NormConfig
@@ -24,7 +21,6 @@ from grokscope.config.optimizer import SCIONS, OptimizerConfig
 from grokscope.config.overrides import differences, field_names, from_dict, override, resolve, to_dict
 from grokscope.config.parameter_groups import GroupLmos, GroupName, GroupValues, Heads, LmoName
 from grokscope.config.presets import Preset, Published, preset, presets
-from grokscope.config.primes import is_prime, nearest_primes
 from grokscope.config.schema import SECTIONS, RunConfig
 from grokscope.config.task import TaskConfig
 
@@ -51,11 +47,8 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "differences",
-    "factors",
     "field_names",
     "from_dict",
-    "is_prime",
-    "nearest_primes",
     "override",
     "preset",
     "presets",

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import get_args
 
-from grokscope.config.group_input import MAX_ORDER, Rows
+from grokscope.groups.names import MAX_ORDER, Rows
 
 _LONGEST_VALUE = 200
 """Characters of a value in a message; a Cayley table would fill the screen."""

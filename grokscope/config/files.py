@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.config.checks import ConfigError
-from grokscope.config.group_input import MAX_ORDER, Rows, wrong_element, wrong_table_row
+from grokscope.groups.names import MAX_ORDER, Rows, wrong_element, wrong_table_row
 
 _LARGEST_FILE = 64 * 2**20
 """Bytes; a table of the largest group has about two million."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from grokscope.config.checks import ConfigError, check_indices, check_rows, choice, integer, number, refuse
-from grokscope.config.group_input import MAX_ORDER, NAMES, Rows, factors, order_of, wrong_element, wrong_table_row
-from grokscope.config.primes import is_prime, nearest_primes
+from grokscope.groups.names import MAX_ORDER, NAMES, Rows, factors, order_of, wrong_element, wrong_table_row
+from grokscope.groups.primes import is_prime, nearest_primes
 
 Operation = Literal["add", "sub", "mul", "div", "square_sub"]
 TaskName = Literal["add", "sub", "mul", "div", "square_sub", "mixed", "permutation", "group", "parity"]

@@ -13,9 +13,6 @@ linear      matrix products through the fastest exact kernel
 memory      keeping freed memory in the process
 """
 
-from grokscope.engine.engine import Engine
-from grokscope.engine.evaluation import evaluate
-from grokscope.engine.losses import Loss, loss_function
-from grokscope.engine.memory import retain_freed_memory
+import lazy_loader as lazy
 
-__all__ = ["Engine", "Loss", "evaluate", "loss_function", "retain_freed_memory"]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

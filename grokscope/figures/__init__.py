@@ -39,39 +39,39 @@ files            a figure as PNG and PDF, with its table as CSV
 style            the look they share
 """
 
-from grokscope.figures.ablation import ablation
-from grokscope.figures.branches import branches
-from grokscope.figures.circles import embedding_circles
-from grokscope.figures.circuit_losses import circuit_losses
-from grokscope.figures.coset_ablation import coset_ablation
-from grokscope.figures.coset_concentration import coset_concentration
-from grokscope.figures.coset_counts import coset_counts
-from grokscope.figures.delay_law import delay_law
-from grokscope.figures.dose_response import dose_response
-from grokscope.figures.effective_ranks import effective_ranks
+from grokscope.figures.circuit.ablation import ablation
+from grokscope.figures.circuit.circles import embedding_circles
+from grokscope.figures.circuit.circuit_losses import circuit_losses
+from grokscope.figures.circuit.irrep_blocks import irrep_blocks
+from grokscope.figures.circuit.irrep_losses import irrep_losses
+from grokscope.figures.circuit.learning_order import learning_order
+from grokscope.figures.circuit.logit_characters import logit_characters
+from grokscope.figures.circuit.neuron_clusters import neuron_clusters
+from grokscope.figures.circuit.spectrum import right_and_wrong_basis, spectrum_over_training
+from grokscope.figures.cosets.coset_ablation import coset_ablation
+from grokscope.figures.cosets.coset_concentration import coset_concentration
+from grokscope.figures.cosets.coset_counts import coset_counts
+from grokscope.figures.cosets.neuron_on_grid import neuron_on_grid
+from grokscope.figures.cosets.readings import readings
+from grokscope.figures.dynamics.branches import branches
+from grokscope.figures.dynamics.delay_law import delay_law
+from grokscope.figures.dynamics.effective_ranks import effective_ranks
+from grokscope.figures.dynamics.gradient_entropy import gradient_entropy
+from grokscope.figures.dynamics.learning_curves import learning_curves
+from grokscope.figures.dynamics.logit_scale import logit_scale
+from grokscope.figures.dynamics.phase_portrait import phase_portrait
+from grokscope.figures.dynamics.update_parts import angular_steps, clip_accounting, update_anatomy
+from grokscope.figures.dynamics.weight_norms import row_norms, weight_norms
 from grokscope.figures.files import save
-from grokscope.figures.gradient_entropy import gradient_entropy
-from grokscope.figures.grid_map import grid_map
-from grokscope.figures.irrep_blocks import irrep_blocks
-from grokscope.figures.irrep_losses import irrep_losses
-from grokscope.figures.learning_curves import learning_curves
-from grokscope.figures.learning_order import learning_order
-from grokscope.figures.logit_characters import logit_characters
-from grokscope.figures.logit_scale import logit_scale
-from grokscope.figures.methods import methods
-from grokscope.figures.neuron_clusters import neuron_clusters
-from grokscope.figures.neuron_on_grid import neuron_on_grid
-from grokscope.figures.paired import paired
-from grokscope.figures.phase_portrait import phase_portrait
-from grokscope.figures.readings import readings
-from grokscope.figures.scatter import grok_against
-from grokscope.figures.seed_strips import seed_strips
-from grokscope.figures.shares import shares
-from grokscope.figures.spectrum import right_and_wrong_basis, spectrum_over_training
-from grokscope.figures.speedup import forest
-from grokscope.figures.survival import survival_curves
-from grokscope.figures.update_parts import angular_steps, clip_accounting, update_anatomy
-from grokscope.figures.weight_norms import row_norms, weight_norms
+from grokscope.figures.timing.dose_response import dose_response
+from grokscope.figures.timing.grid_map import grid_map
+from grokscope.figures.timing.methods import methods
+from grokscope.figures.timing.paired import paired
+from grokscope.figures.timing.scatter import grok_against
+from grokscope.figures.timing.seed_strips import seed_strips
+from grokscope.figures.timing.shares import shares
+from grokscope.figures.timing.speedup import forest
+from grokscope.figures.timing.survival import survival_curves
 
 __all__ = [
     "ablation",

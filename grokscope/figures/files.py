@@ -11,7 +11,7 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib.figure import Figure
 
-from grokscope.runs.files import write_atomic
+from grokscope.disk.files import write_atomic
 
 PNG_DPI = 200
 FORMATS = ("png", "pdf", "csv")

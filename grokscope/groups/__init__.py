@@ -19,49 +19,6 @@ form in `young`, irreps from a table alone in `numerical` and `splitting`, names
 `isomorphism`, an explicit isomorphism between two groups in `mapping`.
 """
 
-from grokscope.groups.alternating import AlternatingGroup
-from grokscope.groups.by_name import group_by_name
-from grokscope.groups.cyclic import CyclicGroup
-from grokscope.groups.dihedral import DihedralGroup
-from grokscope.groups.finite import FiniteGroup
-from grokscope.groups.irreps import Irrep
-from grokscope.groups.number_theory import discrete_log, is_prime, nearest_primes, primitive_root
-from grokscope.groups.permutations import PermutationGroup
-from grokscope.groups.products import ProductGroup, product
-from grokscope.groups.recognised import RecognisedGroup, RecognisedPermutations
-from grokscope.groups.subgroups import (
-    Subgroup,
-    SubgroupClass,
-    all_subgroups,
-    left_cosets,
-    right_cosets,
-    subgroup_classes,
-)
-from grokscope.groups.symmetric import SymmetricGroup
-from grokscope.groups.units import UnitsModulo
+import lazy_loader as lazy
 
-__all__ = [
-    "AlternatingGroup",
-    "CyclicGroup",
-    "DihedralGroup",
-    "FiniteGroup",
-    "Irrep",
-    "PermutationGroup",
-    "ProductGroup",
-    "RecognisedGroup",
-    "RecognisedPermutations",
-    "Subgroup",
-    "SubgroupClass",
-    "SymmetricGroup",
-    "UnitsModulo",
-    "all_subgroups",
-    "discrete_log",
-    "group_by_name",
-    "is_prime",
-    "left_cosets",
-    "nearest_primes",
-    "primitive_root",
-    "product",
-    "right_cosets",
-    "subgroup_classes",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -2,11 +2,11 @@
 
 from functools import reduce
 
-from grokscope.config import factors
 from grokscope.groups.alternating import AlternatingGroup
 from grokscope.groups.cyclic import CyclicGroup
 from grokscope.groups.dihedral import DihedralGroup
 from grokscope.groups.finite import FiniteGroup
+from grokscope.groups.names import factors
 from grokscope.groups.products import product
 from grokscope.groups.symmetric import SymmetricGroup
 

@@ -3,8 +3,8 @@
 import numpy as np
 from jaxtyping import Int
 
-from grokscope.config import is_prime, nearest_primes
 from grokscope.groups.checks import checked_int
+from grokscope.groups.primes import is_prime, nearest_primes
 
 
 def prime_factors(n: int) -> list[int]:

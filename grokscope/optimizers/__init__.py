@@ -16,42 +16,6 @@ closure     the loss once more, for a step that is given one
 angular     holding the angle that rows turn per step
 """
 
-from grokscope.optimizers.angular import hold_angular_step_
-from grokscope.optimizers.build import (
-    apply_settings,
-    build_optimizer,
-    build_transform,
-    learning_rate,
-    set_learning_rate,
-    start_inside_,
-)
-from grokscope.optimizers.decay import WeightDecay
-from grokscope.optimizers.flat import FlatParameters
-from grokscope.optimizers.muon import Muon
-from grokscope.optimizers.neuralgrok import NeuralGrok
-from grokscope.optimizers.scion import Scion
-from grokscope.optimizers.signsgd import SignSGD
-from grokscope.optimizers.state import optimizer_tensors, restore_optimizer
-from grokscope.optimizers.transforms import GradientTransform, GrokfastEMA, GrokfastMA, OrthoGrad
+import lazy_loader as lazy
 
-__all__ = [
-    "FlatParameters",
-    "GradientTransform",
-    "GrokfastEMA",
-    "GrokfastMA",
-    "Muon",
-    "NeuralGrok",
-    "OrthoGrad",
-    "Scion",
-    "SignSGD",
-    "WeightDecay",
-    "apply_settings",
-    "build_optimizer",
-    "build_transform",
-    "hold_angular_step_",
-    "learning_rate",
-    "optimizer_tensors",
-    "restore_optimizer",
-    "set_learning_rate",
-    "start_inside_",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ gradient Langevin dynamics:
 
 d / 2 for a minimum that is quadratic in all d directions; less where it is degenerate: 1 / 4 for L = w^4. It
 depends on epsilon (too large a step finds too large a value, or diverges) and on gamma (which ties the walk to w*), so
-that a value means little without its neighbours: see `grokscope.analysis.learning_coefficient`.
+that a value means little without its neighbours: see `grokscope.analysis.dynamics.learning_coefficient`.
 Source: Lau et al. 2023 ("The local learning coefficient"), eq. 8 and algorithm 1.
 """
 

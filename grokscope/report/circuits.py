@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import applicable, milestones, run_all, select
-from grokscope.figures.circuit_panels import last_checkpoint
+from grokscope.analysis import applicable, milestones, run_all
+from grokscope.analysis.tables import select
+from grokscope.figures.circuit.circuit_panels import last_checkpoint
 from grokscope.report.choosing import one_of_each_arm
 from grokscope.report.tables import Table
 

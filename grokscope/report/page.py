@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from grokscope.analysis import check_names
+from grokscope.disk.errors import disk_errors
+from grokscope.disk.files import write_atomic
 from grokscope.figures import files
 from grokscope.report.findings import findings as find
 from grokscope.report.html import environment, pictures
 from grokscope.report.sections import SECTIONS, Section
 from grokscope.report.tables import differing_settings, full_settings, summary
-from grokscope.runs.errors import disk_errors
-from grokscope.runs.files import write_atomic
 
 if TYPE_CHECKING:
     from grokscope.runs import Run

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 
 from grokscope import figures
 from grokscope.analysis import learning_curves, milestones, norm_trajectories, rows
-from grokscope.figures.over_steps import GROUP_NAME
+from grokscope.figures.dynamics.over_steps import GROUP_NAME
 from grokscope.report import circuits, subgroups
 from grokscope.report import dynamics as of_dynamics
 from grokscope.report.tables import Table

@@ -15,8 +15,9 @@ import numpy as np
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import applicable, milestones, neuron_grid, run_all, select
-from grokscope.figures.circuit_panels import last_checkpoint
+from grokscope.analysis import applicable, milestones, neuron_grid, run_all
+from grokscope.analysis.tables import select
+from grokscope.figures.circuit.circuit_panels import last_checkpoint
 from grokscope.report.choosing import one_of_each_arm
 
 if TYPE_CHECKING:

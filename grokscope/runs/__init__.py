@@ -14,10 +14,8 @@ metrics      metrics.jsonl while training, metrics.parquet at the end
 probes       probes.jsonl: what was recorded about training itself
 state        what a resume continues from
 background   the one thread that writes
-foreign      files of weights made elsewhere, read without running what is in them
-files        durable writes and JSON lines
 layout       file names, run names, and which paths are accepted
-errors       `RunError`, and `RunLocked`
+errors       `RunError`, `RunLocked`, and the errors of the disk as these
 
 A run directory:
 
@@ -34,7 +32,6 @@ A run directory:
 """
 
 from grokscope.runs.errors import RunError, RunLocked
-from grokscope.runs.foreign import ForeignFile, read_foreign
 from grokscope.runs.layout import run_name, task_label
 from grokscope.runs.listing import list_runs
 from grokscope.runs.milestones import Milestones, milestones
@@ -48,7 +45,6 @@ from grokscope.runs.writer import RunWriter
 __all__ = [
     "ENDED",
     "Finding",
-    "ForeignFile",
     "Milestones",
     "Run",
     "RunError",
@@ -60,7 +56,6 @@ __all__ = [
     "list_runs",
     "milestones",
     "open_run",
-    "read_foreign",
     "reopen_run",
     "run_name",
     "task_label",

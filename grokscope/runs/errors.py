@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from grokscope.disk import DiskError, disk_errors
 
-class RunError(ValueError):
+
+class RunError(DiskError):
     """A run directory that cannot be used as asked; the message names the file and what is wrong with it."""
 
 
@@ -15,9 +17,7 @@ class RunLocked(RunError):
 
 
 @contextmanager
-def disk_errors(doing: str) -> Iterator[None]:
+def run_errors(doing: str) -> Iterator[None]:
     """Turn an `OSError` of the block (disk full, no permission) into a `RunError`: "cannot {doing}: why"."""
-    try:
+    with disk_errors(doing, RunError):
         yield
-    except OSError as error:
-        raise RunError(f"cannot {doing}: {error.strerror or error}") from error

@@ -7,8 +7,8 @@ import re
 from pathlib import Path
 
 from grokscope.config import RunConfig, TaskConfig
-from grokscope.runs.errors import RunError, disk_errors
-from grokscope.runs.files import digest
+from grokscope.disk.files import digest
+from grokscope.runs.errors import RunError, run_errors
 
 CONFIG = "config.json"
 STATUS = "status.json"
@@ -33,14 +33,14 @@ def checkpoint_file(step: int) -> str:
 
 def is_run(path: Path) -> bool:
     """Whether there is a run directory at `path`. Raises `RunError` where that cannot be told."""
-    with disk_errors(f"read {path}"):
+    with run_errors(f"read {path}"):
         return (path / CONFIG).is_file()
 
 
 def checkpoint_steps(path: Path) -> list[int]:
     """Steps of the checkpoint files that lie in a run directory, whether or not the manifest lists them."""
     folder = path / CHECKPOINTS
-    with disk_errors(f"read {folder}"):
+    with run_errors(f"read {folder}"):
         names = os.listdir(folder) if folder.is_dir() else []
     return sorted(int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)))
 

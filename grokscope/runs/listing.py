@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.runs import layout
-from grokscope.runs.errors import RunError, disk_errors
+from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.reader import open_run
 
 
@@ -20,7 +20,7 @@ def list_runs(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
     Raises `RunError` if there is no such directory.
     """
     top = layout.check_path(directory)
-    with disk_errors(f"read {top}"):
+    with run_errors(f"read {top}"):
         if not top.is_dir():
             raise RunError(f"there is no directory {top}")
     rows = []

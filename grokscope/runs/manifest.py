@@ -15,8 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from grokscope.runs.errors import RunError, disk_errors
-from grokscope.runs.files import JsonLines, digest, read_lines
+from grokscope.disk.files import JsonLines, digest, read_lines
+from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.layout import MANIFEST, checkpoint_file, checkpoint_steps
 
 Problem = Literal["missing", "truncated", "digest mismatch"]
@@ -34,7 +34,7 @@ class FileRecord:
     def check(self, path: Path) -> tuple[Problem, str] | None:
         """What is wrong with the file of the run at `path`, and in words; None if it is as recorded."""
         full = path / self.file
-        with disk_errors(f"read {full}"):
+        with run_errors(f"read {full}"):
             if not full.is_file():
                 return "missing", f"{full} is missing"
             size = full.stat().st_size
@@ -110,7 +110,7 @@ def parse_manifest(path: Path) -> tuple[dict[int, Entry], JsonLines, list[str]]:
             f"{file} is missing: {there}. Without it nothing says whether a checkpoint is whole; "
             "restore it from a copy, or train the run again"
         )
-    lines = read_lines(file)
+    lines = read_lines(file, RunError)
     problems = [f"{file} is damaged: line {number} is no JSON object" for number in lines.damaged]
     entries: dict[int, Entry] = {}
     for row in lines.rows:

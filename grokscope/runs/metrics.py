@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.runs.errors import RunError, disk_errors
-from grokscope.runs.files import read_rows, write_atomic
+from grokscope.disk.files import read_rows, write_atomic
+from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.layout import METRICS, METRICS_TABLE
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def metric_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def metric_rows(path: Path) -> list[dict[str, Any]]:
     """All rows that a run has logged. Raises `RunError` for a missing or damaged file."""
-    return read_rows(path / METRICS)
+    return read_rows(path / METRICS, RunError)
 
 
 def write_table(path: Path) -> None:
@@ -59,7 +59,7 @@ def read_table(path: Path) -> DataFrame:
     if not file.exists():
         return as_table(metric_rows(path))
     try:
-        with disk_errors(f"read {file}"):
+        with run_errors(f"read {file}"):
             return pd.read_parquet(file)
     except (ArrowException, RunError):
         # It can be made again from the lines, which raise an error of their own where they cannot be read.

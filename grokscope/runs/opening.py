@@ -11,9 +11,9 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from grokscope.config import RunConfig, differences
+from grokscope.disk.files import TEMPORARY, sync_directory, write_atomic
 from grokscope.runs import layout
-from grokscope.runs.errors import RunError, RunLocked, disk_errors
-from grokscope.runs.files import TEMPORARY, sync_directory, write_atomic
+from grokscope.runs.errors import RunError, RunLocked, run_errors
 from grokscope.runs.manifest import read_manifest
 from grokscope.runs.metrics import metric_rows
 from grokscope.runs.record import read_config, read_status, write_config, write_status
@@ -34,7 +34,7 @@ def create_run(
     exists and holds anything but the traces of a creation that was interrupted, and if it cannot be written.
     """
     run = layout.check_new_path(path)
-    with disk_errors(f"make run directory {run}"):
+    with run_errors(f"make run directory {run}"):
         made = not run.exists()
         run.mkdir(parents=True, exist_ok=True)
         _check_vacant(run)
@@ -43,7 +43,7 @@ def create_run(
     lock = _locked(run)
     try:
         _check_vacant(run)  # again: another process may have made a run here before it gave up the lock
-        with disk_errors(f"make run directory {run}"):
+        with run_errors(f"make run directory {run}"):
             for leftover in run.glob(f"*{TEMPORARY}"):
                 leftover.unlink()
             (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
@@ -77,7 +77,7 @@ def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) ->
             raise RunError(f"the config of {run} cannot be changed: {listed}. Start a new run for another config")
         entries = read_manifest(run)
         rows = metric_rows(run)
-        with disk_errors(f"write {run}"):
+        with run_errors(f"write {run}"):
             for leftover in (*run.glob(f"*{TEMPORARY}"), *(run / layout.CHECKPOINTS).glob(f"*{TEMPORARY}")):
                 leftover.unlink()
             (run / layout.METRICS_TABLE).unlink(missing_ok=True)
@@ -112,7 +112,7 @@ def _check_vacant(run: Path) -> None:
     if (run / layout.CONFIG).exists():
         raise RunError(f"{run} is a run already: resume it, or choose another directory")
     traces = (layout.LOCK, layout.MANIFEST, layout.METRICS, layout.STATUS, layout.CHECKPOINTS)
-    with disk_errors(f"read {run}"):
+    with run_errors(f"read {run}"):
         names = [name for name in sorted(os.listdir(run)) if not name.endswith(TEMPORARY)]
         held = [name for name in names if name not in traces]
         held += [n for n in names if n in (layout.MANIFEST, layout.METRICS) and (run / n).stat().st_size]
@@ -125,7 +125,7 @@ def _check_vacant(run: Path) -> None:
 def _locked(run: Path) -> FileLock:
     # Not bound to a thread: a notebook may finish a run in another one.
     lock = FileLock(run / layout.LOCK, thread_local=False)
-    with disk_errors(f"lock {run / layout.LOCK}"):
+    with run_errors(f"lock {run / layout.LOCK}"):
         try:
             lock.acquire(blocking=False)
         except Timeout:

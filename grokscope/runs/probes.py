@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grokscope.disk.files import read_rows
 from grokscope.runs.errors import RunError
-from grokscope.runs.files import read_rows
 from grokscope.runs.layout import PROBES
 from grokscope.runs.metrics import metric_row
 
@@ -30,7 +30,7 @@ def probe_line(step: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def probe_lines(path: Path) -> list[dict[str, Any]]:
     """All lines of a run, none where nothing was recorded. Raises `RunError` for a damaged file."""
     file = path / PROBES
-    lines = read_rows(file) if file.exists() else []
+    lines = read_rows(file, RunError) if file.exists() else []
     for line in lines:
         if not isinstance(line.get("step"), int) or not isinstance(line.get("rows"), list):
             raise RunError(f"{file} is damaged: a line needs 'step' and 'rows'")

@@ -16,8 +16,8 @@ import psutil
 import torch
 
 from grokscope.config import ConfigError, RunConfig, from_dict, to_dict
+from grokscope.disk.files import read_json, write_json
 from grokscope.runs.errors import RunError
-from grokscope.runs.files import read_json, write_json
 from grokscope.runs.layout import CONFIG, STATUS
 
 FORMAT = 1
@@ -70,7 +70,7 @@ def write_config(path: Path, config: RunConfig, origin: Mapping[str, Any]) -> No
 def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     """The config of a run, and the environment that it was created in. Raises `RunError`."""
     file = path / CONFIG
-    record = read_json(file)
+    record = read_json(file, RunError)
     if record.get("format") != FORMAT:
         raise RunError(f"{file} has format {record.get('format')!r}; this version of grokscope reads format {FORMAT}")
     config, made_in = record.get("config"), record.get("environment")
@@ -87,7 +87,7 @@ def read_origin(path: Path, kind: Literal["imported", "parent"]) -> dict[str, An
 
     Raises `RunError`.
     """
-    found = read_json(path / CONFIG).get(kind)
+    found = read_json(path / CONFIG, RunError).get(kind)
     if found is not None and not isinstance(found, dict):
         raise RunError(f"{path / CONFIG} is damaged: {kind!r} must be an object")
     return found
@@ -128,7 +128,7 @@ def read_status(path: Path) -> Status:
     A process on another machine is taken at its word. Raises `RunError` if the file is missing or damaged.
     """
     file = path / STATUS
-    values = read_json(file)
+    values = read_json(file, RunError)
     try:
         status = Status(**values)
     except TypeError:

@@ -14,8 +14,8 @@ from typing import Any
 
 from torch import Tensor
 
+from grokscope.disk.files import digest, read_json, write_atomic, write_json
 from grokscope.runs.errors import RunError
-from grokscope.runs.files import digest, read_json, write_atomic, write_json
 from grokscope.runs.layout import STATE
 from grokscope.runs.manifest import FileRecord, deserialise, serialise
 
@@ -55,7 +55,7 @@ def state_record(path: Path) -> FileRecord | None:
 
 
 def _record(path: Path) -> tuple[FileRecord, list[str], dict[str, Any]]:
-    values = read_json(path / STATE)
+    values = read_json(path / STATE, RunError)
     file, size, sha256 = values.get("file"), values.get("bytes"), values.get("sha256")
     names, info = values.get("tensors"), values.get("info")
     if (

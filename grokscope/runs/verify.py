@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from grokscope.disk.files import read_lines
 from grokscope.runs import layout
-from grokscope.runs.errors import RunError, disk_errors
-from grokscope.runs.files import read_lines
+from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.manifest import FileRecord, Problem, parse_manifest
 from grokscope.runs.record import read_config, read_status
 from grokscope.runs.state import state_record
@@ -45,7 +45,7 @@ def verify_run(path: str | os.PathLike[str]) -> list[Finding]:
         raise RunError(f"{run} is not a run: it has no {layout.CONFIG}")
     # Before the manifest: what a training process adds in between is listed by the time that is read.
     folder = run / layout.CHECKPOINTS
-    with disk_errors(f"read {folder}"):
+    with run_errors(f"read {folder}"):
         present = sorted(os.listdir(folder)) if folder.is_dir() else []
     entries, lines, problems = parse_manifest(run)
     findings = [_readable(run, layout.CONFIG), _readable(run, layout.STATUS)]
@@ -91,7 +91,7 @@ def _lines(run: Path, name: str) -> Finding:
     file = run / name
     if not file.exists():
         return Finding(name, "missing", f"{file} is missing")
-    lines = read_lines(file)
+    lines = read_lines(file, RunError)
     if lines.damaged:
         return Finding(name, "damaged", f"{file} is damaged: line {lines.damaged[0]} is no JSON object")
     return Finding(name, "torn", f"{file} ends in the middle of a line") if lines.torn else Finding(name, "ok")

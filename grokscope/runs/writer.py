@@ -14,11 +14,11 @@ from filelock import FileLock
 from torch import Tensor
 
 from grokscope.config import RunConfig
+from grokscope.disk.files import LineAppender, digest, write_atomic
 from grokscope.model import Weights
 from grokscope.runs import layout
 from grokscope.runs.background import BackgroundWriter
-from grokscope.runs.errors import RunError, disk_errors
-from grokscope.runs.files import LineAppender, digest, write_atomic
+from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.manifest import Entry, serialise, snapshot
 from grokscope.runs.metrics import metric_row, write_table
 from grokscope.runs.probes import probe_line, probe_lines
@@ -109,7 +109,7 @@ class RunWriter:
         kept = [line for line in lines if line["step"] <= after_step]
         if len(kept) < len(lines):
             file = self.path / layout.PROBES
-            with disk_errors(f"write {file}"):
+            with run_errors(f"write {file}"):
                 if self._probes is not None:
                     self._probes.close()
                 write_atomic(file, "".join(json.dumps(line) + "\n" for line in kept).encode())
@@ -121,7 +121,7 @@ class RunWriter:
         if len(kept) == len(self._rows):
             return
         file = self.path / layout.METRICS
-        with disk_errors(f"write {file}"):
+        with run_errors(f"write {file}"):
             self._metrics.close()
             write_atomic(file, "".join(json.dumps(row) + "\n" for row in kept).encode())
             self._metrics = LineAppender(file)
@@ -144,7 +144,7 @@ class RunWriter:
     def set_status(self, status: State, step: int | None = None, reason: str | None = None) -> None:
         """Replace the status at once; `step` defaults to the last one seen."""
         self._check_open()
-        with disk_errors(f"write {self.path / layout.STATUS}"):
+        with run_errors(f"write {self.path / layout.STATUS}"):
             write_status(self.path, status, self._last_step if step is None else step, reason)
 
     def flush(self) -> None:
@@ -166,14 +166,14 @@ class RunWriter:
             failure = self._background.error
             if failure is None:
                 try:
-                    with disk_errors(f"write {self.path / layout.METRICS_TABLE}"):
+                    with run_errors(f"write {self.path / layout.METRICS_TABLE}"):
                         write_table(self.path)
                 except RunError as error:
                     failure = error
             if failure is not None:
                 status, reason = "failed", str(failure)
             try:
-                with disk_errors(f"write {self.path / layout.STATUS}"):
+                with run_errors(f"write {self.path / layout.STATUS}"):
                     write_status(self.path, status, self._last_step if step is None else step, reason)
             except RunError as error:
                 failure = failure or error
@@ -228,26 +228,26 @@ class RunWriter:
             )
         if recorded is not None and recorded.check(self.path) is None:
             return
-        with disk_errors(f"write checkpoint {self.path / file}"):
+        with run_errors(f"write checkpoint {self.path / file}"):
             write_atomic(self.path / file, data)
         if recorded is None:
-            with disk_errors(f"write {self.path / layout.MANIFEST}"):
+            with run_errors(f"write {self.path / layout.MANIFEST}"):
                 self._manifest.append(entry.row())
             self._entries[step] = entry
 
     def _append_metrics(self, row: dict[str, Any]) -> None:
-        with disk_errors(f"write {self.path / layout.METRICS}"):
+        with run_errors(f"write {self.path / layout.METRICS}"):
             self._metrics.append(row)
 
     def _append_probes(self, line: dict[str, Any]) -> None:
         file = self.path / layout.PROBES
-        with disk_errors(f"write {file}"):
+        with run_errors(f"write {file}"):
             if self._probes is None:
                 self._probes = LineAppender(file)
             self._probes.append(line)
 
     def _write_state(self, tensors: dict[str, Tensor], info: str) -> None:
-        with disk_errors(f"write resume state {self.path / layout.STATE}"):
+        with run_errors(f"write resume state {self.path / layout.STATE}"):
             write_state(self.path, tensors, info)
 
 

@@ -12,8 +12,8 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from grokscope.disk.files import digest, write_atomic
 from grokscope.runs import RunError
-from grokscope.runs.files import digest, write_atomic
 from grokscope.runs.layout import CHECKPOINTS, CONFIG, MANIFEST, METRICS, PROBES, STATE, STATUS, checkpoint_file
 from grokscope.runs.manifest import read_manifest
 

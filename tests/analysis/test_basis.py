@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from grokscope.analysis.basis import GridBasis
+from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.groups import CyclicGroup, DihedralGroup, FiniteGroup, SymmetricGroup, UnitsModulo
 
 GROUPS = {

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from grokscope.analysis import branches
-from grokscope.analysis.branches import switch
+from grokscope.analysis.dynamics.branches import switch
 from grokscope.runs import Run
 
 

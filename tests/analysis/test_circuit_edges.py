@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 import torch
 
-from grokscope.analysis.frames import frames
-from grokscope.analysis.registry import CHECKPOINT_ANALYSES, DERIVED, FAMILIES, applicable, run_all
+from grokscope.analysis.checkpoint.frames import frames
+from grokscope.analysis.tables.registry import CHECKPOINT_ANALYSES, DERIVED, FAMILIES, applicable, run_all
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.model import initial_weights, is_buffer
 from grokscope.runs import Run

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from grokscope.analysis.checkpoint import Scope
-from grokscope.analysis.clock_pizza import TRIPLES, circularity, clock_pizza, distance_irrelevance
+from grokscope.analysis.checkpoint.checkpoint import Scope
+from grokscope.analysis.circuit.clock_pizza import TRIPLES, circularity, clock_pizza, distance_irrelevance
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.groups import CyclicGroup, SymmetricGroup
 from grokscope.model import initial_weights

@@ -9,8 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from grokscope.analysis.coset_ablation import DRAWS, coset_ablation, equal_power
-from grokscope.analysis.cosets import cosets
+from grokscope.analysis.cosets.coset_ablation import DRAWS, coset_ablation, equal_power
+from grokscope.analysis.cosets.cosets import cosets
 from grokscope.runs import Run
 from tests.planted_cosets import coset_run
 

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 from grokscope.analysis import applicable, run_all
-from grokscope.analysis.checkpoint import Checkpoint, Scope
-from grokscope.analysis.coset_ablation import coset_ablation
-from grokscope.analysis.coset_matrix import coset_matrix
-from grokscope.analysis.coset_summary import coset_summary
-from grokscope.analysis.cosets import coset_table, cosets
-from grokscope.analysis.marginals import Marginal
-from grokscope.analysis.neuron_grid import neuron_grid
-from grokscope.analysis.partitions import CosetPartitions
-from grokscope.analysis.readings import readings
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.marginals import Marginal
+from grokscope.analysis.cosets.coset_ablation import coset_ablation
+from grokscope.analysis.cosets.coset_matrix import coset_matrix
+from grokscope.analysis.cosets.coset_summary import coset_summary
+from grokscope.analysis.cosets.cosets import coset_table, cosets
+from grokscope.analysis.cosets.neuron_grid import neuron_grid
+from grokscope.analysis.cosets.partitions import CosetPartitions
+from grokscope.analysis.cosets.readings import readings
 from grokscope.config import RunConfig, override
 from grokscope.groups import SymmetricGroup, subgroup_classes
 from grokscope.model import initial_weights, is_buffer

@@ -11,7 +11,7 @@ from scipy.optimize import minimize
 from scipy.stats import norm
 
 from grokscope.analysis import delay_law, delay_table, reference_norm
-from grokscope.analysis.delay_law import PUBLISHED_DELAYS
+from grokscope.analysis.dynamics.delay_law import PUBLISHED_DELAYS
 
 RHOS = (0.80, 0.85, 0.90, 0.95, 1.00)
 

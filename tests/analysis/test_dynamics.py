@@ -13,8 +13,8 @@ import torch.nn.functional as F
 from transformer_lens import HookedTransformer
 
 from grokscope.analysis import collapse, gradient_entropy, names, probes, ranks, rows, run_all, update_parts
-from grokscope.analysis.ranks import parts_of
-from grokscope.analysis.registry import applicable
+from grokscope.analysis.dynamics.ranks import parts_of
+from grokscope.analysis.tables.registry import applicable
 from grokscope.model import role
 from grokscope.runs import Run, create_run, open_run
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grokscope.analysis.frames import frames
-from grokscope.analysis.registry import CHECKPOINT_ANALYSES, DERIVED, SUBGROUPS, applicable, run_all
+from grokscope.analysis.checkpoint.frames import frames
+from grokscope.analysis.tables.registry import CHECKPOINT_ANALYSES, DERIVED, SUBGROUPS, applicable, run_all
 from grokscope.config import TaskConfig
 from grokscope.tasks import build_task
 

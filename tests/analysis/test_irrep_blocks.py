@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from grokscope.analysis import run_all
-from grokscope.analysis.irrep_blocks import irrep_blocks
+from grokscope.analysis.circuit.irrep_blocks import irrep_blocks
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.model import Weights, initial_weights
 from grokscope.runs import Run

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from grokscope.analysis import learning_coefficient
-from grokscope.analysis.learning_coefficient import flag_sensitive
+from grokscope.analysis.dynamics.learning_coefficient import flag_sensitive
 from grokscope.model import trained_names
 
 

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grokscope.analysis.ablation import ablation
-from grokscope.analysis.restricted import losses_after_shift, restricted_loss
-from grokscope.analysis.spectra import spectra
+from grokscope.analysis.circuit.ablation import ablation
+from grokscope.analysis.circuit.restricted import losses_after_shift, restricted_loss
+from grokscope.analysis.circuit.spectra import spectra
 from grokscope.config import RunConfig, override
 from grokscope.groups import Irrep
 from grokscope.model import initial_weights

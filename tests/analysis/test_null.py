@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grokscope.analysis.checkpoint import Checkpoint, Scope
-from grokscope.analysis.null import RelabellingNull
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.null import RelabellingNull
 from grokscope.config import RunConfig, override
 from grokscope.groups import CyclicGroup, FiniteGroup, SymmetricGroup, UnitsModulo
 from grokscope.model import initial_weights

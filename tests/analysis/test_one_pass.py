@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grokscope.analysis import over_checkpoints as module
-from grokscope.analysis.checkpoint import Checkpoint
-from grokscope.analysis.over_checkpoints import in_one_pass, over_checkpoints, spread_steps
-from grokscope.analysis.registry import CHECKPOINT_ANALYSES, run_all
+from grokscope.analysis.checkpoint import over_checkpoints as module
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass, over_checkpoints, spread_steps
+from grokscope.analysis.tables.registry import CHECKPOINT_ANALYSES, run_all
 from grokscope.config import RunConfig, override
 from grokscope.model import initial_weights
 from grokscope.runs import Run

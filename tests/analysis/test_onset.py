@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from grokscope.analysis.embedding_overlap import embedding_overlap
-from grokscope.analysis.onset import half_fallen, held_from, onset
+from grokscope.analysis.circuit.embedding_overlap import embedding_overlap
+from grokscope.analysis.circuit.onset import half_fallen, held_from, onset
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.model import initial_weights, is_buffer
 from grokscope.tasks import build_task

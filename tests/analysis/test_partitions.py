@@ -7,8 +7,8 @@ import pytest
 import torch
 from scipy.stats import beta, kstest
 
-from grokscope.analysis.coset_null import draws_for, relabellings, threshold
-from grokscope.analysis.partitions import CosetPartitions, coset_partitions, has_cosets
+from grokscope.analysis.cosets.coset_null import draws_for, relabellings, threshold
+from grokscope.analysis.cosets.partitions import CosetPartitions, coset_partitions, has_cosets
 from grokscope.groups import (
     AlternatingGroup,
     CyclicGroup,

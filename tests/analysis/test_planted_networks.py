@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
-from grokscope.analysis.ablation import SITES, Sample, ablation
-from grokscope.analysis.checkpoint import Checkpoint, Scope
-from grokscope.analysis.keys import keys
-from grokscope.analysis.logit_characters import logit_characters
-from grokscope.analysis.neurons import neurons
-from grokscope.analysis.restricted import restricted_loss
-from grokscope.analysis.spectra import spectra
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.circuit.ablation import SITES, Sample, ablation
+from grokscope.analysis.circuit.keys import keys
+from grokscope.analysis.circuit.logit_characters import logit_characters
+from grokscope.analysis.circuit.neurons import neurons
+from grokscope.analysis.circuit.restricted import restricted_loss
+from grokscope.analysis.circuit.spectra import spectra
 from grokscope.config import TaskConfig
 from grokscope.engine import Engine
 from grokscope.runs import Run

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import torch
 
-from grokscope.analysis.partitions import coset_partitions
-from grokscope.analysis.readings import reading_table, readings_of
+from grokscope.analysis.cosets.partitions import coset_partitions
+from grokscope.analysis.cosets.readings import reading_table, readings_of
 from grokscope.groups import CyclicGroup, DihedralGroup, FiniteGroup, SymmetricGroup, left_cosets, right_cosets
 
 GROUPS = [SymmetricGroup(4), SymmetricGroup(5), DihedralGroup(6), CyclicGroup(12), SymmetricGroup(3)]

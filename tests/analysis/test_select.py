@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from grokscope.analysis.select import rows
+from grokscope.analysis.tables.select import rows
 
 
 @pytest.mark.parametrize("dtype", ["string", "Int64", "object", "float64"])

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from grokscope.analysis import ablation, circles, clock_pizza, keys, restricted_loss, select
-from grokscope.analysis.checkpoint import Checkpoint, Scope
+from grokscope.analysis import ablation, circles, clock_pizza, keys, restricted_loss
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.tables import select
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.model import initial_weights
 from grokscope.runs import Run

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from grokscope import figures
 from grokscope.analysis import milestones, run_all
 from grokscope.config import RunConfig, TaskConfig, override
-from grokscope.figures.circuit_panels import spread
+from grokscope.figures.circuit.circuit_panels import spread
 from grokscope.model import initial_weights
 from grokscope.runs import Run
 from grokscope.tasks import build_task

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from grokscope import figures
 from grokscope.analysis import milestones, neuron_grid, run_all
-from grokscope.analysis.coset_ablation import coset_ablation
+from grokscope.analysis.cosets.coset_ablation import coset_ablation
 from grokscope.config import RunConfig, override
 from grokscope.model import initial_weights
 from grokscope.runs import Run

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 
 from grokscope import figures
 from grokscope.analysis import DelayLaw, delay_law, update_parts
-from grokscope.analysis.delay_law import PUBLISHED_DELAYS
-from grokscope.figures.over_steps import GROUP_COLOUR
+from grokscope.analysis.dynamics.delay_law import PUBLISHED_DELAYS
+from grokscope.figures.dynamics.over_steps import GROUP_COLOUR
 
 STEPS = [0, 10, 20, 50, 100]
 GROUPS = ("attention", "mlp", "ln_final", "all")

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from grokscope.analysis.timing import medians
 from grokscope.figures import dose_response, grok_against, paired, save, shares
-from grokscope.figures.shares import EDGES
+from grokscope.figures.timing.shares import EDGES
 from tests.analysis.timing_tables import arm
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grokscope.analysis.probes import COLUMNS
+from grokscope.analysis.dynamics.probes import COLUMNS
 from grokscope.report import dynamics
 from grokscope.report.choosing import one_of_each_arm
 from grokscope.report.sections import dynamics as section

@@ -11,7 +11,7 @@ import pandas as pd
 from jaxtyping import Bool, Float, Int
 from scipy.stats import CensoredData
 
-from grokscope.analysis.select import names, numbers
+from grokscope.analysis.tables.select import names, numbers
 
 Event = Literal["memorisation", "grok", "sustained_grok", "delay"]
 Unit = Literal["steps", "gradient_evaluations", "seconds"]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from grokscope.analysis.identity import each_run
-from grokscope.analysis.select import numbers
+from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.select import numbers
 from grokscope.runs.milestones import GROKKED
 
 if TYPE_CHECKING:

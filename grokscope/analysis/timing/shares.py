@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from grokscope.analysis.select import names
+from grokscope.analysis.tables.select import names
 from grokscope.analysis.timing.outcomes import LEVEL, Event, Unit, choice, fraction, outcomes
 from grokscope.analysis.timing.resampling import DRAWS, Medians, draw_seeds, resampled_medians, shared_seeds
 from grokscope.analysis.timing.speed_up import few, positive

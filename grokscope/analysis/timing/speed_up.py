@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Int
 
-from grokscope.analysis.select import names
+from grokscope.analysis.tables.select import names
 from grokscope.analysis.timing.outcomes import LEVEL, Event, Outcomes, Unit, amount, choice, fraction, outcomes
 from grokscope.analysis.timing.ratios import LogRatio, exponential
 from grokscope.analysis.timing.resampling import DRAWS, draw_seeds, resampled_medians, shared_seeds

@@ -7,7 +7,7 @@ from math import inf, isnan
 
 import pandas as pd
 
-from grokscope.analysis.select import names, rows
+from grokscope.analysis.tables.select import names, rows
 from grokscope.analysis.timing.medians import medians
 from grokscope.analysis.timing.outcomes import Event, Unit, require
 

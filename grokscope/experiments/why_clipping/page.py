@@ -8,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope.analysis import names, reached, rows
+from grokscope.disk.errors import disk_errors
+from grokscope.disk.files import write_atomic
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Claim
 from grokscope.experiments.why_clipping.plan import STAGES
@@ -16,8 +18,6 @@ from grokscope.experiments.why_clipping.study import Study
 from grokscope.figures import files
 from grokscope.report import Table, scrubber, scrubber_script_sources
 from grokscope.report.html import environment, pictures
-from grokscope.runs.errors import disk_errors
-from grokscope.runs.files import write_atomic
 
 TITLE = "Why does clipping weight norms make networks grok sooner?"
 FIGURES = "figures"

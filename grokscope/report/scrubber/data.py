@@ -24,10 +24,10 @@ from grokscope.analysis import (
     reached,
     rows,
 )
-from grokscope.analysis.embedding_planes import embedding_planes, is_cyclic
-from grokscope.analysis.over_checkpoints import in_one_pass
+from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass
+from grokscope.analysis.circuit.embedding_planes import embedding_planes, is_cyclic
 from grokscope.figures import style
-from grokscope.figures.over_steps import GROUP_COLOUR, GROUP_NAME
+from grokscope.figures.dynamics.over_steps import GROUP_COLOUR, GROUP_NAME
 from grokscope.report.scrubber.colours import around, both_themes
 from grokscope.report.scrubber.frames import MOST, common_steps, fraction, shown_at, thinned
 from grokscope.runs.layout import task_label

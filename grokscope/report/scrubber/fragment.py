@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment
 from markupsafe import Markup
 
+from grokscope.disk.errors import disk_errors
+from grokscope.disk.files import write_atomic
 from grokscope.report.html import TEMPLATES, environment
 from grokscope.report.scrubber.data import scrubber_data
-from grokscope.runs.errors import disk_errors
-from grokscope.runs.files import write_atomic
 
 if TYPE_CHECKING:
     from grokscope.runs import Run

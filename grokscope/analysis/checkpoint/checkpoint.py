@@ -1,0 +1,192 @@
+"""One checkpoint of a run as the analyses of its circuit see it, computed as it is asked for and no more than once.
+
+Several analyses read the same activations, transforms and key sets. A `Checkpoint` holds them while the analyses of
+that checkpoint are made, and a `Scope` holds what all checkpoints of a run share: grids, bases, relabellings, the
+key set of the final checkpoint.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from grokscope.analysis.checkpoint.basis import GridBasis
+from grokscope.analysis.checkpoint.frames import Frame, frames
+from grokscope.analysis.checkpoint.grid import PairGrid
+from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
+from grokscope.engine import Engine, Loss, loss_function
+from grokscope.model import Weights
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+
+class Scope:
+    """What all checkpoints of a run share.
+
+    Raises ValueError for a run without checkpoints, and, where it is asked for frames, for a task without a group.
+    """
+
+    def __init__(self, run: Run) -> None:
+        if not run.steps:
+            raise ValueError(f"run {run.name!r} has no checkpoints yet: there is nothing to analyse")
+        self.run, self.config, self.task = run, run.config.model, run.task
+        self._train, _ = run.task.split(run.config.task.train_fraction, run.config.seed)
+
+    @property
+    def train(self) -> Int[Tensor, " train"]:
+        """The examples that the run was trained on. Raises ValueError where that is not known (imported networks)."""
+        if not len(self._train):
+            raise ValueError(
+                f"run {self.run.name!r} does not say which examples it was trained on: set task.train_indices"
+            )
+        return self._train
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The network as a function of weights, in whatever dtype they are."""
+        return Engine(self.config, self.task)
+
+    @cached_property
+    def loss(self) -> Loss:
+        """What the run minimises."""
+        return loss_function(self.run.config.loss)
+
+    @cached_property
+    def frames(self) -> tuple[Frame, ...]:
+        return frames(self.task)
+
+    @cached_property
+    def grids(self) -> dict[str, PairGrid]:
+        """Every pair of operands, by operation."""
+        is_train = torch.zeros(self.task.n_examples, dtype=torch.bool)
+        is_train[self._train] = True
+        used = {frame.operation for frame in self.frames}
+        return {
+            operation.name: PairGrid(
+                self.task,
+                operation,
+                [frame for frame in self.frames if frame.operation == operation.name],
+                self.config,
+                is_train,
+            )
+            for operation in self.task.operations
+            if operation.name in used
+        }
+
+    @cached_property
+    def bases(self) -> dict[Frame, GridBasis]:
+        return {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
+
+    @cached_property
+    def nulls(self) -> dict[Frame, RelabellingNull]:
+        """Frames of one group share relabellings, so that add and sub of one embedding have one null."""
+        by_group = {frame.group.name: RelabellingNull(frame.group) for frame in self.frames}
+        return {frame: by_group[frame.group.name] for frame in self.frames}
+
+    @property
+    def own(self) -> tuple[Frame, ...]:
+        """The frames of the task's own groups."""
+        return tuple(frame for frame in self.frames if frame.basis == "own")
+
+    @cached_property
+    def final(self) -> Checkpoint:
+        """The run's last checkpoint."""
+        return Checkpoint(self, self.run.steps[-1])
+
+    @cached_property
+    def hindsight(self) -> dict[Frame, Int[np.ndarray, " key"]]:
+        """The key set of the final checkpoint, by frame: what a look back from the end of the run would choose."""
+        return {frame: self.final.embedding(frame).keys for frame in self.frames}
+
+    @cached_property
+    def matched(self) -> dict[Frame, Int[np.ndarray, " irrep"]]:
+        """For every wrong frame the control of the own one's hindsight key set: as many irreps (or all there are),
+        those of largest power in the final embedding. Its own key set would rarely do, for it should be empty."""
+        count = {frame.operation: len(self.hindsight[frame]) for frame in self.own}
+        found = {}
+        for frame in self.frames:
+            if frame.basis == "wrong":
+                power = self.final.embedding(frame).power[1:]
+                found[frame] = 1 + np.argsort(-power, kind="stable")[: count[frame.operation]]
+        return found
+
+    def prepare_circuit(self) -> None:
+        """Compute what analyses of a circuit compute on first use, before threads share it."""
+        _ = self.hindsight, self.matched
+        for basis in self.bases.values():
+            _ = basis.blocks, basis.pairs
+
+    def prepare_dynamics(self) -> None:
+        """The same for analyses of norms, gradients and logits, which need no group."""
+        _ = self.engine, self.loss
+
+    @property
+    def layers(self) -> range:
+        return range(self.config.n_layers)
+
+    @property
+    def last(self) -> int:
+        """The last layer."""
+        return self.config.n_layers - 1
+
+
+class Checkpoint:
+    """The network of a run at one step.
+
+    Arguments:
+        scope: of the run.
+        step: one that has a checkpoint.
+    """
+
+    def __init__(self, scope: Scope, step: int) -> None:
+        self.scope, self.step = scope, step
+        self._activations: dict[str, dict[str, Tensor]] = {}
+        self._transforms: dict[tuple[Frame, str], Tensor] = {}
+        self._embedding: dict[Frame, Significance] = {}
+
+    @cached_property
+    def weights(self) -> Weights:
+        return self.scope.run.weights(self.step)
+
+    def operand_tables(
+        self, frame: Frame
+    ) -> tuple[Float[np.ndarray, "element d_model"], Float[np.ndarray, "element d_model"]]:
+        """The embeddings of the left and of the right operand, by group element."""
+        embedding = self.weights["embed.W_E"].double().numpy()
+        return embedding[frame.left], embedding[frame.right]
+
+    def embedding(self, frame: Frame) -> Significance:
+        """Power by irrep of the embedding, and its null: left and right operand side by side, relabelled together.
+
+        *This is what key sets are chosen by.* The rows of an untrained embedding are drawn alike, so the null is
+        exact there, while activations of an untrained network already depend on whether a = b. And what a
+        network knows about most answers shows as power of every irrep of a * b, memorised or computed;
+        which irreps it computes *with* shows in what it reads the operands as.
+        """
+        if frame not in self._embedding:
+            tables = np.concatenate(self.operand_tables(frame), axis=1)
+            self._embedding[frame] = self.scope.nulls[frame].test(tables)
+        return self._embedding[frame]
+
+    def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
+        """An activation at the answer position for every pair of operands of an operation."""
+        if operation not in self._activations:
+            blocks = [f"blocks.{layer}" for layer in self.scope.layers]
+            names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
+            names += [f"{blocks[-1]}.hook_resid_post", "logits"]
+            self._activations[operation] = self.scope.grids[operation].activations(self.weights, names)
+        return self._activations[operation][name]
+
+    def transform(self, frame: Frame, name: str) -> Float[Tensor, "column column unit"]:
+        """The transform of an activation over the pairs of a frame's group (`GridBasis.transform`)."""
+        key = (frame, name)
+        if key not in self._transforms:
+            x = self.activations(frame.operation, name)
+            self._transforms[key] = self.scope.bases[frame].transform(x)
+        return self._transforms[key]

@@ -1,0 +1,252 @@
+"""Causal ablation: what the network loses without an irrep, against losing as much of one that it does not use.
+
+From a table of functions of a and b, everything that depends on an operand through rho is removed:
+
+    embedding   T <- T - P_rho T, for both operands (they share it)
+    neurons     X <- X - (P_rho X M + M X P_rho + P_rho X P_rho),  X the last MLP's activations over pairs (a, b),
+                P_rho the projection on the span of rho, M on constants (for Z_n: the 8 terms of a frequency)
+    logits      the same of the logits
+
+and the rest of the network is run again. There are two controls. In every row, a component of equal power of an
+irrep outside the key sets is taken away from the same place: random coefficients, scaled for every unit (and
+separately for the part in a, in b and in both) to the norm of what was taken of rho. And in the wrong basis the set
+`matched` is taken away, which there stands in for the key set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from grokscope.analysis.checkpoint.basis import GridBasis
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+from grokscope.analysis.checkpoint.columns import irrep_columns
+from grokscope.analysis.checkpoint.final_layers import losses, unembedded
+from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
+
+CHECKPOINTS = 11
+EXAMPLES = 1024
+"""Most examples of each split that losses are means over, chosen once per run."""
+COLUMNS = (
+    "operation",
+    "basis",
+    "group",
+    "site",
+    "split",
+    "set",
+    "irrep",
+    "frequency",
+    "n_irreps",
+    "full_loss",
+    "full_accuracy",
+    "loss",
+    "accuracy",
+    "control",
+    "control_loss",
+    "control_accuracy",
+    "note",
+)
+
+Irreps = Int[np.ndarray, " irrep"]
+
+
+@over_checkpoints(version=2, steps=spread_steps(CHECKPOINTS))
+def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
+    """Loss and accuracy without each key irrep, and without the key set, at up to 11 checkpoints of a run.
+
+    Key irreps are those of this checkpoint or of the final one. In the wrong basis, whose key set is empty as a rule,
+    one set is removed, `matched`: as many irreps as the own basis has in hindsight, those of largest power in the
+    final embedding (as in `restricted_loss`). Losses are means over up to 1,024 examples of each split whose operands
+    are elements of the row's group, the same for all rows of a run, operation and basis.
+
+    Returns:
+        run, task, arm, seed, step, operation, basis, group, site (`embedding`, `neurons`, `logits`), split, set (in
+        the own basis `one` key irrep, or all of `key` or `hindsight`; in the wrong one `matched`), irrep and
+        frequency (of set `one`), n_irreps, full_loss, full_accuracy, loss, accuracy (without the irreps), control
+        (the irreps that stood in for them), control_loss, control_accuracy, note (why the control is missing; else
+        empty).
+    """
+    tables = []
+    for frame in checkpoint.scope.frames:
+        sets = irrep_sets(checkpoint, frame)
+        key = checkpoint.embedding(frame).keys
+        candidates = np.unique(np.concatenate([irreps for _, irreps in sets]))
+        others = np.setdiff1d(np.arange(1, len(frame.group.irreps)), np.union1d(candidates, key))
+        stand_in = np.random.default_rng(0).permutation(others)[: len(candidates)]
+        controls = dict(zip(candidates.tolist(), stand_in.tolist(), strict=False))
+        sample = Sample.of(checkpoint, frame)
+        full = sample.outcomes(checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs])
+        for site, without in SITES.items():
+            for name, irreps in sets:
+                after = sample.outcomes(without(checkpoint, frame, sample, irreps, irreps))
+                table = [{"split": split, **_row(full[split], after[split])} for split in after]
+                instead = np.array([controls[irrep] for irrep in irreps.tolist() if irrep in controls], dtype=int)
+                enough = len(instead) == len(irreps)
+                if enough:
+                    control = sample.outcomes(without(checkpoint, frame, sample, irreps, instead))
+                    for row in table:
+                        row["control_loss"], row["control_accuracy"] = control[row["split"]]
+                single = int(irreps[0]) if name == "one" else None
+                columns = pd.DataFrame(table)
+                tables.append(
+                    columns.assign(
+                        **frame.keys,
+                        site=site,
+                        set=name,
+                        **irrep_columns(frame.group, [single] * len(table)),
+                        n_irreps=len(irreps),
+                        control=", ".join(frame.group.irreps[i].name for i in instead) if enough else "",
+                        note="" if enough else "there are too few other irreps for a control",
+                    )[list(COLUMNS)]
+                )
+    return pd.concat(tables, ignore_index=True)
+
+
+def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> list[tuple[str, Irreps]]:
+    """The sets of irreps that are removed, by name (see `ablation`)."""
+    if frame.basis == "wrong":
+        return [("matched", checkpoint.scope.matched[frame])]
+    key, hindsight = checkpoint.embedding(frame).keys, checkpoint.scope.hindsight[frame]
+    singles = [("one", np.array([irrep])) for irrep in np.union1d(key, hindsight)]
+    return [*singles, ("key", key), ("hindsight", hindsight)]
+
+
+def _row(full: tuple[float, float], after: tuple[float, float]) -> dict[str, float]:
+    return {
+        "full_loss": full[0],
+        "full_accuracy": full[1],
+        "loss": after[0],
+        "accuracy": after[1],
+        "control_loss": np.nan,
+        "control_accuracy": np.nan,
+    }
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Some pairs of a frame's group in each split, the same at every checkpoint."""
+
+    pairs: Int[Tensor, "example"]
+    """In the flattened grid."""
+    left: Int[Tensor, "example"]
+    """Group element of a."""
+    right: Int[Tensor, "example"]
+    labels: Int[Tensor, "example"]
+    splits: dict[str, slice]
+
+    @staticmethod
+    def of(checkpoint: Checkpoint, frame: Frame) -> Sample:
+        """Up to `EXAMPLES` of train and of val; a split without pairs is left out."""
+        grid, basis = checkpoint.scope.grids[frame.operation], checkpoint.scope.bases[frame]
+        order = basis.pairs.T  # [a, g]
+        generator = torch.Generator().manual_seed(0)
+        chosen, splits, start = [], {}, 0
+        for split in ("train", "val"):
+            here = grid.splits[split].flatten()[order].flatten().nonzero()[:, 0]
+            here = here[torch.randperm(len(here), generator=generator)[:EXAMPLES]]
+            if len(here):
+                splits[split] = slice(start, start + len(here))
+                chosen.append(here)
+                start += len(here)
+        index = torch.cat(chosen)
+        left, product = index // basis.n, index % basis.n
+        table, inverse = torch.tensor(frame.group.table), torch.tensor(frame.group.inverse)
+        pairs = order.flatten()[index]
+        return Sample(pairs, left, table[inverse[left], product], grid.labels.flatten()[pairs], splits)
+
+    def outcomes(self, logits: Float[Tensor, "example d_vocab_out"]) -> dict[str, tuple[float, float]]:
+        """Mean loss and accuracy of each split."""
+        loss, right = losses(logits, self.labels).double(), (logits.argmax(-1) == self.labels).double()
+        return {split: (float(loss[s].mean()), float(right[s].mean())) for split, s in self.splits.items()}
+
+
+def without_in_embedding(
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
+) -> Float[Tensor, "example d_vocab_out"]:
+    basis = checkpoint.scope.bases[frame]
+    weights = dict(checkpoint.weights)
+    embedding = weights["embed.W_E"].clone()
+    tokens = torch.from_numpy(frame.left)
+    table = embedding[tokens].double()
+    for irrep, other in zip(irreps, instead, strict=True):
+        span = basis.spans[irrep]
+        coefficients = basis.F[:, span].T @ table
+        if other != irrep:
+            span = basis.spans[other]
+            coefficients = _other_coefficients(coefficients, span.stop - span.start)
+        embedding[tokens] -= (basis.F[:, span] @ coefficients).to(embedding.dtype)
+    weights["embed.W_E"] = embedding
+    engine = checkpoint.scope.grids[frame.operation].engine
+    with torch.no_grad():
+        return torch.cat([engine.answer_logits(weights, chunk) for chunk in sample.pairs.split(EXAMPLES)])
+
+
+def without_in_neurons(
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
+) -> Float[Tensor, "example d_vocab_out"]:
+    scope = checkpoint.scope
+    block = f"blocks.{scope.last}"
+    x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
+    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[sample.pairs]
+    W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
+    taken = _operand_part(scope.bases[frame], x_hat, sample, irreps, instead, W_out)
+    return unembedded(scope.config, checkpoint.weights, resid.double() - taken)
+
+
+def without_in_logits(
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
+) -> Float[Tensor, "example d_vocab_out"]:
+    x_hat = checkpoint.transform(frame, "logits")
+    logits = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs]
+    return logits.double() - _operand_part(checkpoint.scope.bases[frame], x_hat, sample, irreps, instead)
+
+
+SITES = {"embedding": without_in_embedding, "neurons": without_in_neurons, "logits": without_in_logits}
+"""The network's logits at sampled pairs without some irreps at a site, by the name of the site.
+
+Arguments of each: checkpoint, frame, sample, irreps, instead. The latter are the irreps themselves, or others of which
+components of equal power are removed instead.
+"""
+
+
+def _operand_part(
+    basis: GridBasis,
+    x_hat: Float[Tensor, "column column unit"],
+    sample: Sample,
+    irreps: Irreps,
+    instead: Irreps,
+    onward: Float[Tensor, "unit out"] | None = None,
+) -> Float[Tensor, "example out"]:
+    """What depends on a or b through the irreps, at the sampled pairs, mapped on linearly by `onward`.
+
+    Where `instead` names another irrep, random functions of the same norms through that one.
+    """
+    n = basis.n
+    width = x_hat.shape[-1] if onward is None else onward.shape[1]
+    taken = torch.zeros((len(sample.pairs), width), dtype=torch.float64)
+    for irrep, other in zip(irreps, instead, strict=True):
+        span = basis.spans[irrep]
+        blocks = [x_hat[span, 0].double(), x_hat[0, span].double(), x_hat[span, span].flatten(0, 1).double()]
+        if other != irrep:
+            span = basis.spans[other]
+            size = span.stop - span.start
+            blocks = [_other_coefficients(b, s) for b, s in zip(blocks, (size, size, size**2), strict=True)]
+        if onward is not None:
+            blocks = [block @ onward for block in blocks]
+        of_a, of_b = basis.F[sample.left, span], basis.F[sample.right, span]
+        of_both = (of_a[:, :, None] * of_b[:, None, :]).flatten(1)
+        taken += (of_a @ blocks[0] + of_b @ blocks[1]) / n**0.5 + of_both @ blocks[2]
+    return taken
+
+
+def _other_coefficients(coefficients: Float[Tensor, "column unit"], size: int) -> Float[Tensor, "size unit"]:
+    """Random coefficients of `size` basis functions, with the norm that each unit has in `coefficients`."""
+    generator = torch.Generator().manual_seed(0)
+    drawn = torch.randn((size, coefficients.shape[1]), generator=generator, dtype=torch.float64)
+    return drawn * (coefficients.norm(dim=0) / drawn.norm(dim=0))

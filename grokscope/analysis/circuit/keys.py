@@ -1,0 +1,73 @@
+"""Key irreps (key frequencies): those that carry more power than any would if labels meant nothing.
+
+Two key sets, and every table says which it means:
+
+    key         online: of this checkpoint, by what is in this checkpoint
+    hindsight   the key set of the run's final checkpoint, for looking back
+
+The embedding's is the network's key set, which restricted loss and ablations use; `Checkpoint.embedding` says why.
+The other sites have their own, by the same test on the tables for which relabelling leaves an untrained network
+as it was: `unembed`, and what each MLP's neurons make of one operand alone (means over the other, both operands
+side by side). Attention and logits are sums of these and of a * b, and are left to `spectra`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+import torch
+
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+from grokscope.analysis.checkpoint.columns import irrep_columns
+from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.null import Significance
+from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+
+
+@over_checkpoints(version=1)
+def keys(checkpoint: Checkpoint) -> pd.DataFrame:
+    """Power of every irrep at the sites that have a null, and whether it exceeds it.
+
+    A key's power exceeds the 99th percentile of the *largest* power of any irrep under 200 random relabellings of
+    the group elements (largest for its size: `checkpoint.null`), so that a checkpoint whose labels mean
+    nothing has any key at all with probability 0.01. In the basis `wrong` there is nothing to be found: it is the
+    control.
+
+    Returns:
+        run, task, arm, seed, step, operation, basis, group, site (`embed`, `unembed`, `blocks.L.mlp.post`),
+        irrep, frequency, power, threshold (that power must exceed), p_value (family-wise), key (at this checkpoint),
+        hindsight (in the embedding's key set at the final checkpoint).
+    """
+    tables = []
+    for frame in checkpoint.scope.frames:
+        hindsight = checkpoint.scope.hindsight[frame]
+        for site, tested in _tests(checkpoint, frame):
+            irreps = np.arange(1, len(tested.power))
+            tables.append(
+                pd.DataFrame(
+                    {
+                        **frame.keys,
+                        "site": site,
+                        **irrep_columns(frame.group, irreps),
+                        "power": tested.power[1:],
+                        "threshold": tested.threshold[1:],
+                        "p_value": tested.p_value[1:],
+                        "key": np.isin(irreps, tested.keys),
+                        "hindsight": np.isin(irreps, hindsight),
+                    }
+                )
+            )
+    return pd.concat(tables, ignore_index=True)
+
+
+def _tests(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, Significance]]:
+    null, basis = checkpoint.scope.nulls[frame], checkpoint.scope.bases[frame]
+    yield "embed", checkpoint.embedding(frame)
+    unembed = checkpoint.weights["unembed.W_U"].double()[:, torch.from_numpy(frame.answer)]
+    yield "unembed", null.test((unembed - unembed.mean(1, keepdim=True)).T.numpy())
+    for layer in checkpoint.scope.layers:
+        x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
+        of_operands = basis.F @ torch.cat([x_hat[:, 0], x_hat[0]], dim=1).double()
+        yield f"blocks.{layer}.mlp.post", null.test(of_operands.numpy())

@@ -1,0 +1,64 @@
+"""Operands that stand for no group element (0 under multiplication and division), reported on their own."""
+
+from __future__ import annotations
+
+import pandas as pd
+import torch
+
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+from grokscope.analysis.checkpoint.final_layers import losses
+from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+
+COLUMNS = (
+    "operation",
+    "token",
+    "split",
+    "examples",
+    "loss",
+    "accuracy",
+    "embedding_norm",
+    "other_embedding_norm",
+    "cosine_with_mean",
+)
+
+
+@over_checkpoints(version=1)
+def outside_group(checkpoint: Checkpoint) -> pd.DataFrame:
+    """What the network does with operands that the Fourier transform leaves out.
+
+    Returns:
+        run, task, arm, seed, step, operation, token (its name), split (`train`, `val`, `all`), examples (in which it
+        is an operand), loss (nats) and accuracy on them, embedding_norm, other_embedding_norm (mean norm of the
+        operands that are group elements), cosine_with_mean (of its embedding with their mean embedding). No rows for
+        operations whose operands all are group elements, and for splits without such examples.
+    """
+    rows = []
+    for frame in checkpoint.scope.own:
+        grid = checkpoint.scope.grids[frame.operation]
+        inside = set(frame.left.tolist())
+        logits = checkpoint.activations(frame.operation, "logits")
+        embedding = checkpoint.weights["embed.W_E"].double()
+        others = embedding[torch.from_numpy(frame.left)]
+        rows_of = torch.from_numpy(grid.left)
+        columns_of = torch.from_numpy(grid.right)
+        for token in sorted({*grid.left.tolist(), *grid.right.tolist()} - inside):
+            uses = (rows_of == token)[:, None] | (columns_of == token)[None, :]
+            own, mean = embedding[token], others.mean(0)
+            for split, mask in grid.splits.items():
+                chosen = mask & uses
+                if bool(chosen.any()):
+                    labels = grid.labels[chosen]
+                    rows.append(
+                        {
+                            "operation": frame.operation,
+                            "token": checkpoint.scope.task.token_names[token],
+                            "split": split,
+                            "examples": int(chosen.sum()),
+                            "loss": float(losses(logits[chosen], labels).double().mean()),
+                            "accuracy": float((logits[chosen].argmax(-1) == labels).double().mean()),
+                            "embedding_norm": float(own.norm()),
+                            "other_embedding_norm": float(others.norm(dim=1).mean()),
+                            "cosine_with_mean": float(torch.cosine_similarity(own, mean, dim=0)),
+                        }
+                    )
+    return pd.DataFrame(rows, columns=list(COLUMNS))

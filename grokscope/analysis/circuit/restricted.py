@@ -1,0 +1,233 @@
+"""Restricted and excluded loss: does the network answer by its key irreps, and can it answer without them?
+
+Both at two levels, with everything projected over *all* pairs (a, b) of the group's grid and the loss taken on the
+pairs of a split.
+
+Level `logits`, with w_rho the coefficient of chi_rho(a * b * c^-1) in the logits (`logit_characters`):
+
+    restricted  L[a, b, c] = mean_ab L[., ., c] + sum_{rho in set} w_rho chi_rho(a * b * c^-1)
+    excluded    L[a, b, c] =        L[a, b, c]  - sum_{rho in set} w_rho chi_rho(a * b * c^-1)
+
+Level `neurons`, with P the projection of the last MLP's activations X on functions of a * b through the irreps of
+the set, r the residual stream after that MLP and `head` the final norm and the unembedding:
+
+    restricted  head(mean_ab r + P(X) W_out)        all else at its mean
+    excluded    head(r[a, b]   - P(X) W_out)        all else as it is
+
+so a network that computes the answer before its last MLP can keep it, in the excluded loss, in the residual stream.
+
+Source: Nanda et al. 2023, "Progress measures for grokking via mechanistic interpretability", sections 5.1 and 5.2.
+The paper defines both at the logits, restricted over all the data and excluded on the training data; it projects
+each logit on cos(w(a + b)) and sin(w(a + b)) (2 terms per frequency and answer; level `logits` here keeps only the one
+character of a + b - c). Its demo (the TransformerLens notebook) takes restricted loss from the *neurons*, projected
+on cos and sin of w(a + b) and mapped on linearly with the mean logits restored, on the test data. Here level and
+split are columns. Behind a linear head, level `neurons` is the paper's projection of each logit; level `logits` asks
+for more, one coefficient per irrep for all answers, and can stay high in a network whose answers differ in scale.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+from grokscope.analysis.checkpoint.columns import irrep_columns
+from grokscope.analysis.checkpoint.final_layers import losses, unembedded
+from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.grid import SPLITS
+from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.analysis.circuit.logit_characters import character_products
+from grokscope.engine.layers import EPS
+from grokscope.model import Weights
+
+SETS = ("one", "key", "hindsight", "matched")
+
+
+@over_checkpoints(version=1)
+def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
+    """Loss of the network restricted to irreps, and with them excluded, beside its full loss.
+
+    Sets of irreps: `one` (each on its own; in the own basis), `key` (the embedding's at this checkpoint), `hindsight`
+    (at the final one), and in the wrong basis `matched`, the control: as many irreps of the wrong group as the own
+    one has in hindsight, those of largest power in the final embedding.
+
+    Returns:
+        run, task, arm, seed, step, operation, basis, group, level (`logits`, `neurons`), split (`train`, `val`,
+        `all`: those of the split's pairs that are pairs of group elements), set, irrep and frequency (of set `one`),
+        n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the model's
+        outputs). A split without such pairs has no rows.
+    """
+    tables = []
+    for frame in checkpoint.scope.frames:
+        sets = irrep_sets(checkpoint, frame)
+        pairs = Pairs.of(checkpoint, frame)
+        for level, compute in (("logits", logits_level), ("neurons", neurons_level)):
+            restricted, excluded = compute(checkpoint, frame, pairs, sets.members.double())
+            # Restricted logits depend on a * b alone.
+            log_probabilities = restricted.log_softmax(-1)
+            for split, weight in pairs.label_weights.items():
+                tables.append(
+                    pd.DataFrame(
+                        {
+                            **frame.keys,
+                            "level": level,
+                            "split": split,
+                            "set": pd.array(sets.names, dtype="string"),
+                            **irrep_columns(frame.group, sets.single),
+                            "n_irreps": sets.members.sum(1).numpy(),
+                            "full_loss": pairs.mean(pairs.full, split).item(),
+                            "restricted_loss": -(log_probabilities * weight).sum((1, 2)).numpy(),
+                            "excluded_loss": pairs.mean(excluded, split).numpy(),
+                        }
+                    )
+                )
+    return pd.concat(tables, ignore_index=True)
+
+
+@dataclass(frozen=True, eq=False)
+class IrrepSets:
+    """Sets of irreps to restrict to and to exclude."""
+
+    names: list[str]
+    single: list[int | None]
+    """The irrep of a set of kind `one`."""
+    members: Bool[Tensor, "set irrep"]
+
+
+def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> IrrepSets:
+    """The sets that a frame's losses are computed for (see `restricted_loss`)."""
+    count = len(frame.group.irreps)
+    hindsight = checkpoint.scope.hindsight
+    chosen: list[tuple[str, np.ndarray]] = []
+    if frame.basis == "own":
+        chosen += [("one", np.array([i])) for i in range(1, count)]
+    chosen += [("key", checkpoint.embedding(frame).keys), ("hindsight", hindsight[frame])]
+    if frame.basis == "wrong":
+        chosen.append(("matched", checkpoint.scope.matched[frame]))
+    members = torch.zeros((len(chosen), count), dtype=torch.bool)
+    for row, (_, irreps) in enumerate(chosen):
+        members[row, torch.from_numpy(irreps)] = True
+    single = [int(irreps[0]) if name == "one" else None for name, irreps in chosen]
+    return IrrepSets([name for name, _ in chosen], single, members)
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """The pairs of a frame's group, those of one product together: index [g, a] is the pair (a, a^-1 g)."""
+
+    labels: Int[Tensor, "product left"]
+    """The answer's token; 0 where the pair is no example, which is in no split."""
+    splits: dict[str, Bool[Tensor, "product left"]]
+    """Splits without pairs are left out."""
+    label_weights: dict[str, Float[Tensor, "product d_vocab_out"]]
+    """The share of a split's pairs that have this product and this label."""
+    logits: Float[Tensor, "product left d_vocab_out"]
+    full: Float[Tensor, "product left"]
+    """The network's own loss."""
+
+    @staticmethod
+    def of(checkpoint: Checkpoint, frame: Frame) -> Pairs:
+        """At one checkpoint."""
+        grid, order = checkpoint.scope.grids[frame.operation], checkpoint.scope.bases[frame].pairs
+        labels = grid.labels.flatten()[order].clamp(min=0)
+        splits = {split: grid.splits[split].flatten()[order] for split in SPLITS}
+        splits = {split: mask for split, mask in splits.items() if bool(mask.any())}
+        logits = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[order]
+        weights = {}
+        for split, mask in splits.items():
+            count = torch.zeros((len(labels), logits.shape[-1]), dtype=torch.float64)
+            count.scatter_add_(1, labels, mask.double())
+            weights[split] = count / count.sum()
+        return Pairs(labels, splits, weights, logits, losses(logits, labels))
+
+    def mean(self, of_pairs: Float[Tensor, "*set product left"], split: str) -> Float[Tensor, "*set"]:
+        """The mean over the pairs of a split."""
+        return of_pairs[..., self.splits[split]].double().mean(-1)
+
+
+def logits_level(
+    checkpoint: Checkpoint, frame: Frame, pairs: Pairs, members: Float[Tensor, "set irrep"]
+) -> tuple[Float[Tensor, "set product d_vocab_out"], Float[Tensor, "set product left"]]:
+    """Restricted logits, and excluded loss, by the characters of a * b * c^-1 in the logits."""
+    basis, group = checkpoint.scope.bases[frame], frame.group
+    answer = torch.from_numpy(frame.answer)
+    means = pairs.logits.double().mean(1)
+    centred = means[:, answer] - means[:, answer].mean(1, keepdim=True)
+    inner, square = character_products(basis, basis.F.T @ centred)
+    characters = torch.from_numpy(np.stack([irrep.character for irrep in group.irreps]))
+    at_answers = characters[:, torch.tensor(group.table[:, group.inverse])]  # [irrep, g, c]
+    kept = means.new_zeros((len(members), *means.shape))
+    kept[..., answer] = torch.einsum("si,igc->sgc", members * torch.from_numpy(inner / square), at_answers)
+    return means.mean(0) + kept, losses_after_shift(pairs.logits, kept, pairs.labels)
+
+
+def neurons_level(
+    checkpoint: Checkpoint, frame: Frame, pairs: Pairs, members: Float[Tensor, "set irrep"]
+) -> tuple[Float[Tensor, "set product d_vocab_out"], Float[Tensor, "set product left"]]:
+    """Restricted logits, and excluded loss, by functions of a * b in the last MLP's activations."""
+    scope, basis = checkpoint.scope, checkpoint.scope.bases[frame]
+    block = f"blocks.{scope.last}"
+    weights = checkpoint.weights
+    x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
+    written = basis.product_coefficients(x_hat).double() @ weights[f"{block}.mlp.W_out"].double()
+    of_column = members[:, torch.from_numpy(frame.group.fourier_irreps())]  # [set, column]
+    kept = (basis.F * of_column[:, None]) @ written  # [set, product, d_model]
+    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[basis.pairs]
+    restricted = unembedded(scope.config, weights, resid.double().mean((0, 1)) + kept)
+    if scope.config.normalization == "none":
+        return restricted, losses_after_shift(pairs.logits, kept @ weights["unembed.W_U"].double(), pairs.labels)
+    return restricted, _losses_behind_norm(weights, resid, kept.to(resid.dtype), pairs.labels)
+
+
+def losses_after_shift(
+    logits: Float[Tensor, "product left d_vocab_out"],
+    taken: Float[Tensor, "set product d_vocab_out"],
+    labels: Int[Tensor, "product left"],
+) -> Float[Tensor, "set product left"]:
+    """Cross-entropy of the logits less `taken`, for every set, where that depends on the pair's product alone.
+
+    exp(L - t) = exp(L) exp(-t), so the sums over outputs of all sets are one matrix product for each a * b.
+    """
+    logits = logits.double()
+    top, least = logits.amax(-1), taken.amin(-1)
+    terms = (logits - top[..., None]).exp()  # [g, a, c], at most 1
+    factors = (least[..., None] - taken).exp()  # [set, g, c], at most 1
+    sums = torch.bmm(terms, factors.permute(1, 2, 0)).permute(2, 0, 1)  # [set, g, a]
+    log_sums = sums.log() + top - least[..., None]
+    # Where the one factor is largest the other may be too small to see: those few again, one by one.
+    faint = (sums < 1e-200).nonzero()
+    if len(faint):
+        s, g, a = faint.unbind(1)
+        log_sums[s, g, a] = (logits[g, a] - taken[s, g]).logsumexp(-1)
+    at_label = logits.gather(-1, labels[..., None])[..., 0] - taken.gather(-1, labels.expand(len(taken), -1, -1))
+    return log_sums - at_label
+
+
+def _losses_behind_norm(
+    weights: Weights,
+    resid: Float[Tensor, "product left d_model"],
+    taken: Float[Tensor, "set product d_model"],
+    labels: Int[Tensor, "product left"],
+) -> Float[Tensor, "set product left"]:
+    """Cross-entropy of head(resid - taken) for every set, with LayerNorm in the head.
+
+    LayerNorm is linear but for its scale, so the numerators are differences of two products that are made once,
+    and var(r - t) = var r - 2 cov(r, t) + var t.
+    """
+    gain, bias = weights["ln_final.w"].to(resid.dtype), weights["ln_final.b"].to(resid.dtype)
+    W_U, b_U = weights["unembed.W_U"].to(resid.dtype), weights["unembed.b_U"].to(resid.dtype)
+    r, t = resid - resid.mean(-1, keepdim=True), taken - taken.mean(-1, keepdim=True)
+    d_model, read = r.shape[-1], gain[:, None] * W_U
+    of_resid, of_taken, constant = r @ read, t @ read, bias @ W_U + b_U
+    variance = r.square().sum(-1) - 2 * torch.einsum("gad,sgd->sga", r, t) + t.square().sum(-1)[..., None]
+    scale = (variance.clamp(min=0) / d_model + EPS).rsqrt()
+    found = resid.new_empty(scale.shape)
+    for s in range(len(taken)):
+        logits = (of_resid - of_taken[s][:, None]).mul_(scale[s][..., None]).add_(constant)
+        found[s] = losses(logits, labels)
+    return found

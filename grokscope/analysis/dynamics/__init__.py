@@ -1,0 +1,14 @@
+"""How the weights moved, whatever the task.
+
+curves                learning curves, and the steps of memorisation and of the grok
+norm_trajectories     norms of parameter groups, of parameters and of their rows
+phase                 weight norm against loss
+collapse              the scale of the logits, and softmax collapse
+gradient_entropy      how a gradient is spread over the weights
+ranks                 effective rank of matrices and circuits
+probes                what was recorded while training: steps part by part, gradients, logits
+branches              a run and the futures that were branched off it
+delay_law             ln T = alpha rho + c over clamped runs, some of which never grok
+learning_coefficient  by SGLD, at a few checkpoints; made when asked for by name only
+parameter_groups      parameters by role, and all together
+"""

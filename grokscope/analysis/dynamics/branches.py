@@ -1,0 +1,83 @@
+"""A run and the futures that were branched off it: what was switched, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from grokscope.analysis.dynamics.curves import learning_curves
+from grokscope.analysis.tables.identity import IDENTITY, check_names
+from grokscope.config import differences
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+UNCHANGED = "nothing switched"
+COLUMNS = (*IDENTITY, "parent", "role", "branch_step", "switch", "step", "since", "split", "loss", "accuracy")
+_NOT_A_SWITCH = ("arm", "norms.init_", "training.steps", "training.stop_evaluations", "checkpoints.", "probes.")
+"""Settings that change no weights of a branch, which starts from those of its parent."""
+
+
+def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:
+    """The learning curves of parents and of their branches, aligned at the step where they part.
+
+    A branch is told of its parent's name and joined to the run of that name among those given; branches of branches
+    are told of their own parent. Runs that are neither are left out.
+
+    Returns:
+        run, task, arm, seed, parent (name of the run that the curve belongs with: a parent's own, a branch's
+        parent's), role (`parent`, `branch`), branch_step (of a branch; <NA> for a parent), switch (settings that differ
+        from the parent's, `norms.max_norm: none -> 2`; `nothing switched`; `unknown` where the parent is not among the
+        runs; empty for a parent), step, since (steps since the branch; <NA> for a parent), split, loss (nats),
+        accuracy. A branch begins at its branch step, at which it has the parent's weights.
+
+    Raises ValueError for no runs, and for two of one name.
+    """
+    several = list(runs) if isinstance(runs, Sequence) else [runs]
+    check_names(several)
+    by_name = {run.name: run for run in several}
+    parents = {_parent(run) for run in several} & by_name.keys()
+    parts = []
+    for run in several:
+        curves = learning_curves(run)
+        if run.name in parents:
+            told = {"parent": run.name, "role": "parent", "switch": ""}
+            parts.append(curves.assign(**told, branch_step=pd.NA, since=pd.NA))
+        if run.parent is not None:
+            step = int(run.parent["step"])
+            told = {"parent": _parent(run), "role": "branch", "switch": switch(run, by_name.get(str(_parent(run))))}
+            after = curves.loc[curves["step"] >= step]
+            parts.append(after.assign(**told, branch_step=step, since=after["step"] - step))
+    if not parts:
+        return pd.DataFrame(columns=list(COLUMNS))
+    whole = {"branch_step": "Int64", "since": "Int64"}
+    found = pd.concat([part.astype(whole) for part in parts], ignore_index=True)
+    return found.reindex(columns=list(COLUMNS))
+
+
+def switch(branch: Run, parent: Run | None) -> str:
+    """The settings in which a branch differs from its parent, as text."""
+    if parent is None:
+        return "unknown"
+    changed = differences(parent.config, branch.config)
+    told = [
+        f"{name}: {_value(old)} -> {_value(new)}"
+        for name, (old, new) in changed.items()
+        if not name.startswith(_NOT_A_SWITCH)
+    ]
+    return ", ".join(told) or UNCHANGED
+
+
+def _parent(run: Run) -> str | None:
+    """The name of the run that it branched off."""
+    return None if run.parent is None else str(run.parent["run"])
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "+".join(map(_value, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,34 @@
+"""Files that are written whole or not at all, and the error of those that cannot be.
+
+files   durable writes, JSON files, JSON lines that survive a kill in the middle of one
+errors  `DiskError`, and `disk_errors`, which raises it
+"""
+
+from grokscope.disk.errors import DiskError, disk_errors
+from grokscope.disk.files import (
+    TEMPORARY,
+    JsonLines,
+    LineAppender,
+    digest,
+    read_json,
+    read_lines,
+    read_rows,
+    sync_directory,
+    write_atomic,
+    write_json,
+)
+
+__all__ = [
+    "TEMPORARY",
+    "DiskError",
+    "JsonLines",
+    "LineAppender",
+    "digest",
+    "disk_errors",
+    "read_json",
+    "read_lines",
+    "read_rows",
+    "sync_directory",
+    "write_atomic",
+    "write_json",
+]

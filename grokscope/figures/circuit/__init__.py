@@ -1,0 +1,1 @@
+"""Figures of which irreps (frequencies) a network computes with."""

@@ -1,0 +1,92 @@
+"""What a network loses without its key irreps, beside the controls."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grokscope.analysis.tables import select
+from grokscope.figures import style
+from grokscope.figures.circuit.circuit_panels import (
+    OWN,
+    WRONG,
+    bases_of,
+    last_checkpoint,
+    panel_title,
+    panels_of,
+    rows_of,
+)
+
+SITES = ("embedding", "neurons", "logits")
+QUANTITIES = {"loss": "validation loss (nats)", "accuracy": "validation accuracy"}
+MARKS = {
+    "key": {"marker": "o", "color": OWN, "markersize": 5},
+    "control": {"marker": "o", "markerfacecolor": "white", "markeredgecolor": OWN, "markersize": 5},
+    "wrong": {"marker": "s", "color": WRONG, "markersize": 4.5},
+}
+NAMES = {
+    "key": "without its key irreps",
+    "control": "without others, equal power",
+    "wrong": "without the strongest of the wrong basis",
+}
+FLOOR = 1e-4
+"""Losses below this are drawn at it, on a logarithmic axis."""
+SHIFT = {"key": 0.0, "control": 0.22, "wrong": -0.22}
+"""Up and down from a site's line, so that marks of equal value can be told apart."""
+
+
+def ablation(table: pd.DataFrame) -> Figure:
+    """Validation loss and accuracy at the last checkpoint without the key irreps of it, by site, beside the controls.
+
+    A row of panels per run and operation, loss left and accuracy right. The control of equal power is that of the key
+    set; the wrong basis loses as many irreps as there are keys, those of largest power.
+
+    Args:
+        table: of `grokscope.analysis.circuit.ablation`.
+    """
+    final = last_checkpoint(table)
+    panels = panels_of(final)
+    figure, grid = style.blank(len(panels), len(QUANTITIES), panel=(style.PAGE / 2, 1.15))
+    for row, panel in zip(grid, panels, strict=True):
+        rows = rows_of(final, panel)
+        count = int(select.rows(rows, set="hindsight")["n_irreps"].iloc[0])
+        own, wrong = (select.rows(rows, split="val", set=name) for name in ("hindsight", "matched"))
+        for ax, quantity in zip(row, QUANTITIES, strict=True):
+            floor = FLOOR if quantity == "loss" else 0.0
+            _dress(ax, quantity)
+            for value in select.numbers(own, f"full_{quantity}")[:1]:
+                ax.axvline(max(value, floor), color=style.INK, linewidth=0.9, label="full")
+            for kind, part, column in (
+                ("wrong", wrong, quantity),
+                ("control", own, f"control_{quantity}"),
+                ("key", own, quantity),
+            ):
+                places = [SITES.index(str(site)) - SHIFT[kind] for site in part["site"]]
+                values = select.numbers(part, column).clip(floor)
+                ax.plot(values, places, linestyle="none", label=kind, **MARKS[kind])
+            if quantity == "loss":
+                style.log_ticks(ax.xaxis, *ax.get_xlim(), wide=1000.0)
+        style.title(row[0], panel_title(final, panel))
+        said = f"{count or 'no'} key irrep{'' if count == 1 else 's'}"
+        row[1].set_title(said, loc="right", size=style.TICK, color=style.INK)
+    for ax, label in zip(grid[-1], QUANTITIES.values(), strict=True):
+        ax.set_xlabel(label, size=style.LABEL)
+    figure.align_xlabels()
+    whole = Line2D([], [], color=style.INK, linewidth=0.9, label="whole network")
+    kinds = [kind for kind in MARKS if kind != "wrong" or "wrong" in bases_of(final)]
+    marks = [Line2D([], [], linestyle="none", label=NAMES[kind], **MARKS[kind]) for kind in kinds]
+    style.legend(figure, [whole, *marks], 2)
+    return figure
+
+
+def _dress(ax: Axes, quantity: str) -> None:
+    ax.set_ylim(len(SITES) - 0.5, -0.5)
+    ax.set_yticks(range(len(SITES)), SITES)
+    ax.tick_params(axis="y", length=0)
+    if quantity == "loss":
+        ax.set_xscale("log")
+    else:
+        ax.set_xlim(-0.03, 1.03)
+        ax.tick_params(axis="y", labelleft=False)

@@ -1,0 +1,113 @@
+"""What the figures of a circuit share: a panel for each run and operation, irreps on an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from grokscope.analysis.tables import select
+from grokscope.figures import style
+
+Panel = tuple[str, str]
+"""Run and operation."""
+OWN, WRONG = "#0072B2", "#999999"
+"""Colours of the task's own basis and of the wrong one."""
+POWER_MAP = "mako_r"
+
+
+def panels_of(table: pd.DataFrame) -> list[Panel]:
+    """Every (run, operation) of a table, in order of appearance."""
+    return list(dict.fromkeys(zip(map(str, table["run"]), map(str, table["operation"]), strict=True)))
+
+
+def rows_of(table: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    return select.rows(table, run=panel[0], operation=panel[1])
+
+
+def last_checkpoint(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last step."""
+    return table.loc[table["step"] == table.groupby("run")["step"].transform("max")]
+
+
+def panel_title(table: pd.DataFrame, panel: Panel) -> str:
+    """The run, and the operation where the run has several."""
+    several = len(select.names(select.rows(table, run=panel[0]), "operation")) > 1
+    return f"{panel[0]}: {panel[1]}" if several else panel[0]
+
+
+def grid_of_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
+    """A figure with that many panels, filled row by row."""
+    columns = min(count, 2)
+    figure, grid = style.blank(-(-count // columns), columns, panel=(style.PAGE / max(columns, 1), height))
+    axes = [ax for row in grid for ax in row]
+    for ax in axes[count:]:
+        ax.remove()
+    return figure, axes[:count]
+
+
+def short_irreps(rows: pd.DataFrame) -> dict[str, str]:
+    """Short labels of irreps, in order: the number of a frequency, the name of any other."""
+    pairs = zip(rows["irrep"], rows["frequency"], strict=True)
+    return {str(irrep): str(irrep) if pd.isna(k) else str(int(k)) for irrep, k in pairs}
+
+
+def irrep_word(rows: pd.DataFrame) -> str:
+    """What the axis of irreps is called."""
+    return "irrep" if np.isnan(select.numbers(rows, "frequency")).any() else "frequency"
+
+
+def bases_of(table: pd.DataFrame) -> list[str]:
+    """`own`, and `wrong` where the table has it."""
+    return [basis for basis in ("own", "wrong") if basis in select.names(table, "basis")]
+
+
+def irrep_axis(ax: Axes, rows: pd.DataFrame) -> None:
+    """Label a horizontal axis on which irreps stand at 1, 2, ...: frequencies by number, others by name."""
+    word = irrep_word(rows)
+    ax.set_xlabel(word, size=style.LABEL)
+    if word == "irrep":
+        names = list(short_irreps(rows).values())
+        ax.set_xticks(range(1, len(names) + 1), names)
+        room = ax.bbox.width / ax.figure.dpi / len(names)  # inches, before the layout
+        if max(map(len, names)) * style.TICK / 130 > room:
+            ax.tick_params(axis="x", labelrotation=30)
+
+
+def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
+    """Make the horizontal axis one of steps, to scale: a circuit forms late, where a logarithmic axis is crowded."""
+    last = max(float(steps.max()), 1.0)
+    ax.set_xlim(min(float(steps.min()), 0.0), last)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+    ax.set_xlabel("step", size=style.LABEL)
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Increasing places moved apart to at least `gap`, those that were too near around their common middle.
+
+    Least squares: an isotonic regression of place - i * gap, by pooling neighbours that are out of order.
+    """
+    pools: list[list[float]] = []
+    for i, place in enumerate(places):
+        pools.append([place - i * gap])
+        while len(pools) > 1 and _mean(pools[-2]) > _mean(pools[-1]):
+            late = pools.pop()
+            pools[-1] += late
+    middles = [_mean(pool) for pool in pools for _ in pool]
+    return [middle + i * gap for i, middle in enumerate(middles)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def grok_step(milestones: pd.DataFrame, run: str) -> float | None:
+    """The grok step of a run; None where it has none."""
+    steps = select.reached(select.rows(milestones, run=run), "grok_step")
+    return float(steps[0]) if len(steps) else None

@@ -1,0 +1,84 @@
+"""Neuron clusters: how much of each neuron one irrep explains, sorted by irrep."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grokscope.analysis.circuit.neurons import CLUSTER_SHARE
+from grokscope.analysis.tables import select
+from grokscope.figures import style
+from grokscope.figures.circuit.circuit_panels import (
+    WRONG,
+    bases_of,
+    last_checkpoint,
+    panel_title,
+    panels_of,
+    rows_of,
+    short_irreps,
+)
+
+
+def neuron_clusters(table: pd.DataFrame) -> Figure:
+    """Share of every neuron's variance that its irrep explains at the last checkpoint, a panel per layer.
+
+    Neurons stand in the order of their irreps, then of their share; each irrep has its colour and label if a tenth of
+    the neurons or more have it. The grey line is the same network in the wrong basis, sorted likewise by share.
+
+    Args:
+        table: of `grokscope.analysis.circuit.neurons`.
+    """
+    final = last_checkpoint(table)
+    places = [(panel, layer) for panel in panels_of(final) for layer in sorted(rows_of(final, panel)["layer"].unique())]
+    figure, grid = style.blank(len(places), 1, panel=(style.PAGE, 1.45))
+    for ax, (panel, layer) in zip((row[0] for row in grid), places, strict=True):
+        rows = select.rows(rows_of(final, panel), layer=layer)
+        own = select.rows(rows, basis="own").dropna(subset=["irrep"])
+        order = {name: i for i, name in enumerate(sorted(short_irreps(own), key=lambda n: _rank(own, n)))}
+        own = own.assign(rank=[order[str(name)] for name in own["irrep"]]).sort_values(["rank", "share"], kind="stable")
+        share = select.numbers(own, "share")
+        palette = sns.color_palette("husl", max(len(order), 1))
+        ax.bar(np.arange(len(own)), share, width=1.0, color=[palette[int(r)] for r in own["rank"]], linewidth=0)
+        _label_irreps(ax, own)
+        wrong = select.rows(rows, basis="wrong")
+        if len(wrong):
+            ax.plot(np.arange(len(wrong)), np.sort(select.numbers(wrong, "share")), color=WRONG, linewidth=1.3)
+        ax.axhline(CLUSTER_SHARE, color=style.INK, linestyle=":", linewidth=0.9)
+        ax.set(xlim=(-0.5, max(len(own), 1) - 0.5), ylim=(0, 1.12))
+        ax.grid(False, axis="x")
+        ax.set_ylabel("share explained", size=style.LABEL)
+        style.title(ax, f"{panel_title(final, panel)}, layer {layer}")
+        ax.set_title(
+            f"{(share >= CLUSTER_SHARE).sum()} of {len(own)} in clusters", loc="right", size=style.TICK, color=style.INK
+        )
+    grid[-1][0].set_xlabel("neuron, sorted by irrep", size=style.LABEL)
+    handles = [
+        Line2D([], [], color=style.INK, linestyle=":", linewidth=0.9, label=f"a cluster: {CLUSTER_SHARE:g} or more"),
+    ]
+    if "wrong" in bases_of(final):
+        handles.append(Line2D([], [], color=WRONG, linewidth=1.3, label="wrong basis, sorted by share"))
+    style.legend(figure, handles)
+    return figure
+
+
+def _rank(rows: pd.DataFrame, irrep: str) -> tuple[float, str]:
+    """Frequencies in their order, other irreps by name."""
+    frequency = select.rows(rows, irrep=irrep)["frequency"].iloc[0]
+    return (0.0 if pd.isna(frequency) else float(frequency), irrep)
+
+
+def _label_irreps(ax: Axes, rows: pd.DataFrame) -> None:
+    names = short_irreps(rows)
+    start = 0
+    ticks, labels = [], []
+    for name, group in rows.groupby("irrep", sort=False):
+        if len(group) >= 0.035 * len(rows):
+            ticks.append(start + len(group) / 2)
+            labels.append(names[str(name)])
+        start += len(group)
+    ax.set_xticks(ticks, labels)
+    ax.tick_params(axis="x", length=0)

@@ -1,0 +1,153 @@
+"""The embedding's spectrum: over training as a heat map, and in the right and the wrong basis at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grokscope.analysis.tables import select
+from grokscope.figures import style
+from grokscope.figures.circuit.circuit_panels import (
+    OWN,
+    POWER_MAP,
+    WRONG,
+    bases_of,
+    grid_of_panels,
+    grok_step,
+    irrep_axis,
+    irrep_word,
+    last_checkpoint,
+    linear_steps,
+    panel_title,
+    panels_of,
+    rows_of,
+    short_irreps,
+    spread,
+)
+
+
+def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Power of every irrep of the task's group in the embedding, by step; key irreps of the final checkpoint labelled.
+
+    Panels of one task share a colour scale. Tasks do not: the fewer irreps, the more power each has.
+
+    Args:
+        table: of `grokscope.analysis.circuit.keys`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    embed = select.rows(table, site="embed", basis="own")
+    panels = panels_of(embed)
+    figure, axes = grid_of_panels(len(panels), 2.7)
+    tasks = select.names(embed, "task")
+    top = {task: float(select.numbers(select.rows(embed, task=task), "power").max()) or 1.0 for task in tasks}
+    for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        rows = rows_of(embed, panel)
+        names = short_irreps(rows)
+        power = rows.pivot(index="irrep", columns="step", values="power").loc[list(names)]
+        steps = power.columns.to_numpy(dtype=float)
+        ax.grid(False)
+        task = str(rows["task"].iloc[0])
+        mesh = ax.pcolormesh(
+            _edges(steps), np.arange(len(names) + 1) - 0.5, power.to_numpy(),
+            cmap=sns.color_palette(POWER_MAP, as_cmap=True), vmin=0, vmax=top[task], rasterized=True,
+        )  # fmt: skip
+        if len(tasks) > 1:
+            _colour_bar(figure, mesh, [ax], index % 2 == 1 or index == len(axes) - 1)
+        elif index == len(axes) - 1:
+            _colour_bar(figure, mesh, axes, named=True)
+        final = last_checkpoint(rows)
+        keys = [str(name) for name in final.loc[final["hindsight"], "irrep"]]
+        shown = list(names) if len(names) <= 12 else keys
+        places = [list(names).index(name) for name in shown]
+        ax.set_yticks(places, [""] * len(places))
+        ax.tick_params(axis="y", length=0)
+        for place, label, name in zip(places, spread(places, len(names) / 20), shown, strict=True):
+            ax.annotate(
+                names[name], (0, place), (-0.025, label), xycoords=("axes fraction", "data"), ha="right", va="center",
+                size=style.TICK - 1, color=style.INK,
+                arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": style.INK, "shrinkA": 0, "shrinkB": 0},
+            )  # fmt: skip
+        linear_steps(ax, steps)
+        grok = grok_step(milestones, panel[0])
+        if grok is not None:
+            style.mark_step(ax, grok, "grok_step", style.INK)
+            ax.lines[-1].set_zorder(3)
+        style.title(ax, panel_title(embed, panel))
+        if index % 2 == 0:
+            kind = f"{'key ' if len(names) > 12 else ''}{irrep_word(rows)}"
+            longest = max((len(names[name]) for name in shown), default=0)
+            ax.set_ylabel(kind, size=style.LABEL, labelpad=10 + 4 * longest)
+    line = Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
+    style.legend(figure, [line])
+    return figure
+
+
+def _colour_bar(figure: Figure, mesh: QuadMesh, axes: Sequence[Axes], named: bool) -> None:
+    """The scale of colours, beside the panels that it is of."""
+    bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=30)
+    if named:
+        bar.set_label("power in the embedding", size=style.LABEL, color=style.INK)
+    bar.ax.tick_params(labelsize=style.TICK, color=style.INK, labelcolor=style.INK)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+
+
+def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
+    """The final embedding's spectrum in the task's own basis above, in the wrong one mirrored below.
+
+    Key irreps are named, in either. The dotted line is what the largest power of any irrep of an embedding without
+    meaning would be (the null).
+
+    Args:
+        table: of `grokscope.analysis.circuit.keys`.
+    """
+    final = last_checkpoint(select.rows(table, site="embed"))
+    panels = panels_of(final)
+    figure, axes = grid_of_panels(len(panels), 1.9)
+    for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
+        for basis, sign, colour in (("own", 1, OWN), ("wrong", -1, WRONG)):
+            rows = select.rows(rows_of(final, panel), basis=basis)
+            if rows.empty:
+                continue
+            names = short_irreps(rows)
+            at = np.arange(1, len(rows) + 1)
+            ax.bar(at, sign * select.numbers(rows, "power"), width=0.8, color=colour, linewidth=0)
+            ax.step(
+                at, sign * select.numbers(rows, "threshold"), where="mid", color=style.INK, linestyle=":", linewidth=0.9
+            )
+            power = select.numbers(rows, "power")
+            for place, name, height, key in zip(at, names, power, rows["key"], strict=True):
+                if key:
+                    ax.annotate(
+                        names[name], (place, sign * height), (0, sign * 1.5), textcoords="offset points", ha="center",
+                        va="bottom" if sign > 0 else "top", size=style.TICK - 1, color=style.INK,
+                    )  # fmt: skip
+            if basis == "own":
+                irrep_axis(ax, rows)
+                ax.margins(y=0.12)
+        ax.axhline(0, color=style.INK, linewidth=0.8)
+        ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
+        ax.grid(False, axis="x")
+        style.title(ax, panel_title(final, panel))
+        if index % 2 == 0:
+            ax.set_ylabel("power", size=style.LABEL)
+    keys = {"own": (OWN, "own basis (above)"), "wrong": (WRONG, "wrong basis (below)")}
+    handles = [Line2D([], [], color=keys[b][0], linewidth=5, label=keys[b][1]) for b in bases_of(final)]
+    handles.append(Line2D([], [], color=style.INK, linestyle=":", linewidth=0.9, label="null of the largest"))
+    style.legend(figure, handles)
+    return figure
+
+
+def _edges(steps: Float[np.ndarray, " checkpoint"]) -> Float[np.ndarray, " edge"]:
+    """Between two checkpoints, half way; a lone checkpoint gets some width."""
+    if len(steps) == 1:
+        return np.array([max(0.0, steps[0] * 0.9), steps[0] * 1.1 + 1])
+    middle = (steps[1:] + steps[:-1]) / 2
+    return np.concatenate([[steps[0]], middle, [steps[-1] + (steps[-1] - middle[-1])]])

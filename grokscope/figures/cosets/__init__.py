@@ -1,0 +1,1 @@
+"""Figures of cosets and representations."""

@@ -1,0 +1,91 @@
+"""Coset concentration of every neuron for every class of subgroups, as a heat map."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from grokscope.analysis.tables import select
+from grokscope.figures import style
+from grokscope.figures.circuit.circuit_panels import last_checkpoint, panel_title, panels_of, rows_of
+
+OPERANDS = ("left", "right")
+CONCENTRATION_MAP = "mako"
+"""Dark where a neuron is constant on cosets: dark is what there is much of, as in other figures."""
+BEST = "#E69F00"
+FRAMED = 0.01
+"""Least share of neurons that a class is the best of, to be framed."""
+
+
+def coset_concentration(table: pd.DataFrame) -> Figure:
+    """The smallest concentration in each class at the last checkpoint: neurons by classes, the left operand's beside
+    the right one's, a row of panels per layer.
+
+    Classes stand from few cosets to many, the neurons of each panel in the order of the class of their best score and
+    then of concentration in it; a frame marks the class that is the best of a hundredth of them or more. Neurons that
+    do not vary with the operand are left out.
+
+    Args:
+        table: of `grokscope.analysis.cosets.coset_matrix`.
+    """
+    final = last_checkpoint(table)
+    places = [(panel, layer) for panel in panels_of(final) for layer in sorted(rows_of(final, panel)["layer"].unique())]
+    most = max(len(select.names(rows_of(final, panel), "subgroup")) for panel, _ in places)
+    figure, grid = style.blank(len(places), 2, panel=(style.PAGE / 2, 0.5 + 0.115 * max(most, 6)))
+    mesh: QuadMesh | None = None
+    for row, (panel, layer) in zip(grid, places, strict=True):
+        for ax, operand in zip(row, OPERANDS, strict=True):
+            rows = select.rows(rows_of(final, panel), layer=layer, operand=operand)
+            mesh = _draw(ax, rows, labelled=operand == "left")
+            ax.set_title(f"{operand} operand", loc="right", size=style.TICK, color=style.INK, pad=5)
+        style.title(row[0], f"{panel_title(final, panel)}, layer {layer}")
+    for ax in grid[-1]:
+        ax.set_xlabel("neuron, sorted by best subgroup", size=style.LABEL)
+    if mesh is not None:
+        bar = figure.colorbar(mesh, ax=[ax for row in grid for ax in row], pad=0.012, aspect=40, shrink=0.9)
+        bar.set_label("coset concentration", size=style.LABEL, color=style.INK)
+        bar.ax.tick_params(labelsize=style.TICK, color=style.INK, labelcolor=style.INK)
+        bar.outline.set_visible(False)  # type: ignore[operator]
+    return figure
+
+
+def _draw(ax: Axes, rows: pd.DataFrame, labelled: bool) -> QuadMesh:
+    classes = rows.drop_duplicates("subgroup")
+    names = list(map(str, classes["subgroup"]))
+    concentration = _wide(rows, "concentration", names)
+    score = _wide(rows, "score", names)
+    varies = ~np.isnan(score).any(axis=0)
+    concentration, score = concentration[:, varies], score[:, varies]
+    best = score.round(4).argmax(axis=0)  # the first of those that differ by rounding
+    order = np.lexsort((concentration[best, np.arange(len(best))], best))
+    ax.grid(False)
+    mesh = ax.pcolormesh(
+        np.arange(len(best) + 1), np.arange(len(names) + 1), concentration[:, order],
+        cmap=sns.color_palette(CONCENTRATION_MAP, as_cmap=True), vmin=0, vmax=1, rasterized=True,
+    )  # fmt: skip
+    start = 0
+    for c, count in enumerate(np.bincount(best, minlength=len(names))):
+        if count >= FRAMED * len(best):
+            ax.add_patch(Rectangle((start, c), count, 1, fill=False, edgecolor=BEST, linewidth=1.1, clip_on=False))
+        start += count
+    ax.set(xlim=(0, max(len(best), 1)), ylim=(len(names), 0))
+    ax.set_yticks(np.arange(len(names)) + 0.5, [])
+    ax.tick_params(axis="y", length=0)
+    if labelled:
+        index = select.numbers(classes, "index").astype(int)
+        labels = [f"{name}  {k}" for name, k in zip(names, index, strict=True)]
+        ax.set_yticklabels(labels, size=style.TICK - 1, parse_math=False)
+        ax.set_ylabel("subgroup, cosets", size=style.LABEL)
+    return mesh
+
+
+def _wide(rows: pd.DataFrame, column: str, names: list[str]) -> np.ndarray:
+    wide = cast("pd.DataFrame", rows.pivot(index="subgroup", columns="neuron", values=column).loc[names])
+    return wide.to_numpy(dtype=float)

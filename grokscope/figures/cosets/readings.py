@@ -1,0 +1,85 @@
+"""Which reading fits the neurons, representations or cosets: at the end, and over training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grokscope.analysis.cosets.readings import FITS
+from grokscope.analysis.tables import select
+from grokscope.figures import style
+from grokscope.figures.circuit.circuit_panels import (
+    grok_step,
+    last_checkpoint,
+    linear_steps,
+    panel_title,
+    panels_of,
+    rows_of,
+)
+
+COLOURS = {"irrep": "#0072B2", "coset": "#D55E00", "neither": "#999999"}
+NAMES = {"irrep": "irrep fits better", "coset": "cosets fit better", "neither": f"neither, R² < {FITS:g}"}
+FLOOR = 0.0
+"""Points below this are drawn at it."""
+
+
+def readings(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Held-out R^2 of the coset reading against the irrep reading at the last checkpoint, a dot per neuron, and beside
+    it the share of neurons that each reading fits better, by step; a row of panels per layer.
+
+    Args:
+        table: of `grokscope.analysis.cosets.readings`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    places = [(panel, layer) for panel in panels_of(table) for layer in sorted(rows_of(table, panel)["layer"].unique())]
+    figure, grid = style.blank(len(places), 2, panel=(style.PAGE / 2, 2.2))
+    for (scatter, curves), (panel, layer) in zip(grid, places, strict=True):
+        rows = select.rows(rows_of(table, panel), layer=layer)
+        _at_the_end(scatter, last_checkpoint(rows))
+        style.title(scatter, f"{panel_title(table, panel)}, layer {layer}")
+        grok = grok_step(milestones, panel[0])
+        if grok is not None:
+            style.mark_step(curves, grok, "grok_step", style.INK)
+        _over_training(curves, rows)
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=3.5, linewidth=style.WIDTH["line"], label=NAMES[name])
+        for name, colour in COLOURS.items()
+    ]
+    handles.append(
+        Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
+    )
+    style.legend(figure, handles)
+    return figure
+
+
+def _at_the_end(ax: Axes, rows: pd.DataFrame) -> None:
+    ax.plot([FLOOR, 1], [FLOOR, 1], color=style.FAINT, linewidth=style.WIDTH["thin"], zorder=1)
+    for name, colour in COLOURS.items():
+        part = select.rows(rows, better=name)
+        if part.empty:  # of nothing that may leave the axes, a layout makes room for the figure's corner
+            continue
+        x, y = (select.numbers(part, f"{reading}_r2").clip(FLOOR) for reading in ("irrep", "coset"))
+        ax.plot(
+            x, y, linestyle="none", marker="o", markersize=2.6, color=colour, alpha=0.55, markeredgewidth=0,
+            label=name, clip_on=False,
+        )  # fmt: skip
+    ax.set(xlim=(FLOOR, 1), ylim=(FLOOR, 1))
+    ax.set_xlabel("held-out R² of the irrep reading", size=style.LABEL)
+    ax.set_ylabel("of the coset reading", size=style.LABEL)
+    ax.set_title(f"step {int(rows['step'].iloc[0]):,}", loc="right", size=style.TICK, color=style.INK)
+
+
+def _over_training(ax: Axes, rows: pd.DataFrame) -> None:
+    count = rows.groupby("step").size()
+    for name, colour in COLOURS.items():
+        share = select.rows(rows, better=name).groupby("step").size().reindex(count.index, fill_value=0) / count
+        ax.plot(
+            share.index, share, color=colour, marker="o", markersize=3, linewidth=style.WIDTH["line"], label=name,
+            clip_on=False, zorder=3,
+        )  # fmt: skip
+    linear_steps(ax, np.array(count.index, dtype=float))
+    ax.set_ylim(0, 1)
+    ax.set_ylabel("share of neurons", size=style.LABEL)

@@ -1,0 +1,74 @@
+"""The delay law: steps to the grok against the norm that the weights are held at."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from grokscope.analysis import DelayLaw, numbers
+from grokscope.analysis.dynamics.delay_law import PUBLISHED_ALPHA, PUBLISHED_DELAYS
+from grokscope.figures import style
+
+FIT, PUBLISHED = "#0072B2", "#D55E00"
+
+
+def delay_law(
+    table: pd.DataFrame, law: DelayLaw, delay: str = "delay_from_clamp", budget: str = "budget_from_clamp"
+) -> Figure:
+    """Steps to the grok, on a logarithmic axis, against rho; the fitted line with its interval, and the published one.
+
+    Dots: runs that grokked. Upward triangles: runs that did not, at the steps that they had. Crosses: runs left out of
+    the fit. Squares: the published delays, with a line of the published slope through their middle.
+
+    Args:
+        table: of `grokscope.analysis.delay_table`.
+        law: of `grokscope.analysis.dynamics.delay_law` on that table.
+        delay, budget: the columns that were fitted.
+    """
+    figure, [[ax]] = style.blank(1, 1, panel=(4.6, 3.1))
+    left_out = table["run"].isin([name for name, _ in law.excluded])
+    censored = table["censored"].to_numpy(dtype=bool)
+    steps = np.where(censored, numbers(table, budget), numbers(table, delay))
+    looks = {
+        "grokked": (~censored & ~left_out, {"marker": "o", "color": FIT, "alpha": 0.8}),
+        "not grokked in these steps": (censored & ~left_out, {"marker": "^", "color": "white", "markeredgecolor": FIT}),
+        "left out of the fit": (left_out & (steps > 0), {"marker": "x", "color": style.FAINT}),
+    }
+    rho = numbers(table, "rho")
+    for label, (chosen, look) in looks.items():
+        if chosen.any():
+            ax.plot(rho[chosen], steps[chosen], linestyle="none", markersize=5.5, zorder=3, label=label, **look)
+    if len(law.band):
+        label = f"fit: alpha {law.alpha:.2f}"
+        if not np.isnan(law.alpha_low):
+            label += f" ({law.alpha_low:.2f} to {law.alpha_high:.2f})"
+            low, high = numbers(law.band, "low"), numbers(law.band, "high")
+            ax.fill_between(law.band["rho"], low, high, color=FIT, alpha=0.18, linewidth=0, label="_band")
+        ax.plot(law.band["rho"], law.band["delay"], color=FIT, linewidth=style.WIDTH["line"], label=label)
+    x, y = np.array(list(PUBLISHED_DELAYS)), np.log(list(PUBLISHED_DELAYS.values()))
+    ax.plot(x, np.exp(y), "s", color=PUBLISHED, markersize=4.5, zorder=2, label="published delays")
+    ends = np.array([min(x.min(), np.nanmin(rho, initial=1.0)), max(x.max(), np.nanmax(rho, initial=0.0))])
+    ax.plot(
+        ends,
+        np.exp(y.mean() + PUBLISHED_ALPHA * (ends - x.mean())),
+        color=PUBLISHED,
+        linestyle=style.SPLIT_STYLE["train"],
+        linewidth=style.WIDTH["line"],
+        label=f"published: alpha {PUBLISHED_ALPHA}",
+    )
+    ax.set_yscale("log")
+    low, high = ax.get_ylim()
+    style.log_ticks(ax.yaxis, low, high, wide=1000.0)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{value:.2f}")
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
+    ax.set_xlabel("rho (norm held / reference norm)", size=style.LABEL)
+    ax.set_ylabel("steps to the grok", size=style.LABEL)
+    if not np.isnan(law.alpha):
+        r_squared = "" if np.isnan(law.r_squared) else f", R² {law.r_squared:.2f}"
+        style.title(ax, f"{law.runs} runs, {law.censored} censored{r_squared}")
+    else:
+        style.title(ax, law.statement)
+    style.legend(figure, [line for line in ax.lines if not str(line.get_label()).startswith("_")], columns=2)
+    return figure

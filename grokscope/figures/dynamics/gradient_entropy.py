@@ -1,0 +1,48 @@
+"""Gradient entropy: as published, without the gradient's scale, and that scale; arms side by side."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from grokscope.analysis import numbers, rows
+from grokscope.figures import style
+from grokscope.figures.dynamics.over_steps import (
+    arm_handles,
+    curve,
+    dot_at_grok,
+    label_steps,
+    log_values,
+    panels,
+    width,
+)
+
+PANELS = {
+    "gradient_absolute_entropy": "absolute (AGE)",
+    "gradient_normalised_entropy": "normalised (nats)",
+    "gradient_l1": "L1 norm of the gradient",
+}
+
+
+def gradient_entropy(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Three panels of all parameters' gradient: AGE, normalised entropy, L1 norm; a line per run in its arm's colour.
+
+    Args:
+        table: of `grokscope.analysis.dynamics.gradient_entropy` or of `grokscope.analysis.dynamics.probes`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    whole = rows(table, group="all", parameter="")
+    whole = whole.loc[whole["gradient_l1"].notna()]
+    colours = style.arm_colours(milestones)
+    figure, axes = panels(len(PANELS), height=1.9)
+    for ax, (column, name) in zip(axes, PANELS.items(), strict=True):
+        for run in milestones.to_dict("records"):
+            line, colour = rows(whole, run=run["run"]), colours[run["arm"]]
+            curve(ax, line, column, colour, run["run"], linewidth=min(0.9, width(milestones, run["arm"])))
+            dot_at_grok(ax, line, column, run["grok_step"], colour)
+        if column == "gradient_l1":
+            log_values(ax, numbers(whole, column))
+        style.title(ax, name)
+    label_steps(axes, numbers(whole, "step"))
+    style.legend(figure, arm_handles(milestones, colours))
+    return figure

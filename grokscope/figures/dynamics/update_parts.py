@@ -1,0 +1,133 @@
+"""What each step was made of: gradient, decay and clip; how much the clip takes away; how far rows turn."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from grokscope.analysis import PARTS, names, numbers, reached, rows
+from grokscope.figures import style
+from grokscope.figures.dynamics.over_steps import (
+    GROUP_COLOUR,
+    GROUP_NAME,
+    arm_handles,
+    curve,
+    dot_at_grok,
+    label_steps,
+    line_handles,
+    log_values,
+    panels,
+    stacks,
+    width,
+)
+
+PART_COLOUR = {"gradient": "#0072B2", "decay": "#E69F00", "clip": "#D55E00"}
+PART_NAME = {"gradient": "gradient step", "decay": "weight decay", "clip": "clip"}
+
+
+def clip_accounting(parts: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Norm that the clip removes in a step, by parameter group, over its share of the step; a column per arm.
+
+    Args:
+        parts: of `grokscope.analysis.update_parts`; groups that are never clipped are left out.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    clipped = parts.loc[(parts["part"] == "clip") & (parts["size"] > 0)]
+    clipped = clipped.loc[clipped["group"] != "all"]
+    groups = [group for group in GROUP_NAME if group in names(clipped, "group")]
+    arms = [panel for panel in style.panels_of(milestones) if panel in _panels_in(clipped)]
+    figure, columns = stacks(len(arms), 2)
+    for (size, share), (task, arm) in zip(columns, arms, strict=True):
+        here = rows(clipped, task=task, arm=arm)
+        for group in groups:
+            for run in names(here, "run"):
+                line = rows(here, run=run, group=group)
+                curve(size, line, "size", GROUP_COLOUR[group], group, linewidth=0.9)
+                curve(share, line, "share", GROUP_COLOUR[group], group, linewidth=0.9)
+        log_values(size, numbers(clipped, "size"))
+        share.set_ylim(0, max(0.05, min(1.0, float(numbers(clipped, "share").max()) * 1.1)))
+        style.title(size, arm, weight="bold")
+        _mark_groks(size, share, milestones=rows(milestones, task=task, arm=arm))
+    _side_labels(columns, ("norm removed", "share of path"))
+    label_steps([ax for stack in columns for ax in stack], numbers(clipped, "step"))
+    colours = {group: GROUP_COLOUR[group] for group in groups}
+    style.legend(figure, line_handles(colours, GROUP_NAME), columns=min(len(colours), 4) if len(columns) > 1 else 2)
+    return figure
+
+
+def update_anatomy(parts: pd.DataFrame, milestones: pd.DataFrame, group: str = "all") -> Figure:
+    """Tangential over radial size of each part of a step, for one group of parameters; a column per arm.
+
+    Args:
+        parts: of `grokscope.analysis.update_parts`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+        group: of parameters; all, if not given.
+    """
+    arms = style.panels_of(milestones)
+    shown = rows(parts, group=group)
+    shown = shown.loc[shown["part"].isin(PARTS) & (shown["size"] > 0)]
+    figure, columns = stacks(len(arms), 2)
+    for stack, (task, arm) in zip(columns, arms, strict=True):
+        for part in PARTS:
+            here = rows(shown, task=task, arm=arm, part=part)
+            for run in names(here, "run"):
+                for ax, direction in zip(stack, ("tangential", "radial"), strict=True):
+                    curve(ax, rows(here, run=run), direction, PART_COLOUR[part], part, linewidth=0.9)
+        style.title(stack[0], arm, weight="bold")
+        _mark_groks(*stack, milestones=rows(milestones, task=task, arm=arm))
+    for row, direction in enumerate(("tangential", "radial")):
+        for stack in columns:
+            log_values(stack[row], numbers(shown, direction))
+    _side_labels(columns, ("tangential", "radial"))
+    label_steps([ax for stack in columns for ax in stack], numbers(parts, "step"))
+    style.legend(figure, line_handles({part: PART_COLOUR[part] for part in names(shown, "part")}, PART_NAME))
+    return figure
+
+
+def angular_steps(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Mean angle that the rows of each parameter group turn in a step, a line per run in its arm's colour.
+
+    Args:
+        table: of `grokscope.analysis.dynamics.probes`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    whole = rows(table, parameter="")
+    whole = whole.loc[whole["angle_mean"].notna()]
+    groups = [group for group in GROUP_NAME if group in names(whole, "group")]
+    colours = style.arm_colours(milestones)
+    figure, axes = panels(len(groups))
+    for index, (ax, group) in enumerate(zip(axes, groups, strict=False)):
+        here = rows(whole, group=group)
+        log_values(ax, numbers(here, "angle_mean"))
+        for run in milestones.to_dict("records"):
+            line, colour = rows(here, run=run["run"]), colours[run["arm"]]
+            curve(ax, line, "angle_mean", colour, run["run"], linewidth=min(0.9, width(milestones, run["arm"])))
+            dot_at_grok(ax, line, "angle_mean", run["grok_step"], colour)
+        style.title(ax, GROUP_NAME[group])
+        if index % style.columns_for(len(groups)) == 0:
+            ax.set_ylabel("radians per step", size=style.LABEL)
+    label_steps(axes, numbers(table, "step"))
+    style.legend(figure, arm_handles(milestones, colours))
+    return figure
+
+
+def _panels_in(table: pd.DataFrame) -> set[tuple[str, str]]:
+    return set(zip(map(str, table["task"]), map(str, table["arm"]), strict=True))
+
+
+def _side_labels(columns: list[list[Axes]], labels: tuple[str, ...]) -> None:
+    """Name the panels of the columns at the left edge, and take the numbers off the others."""
+    for stack in columns:
+        place = stack[0].get_subplotspec()
+        leftmost = place is None or place.colspan.start == 0
+        for ax, label in zip(stack, labels, strict=True):
+            ax.tick_params(labelleft=leftmost)
+            if leftmost:
+                ax.set_ylabel(label, size=style.LABEL)
+
+
+def _mark_groks(*axes: Axes, milestones: pd.DataFrame) -> None:
+    for step in reached(milestones, "grok_step"):
+        for ax in axes:
+            style.mark_step(ax, float(step), "grok_step", style.FAINT if len(milestones) > 1 else style.INK)

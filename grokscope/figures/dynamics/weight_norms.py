@@ -1,0 +1,75 @@
+"""Weight-norm trajectories: one panel per parameter group, arms side by side in it; norms of groups, and of rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from grokscope.analysis import names, numbers, reached, rows
+from grokscope.figures import style
+from grokscope.figures.dynamics.over_steps import (
+    GROUP_NAME,
+    arm_handles,
+    curve,
+    dot_at_grok,
+    label_steps,
+    log_values,
+    panels,
+    width,
+)
+
+
+def weight_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Norm of each parameter group over training, a line per run in its arm's colour, a dot at its grok step.
+
+    Args:
+        table: of `grokscope.analysis.dynamics.norm_trajectories`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    return _by_group(table, milestones, list(GROUP_NAME), "norm", "norm")
+
+
+def row_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
+    """Mean norm of the rows of each parameter group, in a band from the 10th to the 90th percentile of its rows.
+
+    Dotted, in the colour of its arm: the bound that rows are clipped to, while they are.
+
+    Args:
+        table: of `grokscope.analysis.dynamics.norm_trajectories`.
+        milestones: of `grokscope.analysis.milestones`, for the same runs.
+    """
+    return _by_group(table, milestones, list(GROUP_NAME), "row_mean", "row norm")
+
+
+def _by_group(table: pd.DataFrame, milestones: pd.DataFrame, groups: list[str], column: str, label: str) -> Figure:
+    whole = rows(table, parameter="")
+    groups = [group for group in groups if group in names(whole, "group")]
+    colours = style.arm_colours(milestones)
+    of_rows = column == "row_mean"
+    figure, axes = panels(len(groups))
+    for index, (ax, group) in enumerate(zip(axes, groups, strict=True)):
+        here = rows(whole, group=group)
+        log_values(ax, numbers(here, column))
+        for run in milestones.to_dict("records"):
+            line, colour = rows(here, run=run["run"]), colours[run["arm"]]
+            curve(ax, line, column, colour, run["run"], linewidth=width(milestones, run["arm"]))
+            dot_at_grok(ax, line, column, run["grok_step"], colour)
+            if of_rows:
+                low, high = numbers(line, "row_q10"), numbers(line, "row_q90")
+                ax.fill_between(line["step"], low, high, color=colour, alpha=0.18, linewidth=0)
+                curve(ax, line, "bound", colour, "_bound", linestyle=(0, (1, 1.2)), linewidth=0.9, marker="")
+        if of_rows:
+            # A band may reach down to 0, as that of biases does at the start.
+            low = np.clip(numbers(here, "row_q10"), np.nanmin(numbers(here, column), initial=np.inf) / 2, None)
+            log_values(ax, np.concatenate([low, numbers(here, "row_q90"), numbers(here, "bound")]))
+        style.title(ax, GROUP_NAME[group])
+        if index % style.columns_for(len(groups)) == 0:
+            ax.set_ylabel(label, size=style.LABEL)
+    label_steps(axes, numbers(table, "step"))
+    handles = arm_handles(milestones, colours)
+    if of_rows and len(reached(whole, "bound")):
+        handles.append(Line2D([], [], color=style.INK, linestyle=(0, (1, 1.2)), linewidth=0.9, label="bound"))
+    style.legend(figure, handles, columns=min(5, len(handles)))
+    return figure

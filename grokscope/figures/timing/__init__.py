@@ -1,0 +1,1 @@
+"""Figures of when runs grok, arm against arm."""

@@ -1,0 +1,16 @@
+from .build import build_model as build_model
+from .build import load_model as load_model
+from .initial import initial_weights as initial_weights
+from .parameters import DECODER as DECODER
+from .parameters import ROLES as ROLES
+from .parameters import Role as Role
+from .parameters import Weights as Weights
+from .parameters import d_vocab_out as d_vocab_out
+from .parameters import dtype_of as dtype_of
+from .parameters import in_scope as in_scope
+from .parameters import is_buffer as is_buffer
+from .parameters import is_trained as is_trained
+from .parameters import memory_order as memory_order
+from .parameters import parameter_shapes as parameter_shapes
+from .parameters import role as role
+from .parameters import trained_names as trained_names
