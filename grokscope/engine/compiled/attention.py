@@ -183,16 +183,13 @@ def attend_absorbed_backward(
 
 @compiled
 def attend_output(
-    q: Array, own: Array, k: Array, v: Array, starts: Array, keys: Array, pattern: Array, out: Array
+    q: Array, own: Array, k: Array, v: Array, base: Array, starts: Array, keys: Array, pattern: Array, out: Array
 ) -> None:
-    """out = sum_head sum_j a_j v_j, [query, d_model]."""
-    n_heads, d_head, d_model = k.shape[1], k.shape[2], v.shape[2]
+    """out = base[own] + sum_head sum_j a_j v_j, of any width. v [row of a head, width], heads of a row side by side."""
+    n_heads, d_head, width = k.shape[1], k.shape[2], v.shape[1]
     scale = out.dtype.type(1.0 / math.sqrt(d_head))
     for query in range(len(own)):
         start, stop = starts[query], starts[query + 1]
-        y = out[query]
-        for i in range(d_model):
-            y[i] = 0
         for head in range(n_heads):
             a = q[own[query], head]
             largest = out.dtype.type(-np.inf)
@@ -210,11 +207,30 @@ def attend_output(
                 pattern[j, head] = weight
                 total += weight
             for j in range(start, stop):
-                weight = pattern[j, head] / total
-                pattern[j, head] = weight
-                value = v[keys[j], head]
-                for i in range(d_model):
-                    y[i] += weight * value[i]
+                pattern[j, head] /= total
+        y, first = out[query], base[own[query]]
+        for i in range(width):
+            y[i] = first[i]
+        # Four terms at a time: a sum is loaded and stored once for four multiplications.
+        n_terms = (stop - start) * n_heads
+        term = 0
+        while term + 4 <= n_terms:
+            key0, head0 = start + term // n_heads, term % n_heads
+            key1, head1 = start + (term + 1) // n_heads, (term + 1) % n_heads
+            key2, head2 = start + (term + 2) // n_heads, (term + 2) % n_heads
+            key3, head3 = start + (term + 3) // n_heads, (term + 3) % n_heads
+            v0, v1 = v[keys[key0] * n_heads + head0], v[keys[key1] * n_heads + head1]
+            v2, v3 = v[keys[key2] * n_heads + head2], v[keys[key3] * n_heads + head3]
+            w0, w1, w2, w3 = pattern[key0, head0], pattern[key1, head1], pattern[key2, head2], pattern[key3, head3]
+            for i in range(width):
+                y[i] += w0 * v0[i] + w1 * v1[i] + w2 * v2[i] + w3 * v3[i]
+            term += 4
+        while term < n_terms:
+            key, head = start + term // n_heads, term % n_heads
+            value, weight = v[keys[key] * n_heads + head], pattern[key, head]
+            for i in range(width):
+                y[i] += weight * value[i]
+            term += 1
 
 
 @compiled
@@ -231,30 +247,29 @@ def attend_output_backward(
     dq: Array,
     dk: Array,
     dv: Array,
-    d_own: Array,
+    d_base: Array,
 ) -> None:
-    """dq, dk and dv are written over; so is d_own, the sum of d_out over the queries of each row `own`."""
-    n_heads, d_head, d_model = k.shape[1], k.shape[2], v.shape[2]
+    """dq, dk, dv and d_base are written over."""
+    n_heads, d_head, width = k.shape[1], k.shape[2], v.shape[1]
     scale = d_out.dtype.type(1.0 / math.sqrt(d_head))
     dq[:] = 0
     dk[:] = 0
     dv[:] = 0
-    d_own[:] = 0
+    d_base[:] = 0
     for query in range(len(own)):
         start, stop = starts[query], starts[query + 1]
-        d, d_branch = d_out[query], d_own[own[query]]
-        for i in range(d_model):
-            d_branch[i] += d[i]
+        d, first = d_out[query], d_base[own[query]]
+        for i in range(width):
+            first[i] += d[i]
         for head in range(n_heads):
             a, da = q[own[query], head], dq[own[query], head]
             mean = d_out.dtype.type(0)
             for j in range(start, stop):
-                value, d_value = v[keys[j], head], dv[keys[j], head]
+                value, d_value = v[keys[j] * n_heads + head], dv[keys[j] * n_heads + head]
                 weight = pattern[j, head]
                 d_weight = d_out.dtype.type(0)
-                for i in range(d_model):
+                for i in range(width):
                     d_weight += d[i] * value[i]
-                for i in range(d_model):
                     d_value[i] += weight * d[i]
                 scratch[j - start] = d_weight
                 mean += weight * d_weight

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from grokscope.config import ModelConfig
@@ -20,6 +21,50 @@ Backward = Callable[[Tensor, Tensor], None]
 """Of (gradient of the output, where to write that of the input)."""
 
 
+class TokenValues:
+    """Queries, keys and values of unigrams, the values with W_O applied: what a row mixes is a sum over heads of these.
+
+    Arguments:
+        program: where the calls are added.
+        config: the architecture.
+        name: of the attention layer.
+        x: the unigrams.
+        values: where the values are written, [row of a head, d_model], heads of a row side by side.
+    """
+
+    def __init__(self, program: Program, config: ModelConfig, name: str, x: Tensor, values: Tensor) -> None:
+        self._program, self._name, self._x = program, name, x
+        n, d = x.shape
+        heads = (config.n_heads, config.d_head)
+        self._parts = [slice(head * config.d_head, (head + 1) * config.d_head) for head in range(config.n_heads)]
+        self._w_o = program.parameters.matrix(f"{name}.W_O")
+        q, k, self._v = (program.empty(n, d) for _ in range(3))
+        for letter, out in zip("QKV", (q, k, self._v), strict=True):
+            program.multiply(x, program.parameters.matrix(f"{name}.W_{letter}"), out)
+        add_bias(program, name + ".b_Q", q)
+        add_bias(program, name + ".b_V", self._v)
+        self.q, self.k = q.unflatten(1, heads), k.unflatten(1, heads)
+        self.values = values
+        by_head = values.unflatten(0, (n, config.n_heads))
+        for head, part in enumerate(self._parts):
+            program.multiply(self._v[:, part], self._w_o[part], by_head[:, head])
+
+    def backward(self, dq: Tensor, dk: Tensor, d_values: Tensor, dx: Tensor) -> None:
+        """From the gradients of queries, keys and values to those of the weights and, written into dx, of unigrams."""
+        program, name = self._program, self._name
+        dv = program.scratch("dv of unigrams", *self._v.shape)
+        by_head = d_values.unflatten(0, (len(self._v), -1))
+        d_w_o = program.parameters.d_matrix(f"{name}.W_O")
+        for head, part in enumerate(self._parts):
+            program.multiply(self._v[:, part].T, by_head[:, head], d_w_o[part])
+            program.multiply(by_head[:, head], self._w_o[part].T, dv[:, part])
+        dq, dk = dq.flatten(1), dk.flatten(1)
+        sum_bias(program, name + ".b_Q", dq)
+        sum_bias(program, name + ".b_V", dv)
+        _zero_bias(program, name + ".b_K")
+        _sum_of_products(program, name, self._x, {"Q": dq, "K": dk, "V": dv}, dx)
+
+
 def first(
     program: Program, config: ModelConfig, name: str, x: Tensor, queries: Queries
 ) -> tuple[Tensor, Callable[[Tensor, Tensor, Tensor], None]]:
@@ -28,40 +73,22 @@ def first(
     Its backward pass also writes, into the third argument, the gradient of the residual: summed over the rows that
     start from each unigram.
     """
-    parameters, heads = program.parameters, (config.n_heads, config.d_head)
     n, d = x.shape
-    w = {letter: parameters.matrix(f"{name}.W_{letter}") for letter in "QKVO"}
-    q, k, v = (program.empty(n, d) for _ in range(3))
-    for letter, out in zip("QKV", (q, k, v), strict=True):
-        program.multiply(x, w[letter], out)
-    add_bias(program, name + ".b_Q", q)
-    add_bias(program, name + ".b_V", v)
-    answers = program.empty(n, config.n_heads, d)
-    parts = [slice(head * config.d_head, (head + 1) * config.d_head) for head in range(config.n_heads)]
-    for head, part in enumerate(parts):
-        program.multiply(v[:, part], w["O"][part], answers[:, head])
-    pattern, out = program.empty(len(queries.keys), config.n_heads), program.empty(len(queries.own), d)
-    q_heads, k_heads = q.unflatten(1, heads), k.unflatten(1, heads)
+    values = TokenValues(program, config, name, x, program.empty(n * config.n_heads, d))
     program.n_shared_calls = len(program.calls)
+    pattern, out = program.empty(len(queries.keys), config.n_heads), program.empty(len(queries.own), d)
     program.loop(
-        attention.attend_output, q_heads, queries.own, k_heads, answers, queries.starts, queries.keys, pattern, out
-    )
+        attention.attend_output, values.q, queries.own, values.k, values.values, program.zeros(n, d),
+        queries.starts, queries.keys, pattern, out,
+    )  # fmt: skip
 
     def backward(d_out: Tensor, dx: Tensor, d_residual: Tensor) -> None:
-        dq, dk, dv = (program.scratch(f"d{letter} of unigrams", n, d) for letter in "qkv")
-        d_answers = program.scratch("d_answers", n, config.n_heads, d)
+        dq, dk, d_values = (torch.empty_like(value) for value in (values.q, values.k, values.values))
         program.loop(
-            attention.attend_output_backward, d_out, q_heads, queries.own, k_heads, answers, queries.starts,
-            queries.keys, pattern, program.scratch("scores", queries.most_keys), dq.unflatten(1, heads),
-            dk.unflatten(1, heads), d_answers, d_residual,
+            attention.attend_output_backward, d_out, values.q, queries.own, values.k, values.values, queries.starts,
+            queries.keys, pattern, program.scratch("scores", queries.most_keys), dq, dk, d_values, d_residual,
         )  # fmt: skip
-        for head, part in enumerate(parts):
-            program.multiply(v[:, part].T, d_answers[:, head], parameters.d_matrix(f"{name}.W_O")[part])
-            program.multiply(d_answers[:, head], w["O"][part].T, dv[:, part])
-        sum_bias(program, name + ".b_Q", dq)
-        sum_bias(program, name + ".b_V", dv)
-        _zero_bias(program, name + ".b_K")
-        _sum_of_products(program, name, x, {"Q": dq, "K": dk, "V": dv}, dx)
+        values.backward(dq, dk, d_values, dx)
 
     return out, backward
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from grokscope.config import ModelConfig
-from grokscope.engine.compiled import heads
+from grokscope.engine.compiled import folded, heads
+from grokscope.engine.compiled.folded import FoldedLayer
 from grokscope.engine.compiled.layers import Normed, Sum, add_bias, mlp, norm, sum_bias
 from grokscope.engine.compiled.norms import BRANCH_AFTER, BRANCH_BEFORE, BRANCH_NONE
 from grokscope.engine.compiled.plan import Plan
@@ -80,7 +81,17 @@ class Network:
 
     def _lay_out_forward(self, program: Program) -> None:
         config, plan = self.config, self.plan
-        stream: Sum | Tensor = self._embedding(program)
+        n_unigrams, w_u = len(self._tables["embed.W_E"]), program.parameters.matrix("unembed.W_U")
+        self.logits = program.empty(plan.n, w_u.shape[1])
+        """[example, d_vocab_out]; the next `forward` overwrites them."""
+        self._folded: FoldedLayer | None = None
+        if folded.applies(config, n_unigrams, plan.n):
+            table = program.empty(n_unigrams * (config.n_heads + 1), config.d_model)
+            self._embedding(program, table[n_unigrams * config.n_heads :])
+            self._folded = FoldedLayer(program, config, table, plan.of_unigrams.last(plan.n), self.logits)
+            return
+        stream: Sum | Tensor = program.empty(n_unigrams, config.d_model)
+        self._embedding(program, stream)
         rows = np.arange(plan.n_rows)
         self._blocks: list[_Block] = []
         for layer in range(config.n_layers):
@@ -98,21 +109,25 @@ class Network:
             stream = Sum(ln2.total, rows[: len(mlp_out)], mlp_out, f"{name}.mlp.b_out")
             self._blocks.append(_Block(ln1, attention_backward, ln2, mlp_backward))
         self._final = norm(program, "ln_final", stream, exists=self._has_norms)
-        w_u = program.parameters.matrix("unembed.W_U")
-        self.logits = program.empty(plan.n, w_u.shape[1])
-        """[example, d_vocab_out]; the next `forward` overwrites them."""
         program.multiply(self._final.normed, w_u, self.logits)
         add_bias(program, "unembed.b_U", self.logits)
 
-    def _embedding(self, program: Program) -> Tensor:
-        """embed + pos_embed of every (token, position) pair."""
-        embedded, positions = (program.empty(len(index), self.config.d_model) for index in self._tables.values())
-        for (name, index), out in zip(self._tables.items(), (embedded, positions), strict=True):
-            program.add(torch.index_select, program.parameters.matrix(name), 0, index, out=out)
-        program.add(embedded.add_, positions)
-        return embedded
+    def _embedding(self, program: Program, out: Tensor) -> None:
+        """out = embed + pos_embed of every (token, position) pair."""
+        positions = torch.empty_like(out)
+        for (name, index), part in zip(self._tables.items(), (out, positions), strict=True):
+            program.add(torch.index_select, program.parameters.matrix(name), 0, index, out=part)
+        program.add(out.add_, positions)
 
     def _lay_out_backward(self, program: Program) -> None:
+        d = self._backward_of_blocks(program) if self._folded is None else self._folded.backward(self.d_logits)
+        for name, index in self._tables.items():
+            gradient = program.parameters.d_matrix(name)
+            program.add(gradient.zero_)
+            program.add(gradient.index_add_, 0, index, d)
+
+    def _backward_of_blocks(self, program: Program) -> Tensor:
+        """From `d_logits` to the gradient of the unigrams' embedding.""" 
         config, parameters = self.config, program.parameters
         normed = self._final.normed
         d = program.empty(*normed.shape)
@@ -134,10 +149,7 @@ class Network:
             block.attention_backward(d_middle, d_in, *([d_residual] if layer == 0 else []))
             block.ln1.backward(d_in, d_residual, where, d_in)
             d = d_in
-        for name, index in self._tables.items():
-            gradient = parameters.d_matrix(name)
-            program.add(gradient.zero_)
-            program.add(gradient.index_add_, 0, index, d)
+        return d
 
 
 def _make(calls: list[Call]) -> None:
