@@ -24,7 +24,7 @@ LARGEST_EVALUATION = 2048
 """Examples evaluated at a time: more need more memory and are not faster."""
 
 
-def why_not(config: ModelConfig, device: str | torch.device = "cpu") -> str | None:
+def why_not_compiled(config: ModelConfig, device: str | torch.device = "cpu") -> str | None:
     """Why the compiled path cannot serve a network; None: it can."""
     if torch.device(device).type != "cpu":
         return f"compiled loops run on a CPU, and training.device is {device}"
@@ -61,14 +61,18 @@ class CompiledEngine:
     def loss_and_gradient(
         self, examples: Int[Tensor, "example"]
     ) -> tuple[float, Float[Tensor, "example d_vocab_out"]]:
-        """The mean loss and the logits, which the next call overwrites. The gradients are where they belong."""
+        """The mean loss and the logits. The gradients are written where they belong."""
         network = self._network(len(examples), backward=True)
-        chosen = examples.numpy()
+        # In the order of the task, neighbours share tokens, whose values are then in the cache.
+        order = np.argsort(examples.numpy(), kind="stable")
+        chosen = examples.numpy()[order]
         network.prepare()
         network.forward(chosen)
         loss = self._loss_gradient(network.logits, self._labels[chosen], network.d_logits)
         network.backward()
-        return loss, network.logits
+        logits = torch.empty_like(network.logits)
+        logits[torch.from_numpy(order)] = network.logits
+        return loss, logits
 
     def _loss_gradient(self, logits: Tensor, labels: np.ndarray, d_logits: Tensor) -> float:
         if self._loss_config.name == "cross_entropy":
@@ -87,7 +91,7 @@ class CompiledEngine:
         n_parts = -(-len(examples) // LARGEST_EVALUATION)
         total, hits = 0.0, 0
         prepared: set[int] = set()
-        for part in np.array_split(examples.numpy(), n_parts):
+        for part in np.array_split(np.sort(examples.numpy()), n_parts):
             network = self._network(len(part), backward=False)
             if len(part) not in prepared:
                 network.prepare()
