@@ -26,7 +26,8 @@ def test_gelu_and_its_slope_are_exact_from_tail_to_tail(kind):
     phi = 0.5 * erfc(-exact / math.sqrt(2))
     activations.gelu(pre, bias, post)
     np.testing.assert_allclose(post[0], exact * phi, rtol=0, atol=ROUNDING[kind])
-    np.testing.assert_allclose(pre[0], phi + exact * np.exp(-(exact**2) / 2) / math.sqrt(2 * math.pi), atol=ROUNDING[kind])
+    slope = phi + exact * np.exp(-(exact**2) / 2) / math.sqrt(2 * math.pi)
+    np.testing.assert_allclose(pre[0], slope, rtol=0, atol=ROUNDING[kind])
     # The tail is small, not zero: relative errors stay those of an exponential in this precision.
     tail = (exact < -1) & (exact > -9)
     np.testing.assert_allclose(post[0][tail], (exact * phi)[tail], rtol=20 * ROUNDING[kind])
@@ -68,7 +69,8 @@ def test_the_residual_sum_and_its_norm_have_the_gradient_of_autograd(branch):
     norms.add_and_normalise(*(v.numpy() for v in (table, own, *inputs, ours, ours_normed, inverse, mean)))
     torch.testing.assert_close(ours, total.detach())
     torch.testing.assert_close(ours_normed, normed.detach())
-    d_total, d_gain, d_shift, d_bias = (torch.full(s, torch.nan, dtype=torch.float64) for s in ((n, d), (d,), (d,), (d,)))
+    shapes = ((n, d), (d,), (d,), (d,))
+    d_total, d_gain, d_shift, d_bias = (torch.full(shape, torch.nan, dtype=torch.float64) for shape in shapes)
     norms.normalise_backward(
         d_normed.clone().numpy(), d_branch.numpy(), branch,
         *(v.numpy() for v in (ours, inverse, mean, gain, d_total, d_gain, d_shift, d_bias)),
@@ -108,8 +110,9 @@ def test_a_product_is_that_of_float64_however_its_operands_lie(using, shape, tra
     if using == "openblas" and not openblas.is_available():
         pytest.skip("this scipy has no OpenBLAS")
     rows, inner, columns = shape
-    a = _random(inner, rows, dtype=torch.float32).T if transposed[0] else _random(rows, inner, dtype=torch.float32)
-    b = _random(columns, inner, dtype=torch.float32).T if transposed[1] else _random(inner, columns, dtype=torch.float32)
+    kind = torch.float32
+    a = _random(inner, rows, dtype=kind).T if transposed[0] else _random(rows, inner, dtype=kind)
+    b = _random(columns, inner, dtype=kind).T if transposed[1] else _random(inner, columns, dtype=kind)
     around = torch.full((rows, columns + 4), 7.0)
     call = product(a, b, around[:, 2:-2], using)
     for _ in range(2):

@@ -12,7 +12,6 @@ openblas       scipy's OpenBLAS
 attention, norms, activations, columns, cross_entropy
                compiled loops
 scalars        exp and GELU of one number
-jit            compiling, and keeping what was compiled
 """
 
 from grokscope.engine.compiled.engine import CompiledEngine, why_not_compiled

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from grokscope.engine.compiled.jit import compiled
 from grokscope.engine.compiled.scalars import gelu_and_slope
+from grokscope.engine.jit import compiled
 
 
 @compiled

@@ -2,12 +2,14 @@
 
     s_j = q . k_j / sqrt(d_head);    a = softmax(s);    z = sum_j a_j v_j        (per head)
 
-Query i sees the keys `keys[starts[i] : starts[i + 1]]`, rows of a table, and its own vector is row `own[i]` of a table of
-queries. Loops run in one order on one thread, so that sums into the tables do not depend on the number of threads.
+Query i sees the keys `keys[starts[i] : starts[i + 1]]`, rows of a table, and its own vector is row `own[i]` of a
+table of queries. Loops run in one order on one thread, so that sums into the tables do not depend on the number of
+threads.
 
 `attend`            keys and values of each head, [row, head, d_head]: the layers between the first and the last.
-`attend_absorbed`   W_K is absorbed into the query, s_j = (W_K q) . x_j, and W_V comes after mixing, z = W_V sum_j a_j x_j:
-                    the rows x themselves are keys and values of every head. The last layer, where only the answers ask.
+`attend_absorbed`   W_K is absorbed into the query, s_j = (W_K q) . x_j, and W_V comes after mixing,
+                    z = W_V sum_j a_j x_j: the rows x themselves are keys and values of every head. The last layer,
+                    where only the answers ask.
 `attend_output`     W_O is in the values already, [row, head, d_model], and heads are summed up: the first layer, where
                     few distinct tokens answer many rows.
 
@@ -20,8 +22,8 @@ import math
 
 import numpy as np
 
-from grokscope.engine.compiled.jit import compiled
 from grokscope.engine.compiled.scalars import exp_minus
+from grokscope.engine.jit import compiled
 
 Array = np.ndarray
 

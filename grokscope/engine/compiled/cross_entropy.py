@@ -1,6 +1,6 @@
 """Softmax cross-entropy with its gradient in one pass over the logits.
 
-    loss = mean_i -ln softmax((z_i + b) / tau)[y_i];    d loss / d z_i = (softmax(...) - onehot(y_i)) / (tau n)
+loss = mean_i -ln softmax((z_i + b) / tau)[y_i];    d loss / d z_i = (softmax(...) - onehot(y_i)) / (tau n)
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ import math
 
 import numpy as np
 
-from grokscope.engine.compiled.jit import compiled
 from grokscope.engine.compiled.scalars import exp_minus
+from grokscope.engine.jit import compiled
 
 
 @compiled

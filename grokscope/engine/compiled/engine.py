@@ -1,4 +1,4 @@
-"""The exact engine once more, for training and evaluation alone: loss and gradient in one call, on memory of its own."""
+"""The exact engine for training and evaluation alone: loss and gradient in one call, on memory of its own."""
 
 from __future__ import annotations
 
@@ -42,9 +42,7 @@ class CompiledEngine:
         gradients: where to write the gradient of every trained parameter.
     """
 
-    def __init__(
-        self, config: ModelConfig, task: Task, loss: LossConfig, weights: Weights, gradients: Weights
-    ) -> None:
+    def __init__(self, config: ModelConfig, task: Task, loss: LossConfig, weights: Weights, gradients: Weights) -> None:
         self.config, self._dtype = config, dtype_of(config)
         self._prefixes = PrefixTable(task.tokens)
         self._examples = ExampleTable(self._prefixes)
@@ -58,9 +56,7 @@ class CompiledEngine:
         self._loss_config, self._loss = loss, loss_function(loss)
 
     @torch.no_grad()
-    def loss_and_gradient(
-        self, examples: Int[Tensor, "example"]
-    ) -> tuple[float, Float[Tensor, "example d_vocab_out"]]:
+    def loss_and_gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "example d_vocab_out"]]:
         """The mean loss and the logits. The gradients are written where they belong."""
         network = self._network(len(examples), backward=True)
         # In the order of the task, neighbours share tokens, whose values are then in the cache.

@@ -7,8 +7,8 @@ With x the embedding of a token, a the attention of a row, and A = x W_V W_O for
            = x W_U + sum_j a_j (A_j W_U) + act(pre) (W_out W_U)
 
 so W_in and W_U are multiplied with the tokens and their values, of which there are a few hundred, instead of with the
-thousands of rows, and W_out W_U, which is narrower than W_out and W_U one after the other, with the rows. x and the A of
-all heads lie in one table, W_in and W_U in one matrix.
+thousands of rows, and W_out W_U, which is narrower than W_out and W_U one after the other, with the rows. x and the A
+of all heads lie in one table, W_in and W_U in one matrix.
 """
 
 from __future__ import annotations

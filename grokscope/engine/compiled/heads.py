@@ -1,7 +1,8 @@
 """Attention of a layer laid out as calls: in the first layer, in those between, and in the last.
 
-Each returns what attention adds to the stream, without b_O, and its backward pass: from the gradient of that sum to the
-gradient of the rows that came in. Where a layer's queries are some of its rows only, so is the gradient of the residual.
+Each returns what attention adds to the stream, without b_O, and its backward pass: from the gradient of that sum to
+the gradient of the rows that came in. Where a layer's queries are some of its rows only, so is the gradient of the
+residual.
 """
 
 from __future__ import annotations
@@ -93,9 +94,7 @@ def first(
     return out, backward
 
 
-def between(
-    program: Program, config: ModelConfig, name: str, x: Tensor, queries: Queries
-) -> tuple[Tensor, Backward]:
+def between(program: Program, config: ModelConfig, name: str, x: Tensor, queries: Queries) -> tuple[Tensor, Backward]:
     """From all rows to all rows."""
     parameters, heads = program.parameters, (config.n_heads, config.d_head)
     n, d = x.shape
@@ -107,9 +106,7 @@ def between(
     pattern = program.empty(len(queries.keys), config.n_heads)
     inputs = [q.unflatten(1, heads), queries.own, k.unflatten(1, heads), v.unflatten(1, heads)]
     bias = parameters.vector(name + ".b_V", q[0]).view(heads)
-    program.loop(
-        attention.attend, *inputs, bias, queries.starts, queries.keys, pattern, z.unflatten(1, heads)
-    )
+    program.loop(attention.attend, *inputs, bias, queries.starts, queries.keys, pattern, z.unflatten(1, heads))
     program.multiply(z, w["O"], out)
 
     def backward(d_out: Tensor, dx: Tensor) -> None:

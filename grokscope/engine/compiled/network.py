@@ -127,7 +127,7 @@ class Network:
             program.add(gradient.index_add_, 0, index, d)
 
     def _backward_of_blocks(self, program: Program) -> Tensor:
-        """From `d_logits` to the gradient of the unigrams' embedding.""" 
+        """From `d_logits` to the gradient of the unigrams' embedding."""
         config, parameters = self.config, program.parameters
         normed = self._final.normed
         d = program.empty(*normed.shape)

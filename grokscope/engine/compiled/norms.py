@@ -3,15 +3,15 @@
     total  = residual + update + bias
     normed = (total - mean) / sqrt(variance + EPS) * gain + shift
 
-The backward pass returns the gradient of `total`, which is that of the residual, of the update and (summed over rows) of
-the bias. Where the stream branches off before the norm or after it, the branch's gradient is added there.
+The backward pass returns the gradient of `total`, which is that of the residual, of the update and (summed over rows)
+of the bias. Where the stream branches off before the norm or after it, the branch's gradient is added there.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from grokscope.engine.compiled.jit import compiled
+from grokscope.engine.jit import compiled
 from grokscope.engine.layers import EPS
 
 BRANCH_NONE, BRANCH_BEFORE, BRANCH_AFTER = 0, 1, 2

@@ -1,14 +1,14 @@
 """scipy's OpenBLAS, called through the pointer that scipy exports for compiled code.
 
-scipy's own `sgemm` copies operands that are parts of larger arrays, and checks them at every call. Here the arguments of a
-product are put together once, and a call is one jump.
+scipy's own `sgemm` copies operands that are parts of larger arrays, and checks them at every call. Here the arguments
+of a product are put together once, and a call is one jump.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import torch
@@ -41,17 +41,17 @@ def is_available() -> bool:
     return True
 
 
-@lru_cache(maxsize=None)
+@cache
 def _int(value: int) -> Any:
     return ctypes.byref(ctypes.c_int(value))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _float(value: float) -> Any:
     return ctypes.byref(ctypes.c_float(value))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _letter(value: bytes) -> Any:
     return ctypes.byref(ctypes.c_char(value))
 

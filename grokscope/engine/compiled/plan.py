@@ -1,8 +1,8 @@
 """Which rows a batch of n examples computes, and which keys each of them sees: arrays that compiled loops read.
 
-Rows are those of `prefixes`: one per distinct prefix of the whole table where there are fewer of those than examples, one
-per example elsewhere, and always at the answer's position. Most of it depends on n alone and is laid out once; `fill`
-writes what depends on which examples they are.
+Rows are those of `prefixes`: one per distinct prefix of the whole table where there are fewer of those than examples,
+one per example elsewhere, and always at the answer's position. Most of it depends on n alone and is laid out once;
+`fill` writes what depends on which examples they are.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A step as a fixed list of calls on fixed memory.
 
-Shapes of a step depend on the number of examples alone, so its arrays are allocated once, and each product and each loop
-is bound to its operands once. What is left for a step is to make the calls one after another.
+Shapes of a step depend on the number of examples alone, so its arrays are allocated once, and each product and each
+loop is bound to its operands once. What is left for a step is to make the calls one after another.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """exp and GELU of one number, in a form that a compiler can put into vector registers.
 
-The C library's `exp` and `erf` take one number at a time. For float32 these are polynomials instead, whose error is that
-of float32 itself; for float64 they are the C library's.
+The C library's `exp` and `erf` take one number at a time. For float32 these are polynomials instead, whose error is
+that of float32 itself; for float64 they are the C library's.
 
     exp(-y)  = 2^-n p(f),   n + f = y / ln 2,  n whole,                     relative error of p: 2e-9
     Phi(-z)  = exp(-z^2 / 2) t q(t) / 2,   t = 1 / (1 + 0.4 z / sqrt(2)),   relative error of q: 6e-8
