@@ -2,7 +2,7 @@
 
     python -m benchmarks.accelerators [--rounds 12] [--task mul]
 
-The arms of `reports.accelerators`, with and without the clip, take turns in one process with one thread, four steps a
+The arms of `grokscope.experiments.accelerators`, with and without the clip, take turns in one process with one thread, four steps a
 turn (NeuralGrok's outer step comes every fourth). Figures are medians over turns. Writes benchmarks/accelerators.json.
 """
 
@@ -26,13 +26,13 @@ REFERENCE = "adam-l2"
 def measure(task: str, rounds: int) -> dict[str, float]:
     """Median milliseconds per step by arm; an arm with the clip is called `ARM clip`."""
     from grokscope.engine import retain_freed_memory
+    from grokscope.experiments.accelerators import ARMS, accelerator
     from grokscope.tasks import build_task
     from grokscope.training import Trainer
-    from reports.accelerators import ARMS, config
 
     retain_freed_memory()
     torch.set_num_threads(1)
-    labels = {f"{arm} clip" if clip else arm: config(task, arm, clip, 0) for arm in ARMS for clip in (False, True)}
+    labels = {f"{arm} clip" if clip else arm: accelerator(task, arm, clip, 0) for arm in ARMS for clip in (False, True)}
     trainers = {label: Trainer(made, build_task(made.task)) for label, made in labels.items()}
     times: dict[str, list[float]] = {label: [] for label in trainers}
     for turn in range(rounds + 1):

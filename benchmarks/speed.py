@@ -1,6 +1,6 @@
 """`make bench`: ms per training step, ms per full-dataset evaluation and peak memory of each contestant.
 
-    python -m benchmarks.speed [--rounds 12] [--workloads mul s5 ...] [--threads 1 2]
+    python -m benchmarks.speed [--rounds 12] [--workloads mul s5 ...] [--threads 1 2] [--smallest]
 
 Contestants take turns (A B C A B C ...), each in a process of its own; figures are medians over all steps,
 and ratios are between medians of the same run. Writes benchmarks/last.json.
@@ -16,15 +16,17 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.contestants import CONTESTANTS, WORKLOADS, Worker
-from benchmarks.machine import describe, matmul_rate
+from benchmarks.contestants import CONTESTANTS, SMALLEST, WORKLOADS, Worker
+from benchmarks.machine import describe, matmul_rate, shape_rates
 
 STEPS_PER_TURN = 4
 
 
-def measure(workload: str, threads: int, rounds: int) -> dict[str, Any]:
-    """One workload at one thread count."""
+def measure(workload: str, threads: int, rounds: int, *, smallest: bool = False) -> dict[str, Any]:
+    """One workload at one thread count; the smallest takes no time, and its figures mean nothing."""
     preset_name, overrides = WORKLOADS[workload]
+    if smallest:
+        overrides = overrides | SMALLEST
     names = list(CONTESTANTS)
     workers = {name: Worker(name, preset_name, overrides, threads) for name in names}
     pair = [Worker("c", preset_name, overrides, 1) for _ in range(2)] if threads == 1 else []
@@ -54,26 +56,35 @@ def measure(workload: str, threads: int, rounds: int) -> dict[str, Any]:
     out["ratio"] = {f"step {name}/c": out["step_ms"][name] / out["step_ms"]["c"] for name in step if name != "c"} | {
         f"evaluation {name}/c": out["evaluation_ms"][name] / out["evaluation_ms"]["c"] for name in names if name != "c"
     }
-    return out | floor(preset_name, threads, out["step_ms"]["c"])
+    return out | floor(preset_name, overrides, threads, out["step_ms"], 64 if smallest else 2048)
 
 
-def floor(preset_name: str, threads: int, step_ms: float) -> dict[str, Any]:
-    """The time that the needed products alone would take at the rate of a large product."""
+def floor(
+    preset_name: str, overrides: dict[str, Any], threads: int, step_ms: dict[str, float], size: int
+) -> dict[str, Any]:
+    """The time that each engine's products alone would take at the rate of a large product."""
     from grokscope.config import preset
     from grokscope.engine import Engine
     from grokscope.tasks import build_task
+    from grokscope.training import Trainer
 
-    config = preset(preset_name)
+    config = preset(preset_name, **overrides)
     task = build_task(config.task)
     batch = config.training.batch_size or len(task.split(config.task.train_fraction, 0)[0])
-    gflop = 3 * Engine(config.model, task).flops(batch) / 1e9
-    rates = matmul_rate(threads)
-    floors = {name: 1e3 * gflop / rate for name, rate in rates.items()}
+    compiled = Trainer(preset(preset_name, **{**overrides, "forward": "compiled"}), task).compiled
+    assert compiled is not None
+    gflop = {"c": 3 * Engine(config.model, task).flops(batch) / 1e9, "e": compiled.flops(batch) / 1e9}
+    rates = matmul_rate(threads, size)
+    floors = {engine: {name: 1e3 * needed / rate for name, rate in rates.items()} for engine, needed in gflop.items()}
     return {
         "gflop_per_step": gflop,
         "gflops_rate": rates,
+        "gflops_rate_of_shapes": shape_rates(threads, min(batch, size), config.model.d_model, config.model.d_mlp),
         "floor_ms": floors,
-        "share_of_floor": {name: value / step_ms for name, value in floors.items()},
+        "share_of_floor": {
+            engine: {name: value / step_ms[engine] for name, value in of_rates.items()}
+            for engine, of_rates in floors.items()
+        },
     }
 
 
@@ -81,7 +92,8 @@ def show(console: Console, results: list[dict[str, Any]]) -> None:
     """The results as lines, narrow enough for any terminal or log."""
     for result in results:
         console.print(
-            f"\n{result['workload']}, {result['threads']} thread(s), {result['gflop_per_step']:.2f} GFLOP a step"
+            f"\n{result['workload']}, {result['threads']} thread(s), {result['gflop_per_step']['c']:.2f} GFLOP a step, "
+            f"{result['gflop_per_step']['e']:.2f} compiled"
         )
         for name, ms in result["step_ms"].items():
             title = CONTESTANTS.get(name, "two engines at once, each")
@@ -91,9 +103,14 @@ def show(console: Console, results: list[dict[str, Any]]) -> None:
                 line += f"  peak {result['peak_mib'][name]:4.0f} MiB"
                 line += f" ({result['peak_above_start_mib'][name]:.0f} above its start)"
             console.print(line, soft_wrap=True, highlight=False)
-        for name, ms in result["floor_ms"].items():
-            line = f"      floor at {name}'s rate".ljust(32) + f"{ms:7.1f} ms; the engine runs at"
-            console.print(f"{line} {result['share_of_floor'][name]:.0%} of it", soft_wrap=True, highlight=False)
+        for engine, floors in result["floor_ms"].items():
+            for name, ms in floors.items():
+                line = f"      floor at {name}'s rate".ljust(32) + f"{ms:7.1f} ms; the {CONTESTANTS[engine]} runs at"
+                share = result["share_of_floor"][engine][name]
+                console.print(f"{line} {share:.0%} of it", soft_wrap=True, highlight=False)
+        for shape, rates in result["gflops_rate_of_shapes"].items():
+            line = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+            console.print(f"      GFLOP/s of {shape}: {line}", soft_wrap=True, highlight=False)
 
 
 def main() -> None:
@@ -101,6 +118,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
+    parser.add_argument("--smallest", action="store_true", help="networks that take no time; for tests")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("last.json"))
     options = parser.parse_args()
     console = Console()
@@ -110,7 +128,7 @@ def main() -> None:
     for workload in options.workloads:
         for threads in options.threads:
             console.print(f"measuring {workload}, {threads} thread(s) ...")
-            results.append(measure(workload, threads, options.rounds))
+            results.append(measure(workload, threads, options.rounds, smallest=options.smallest))
     show(console, results)
     options.out.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
     console.print(f"wrote {options.out}")

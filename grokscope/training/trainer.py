@@ -80,10 +80,10 @@ class Trainer:
         self.optimizer = build_optimizer(config.optimizer, self.parameters)
         self.transform = build_transform(config.gradient, self.parameters, config.seed)
         self.engine = Engine(config.model, task, device)
-        self._hooked, self._compiled = None, None
+        self._hooked, self.compiled = None, None
         if config.forward == "compiled" and why_not_compiled(config.model, device) is None:
             gradients = self.parameters.views(self.parameters.gradient)
-            self._compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
+            self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
         if config.forward == "hooked":
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
@@ -107,8 +107,8 @@ class Trainer:
         self.norms = NormControl(config.norms, self.parameters.names, self._start)
         self.decay = WeightDecay(config.optimizer, self.parameters.names)
         self.loss = loss_function(config.loss)
-        if self._compiled is not None:
-            self._compiled.set_loss(config.loss)
+        if self.compiled is not None:
+            self.compiled.set_loss(config.loss)
         self._angular = {group: in_scope(self.parameters.names, (group,)) for group, _ in config.optimizer.angular_step}
         apply_settings(self.optimizer, config.optimizer)
 
@@ -162,8 +162,8 @@ class Trainer:
 
     def _gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "..."], Float[Tensor, "p"]]:
         """Loss, logits, and the gradient: one vector that the next call overwrites."""
-        if self._compiled is not None:
-            value, logits = self._compiled.loss_and_gradient(examples)
+        if self.compiled is not None:
+            value, logits = self.compiled.loss_and_gradient(examples)
             return value, logits, self.parameters.gradient
         logits = self._answer_logits(examples)
         loss = self.loss(logits, self.engine.labels[examples], "mean")
@@ -184,8 +184,8 @@ class Trainer:
         """Loss (nats) and accuracy on the full train and validation sets."""
         out = {}
         for split, examples in (("train", self.train), ("val", self.val)):
-            if self._compiled is not None:
-                loss, accuracy = self._compiled.evaluate(examples)
+            if self.compiled is not None:
+                loss, accuracy = self.compiled.evaluate(examples)
             else:
                 loss, accuracy = evaluate(self._answer_logits, self.engine.labels, examples, self.loss)
             out[f"{split}_loss"], out[f"{split}_accuracy"] = loss, accuracy

@@ -104,6 +104,10 @@ class CompiledEngine:
                 hits += int((network.logits.argmax(-1) == target).sum())
         return total / len(examples), hits / len(examples)
 
+    def flops(self, n_examples: int) -> int:
+        """Floating-point operations that the matrix products of one training step need (2 per multiply-add)."""
+        return self._network(n_examples, backward=True).flops
+
     def _network(self, n: int, *, backward: bool) -> Network:
         key = (n, backward)
         if key not in self._networks:

@@ -65,6 +65,8 @@ class Network:
             """To be written between `forward` and `backward`."""
             self._lay_out_backward(program)
         self._backward = program.calls
+        self.flops = program.flops
+        """Floating-point operations of its products, forward and backward."""
 
     def prepare(self) -> None:
         """Compute what depends on the weights alone, and not on the examples."""

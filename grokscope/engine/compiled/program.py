@@ -74,6 +74,8 @@ class Program:
         self.calls: list[Call] = []
         self.n_shared_calls = 0
         """How many of them, from the first, depend on the weights alone, and not on the examples."""
+        self.flops = 0
+        """Floating-point operations of all products."""
         self._scratch: dict[tuple[str, tuple[int, ...]], Tensor] = {}
 
     def empty(self, *shape: int) -> Tensor:
@@ -100,4 +102,5 @@ class Program:
 
     def multiply(self, a: Tensor, b: Tensor, out: Tensor) -> None:
         """out = a @ b."""
+        self.flops += 2 * a.shape[0] * a.shape[1] * b.shape[1]
         self.calls.append(product(a, b, out))
