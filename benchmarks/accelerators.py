@@ -2,8 +2,9 @@
 
     python -m benchmarks.accelerators [--rounds 12] [--task mul]
 
-The arms of `grokscope.experiments.accelerators`, with and without the clip, take turns in one process with one thread, four steps a
-turn (NeuralGrok's outer step comes every fourth). Figures are medians over turns. Writes benchmarks/accelerators.json.
+The arms of `grokscope.experiments.accelerators`, with and without the clip, take turns in one process with one thread,
+four steps a turn (NeuralGrok's outer step comes every fourth). Figures are medians over turns. Writes
+benchmarks/accelerators.json.
 """
 
 from __future__ import annotations

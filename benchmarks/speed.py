@@ -70,7 +70,8 @@ def floor(
 
     config = preset(preset_name, **overrides)
     task = build_task(config.task)
-    batch = config.training.batch_size or len(task.split(config.task.train_fraction, 0)[0])
+    n_train = len(task.split(config.task.train_fraction, 0)[0])
+    batch = min(config.training.batch_size or n_train, n_train)
     compiled = Trainer(preset(preset_name, **{**overrides, "forward": "compiled"}), task).compiled
     assert compiled is not None
     gflop = {"c": 3 * Engine(config.model, task).flops(batch) / 1e9, "e": compiled.flops(batch) / 1e9}
