@@ -77,12 +77,13 @@ class Trainer:
         start_inside_(weights, config.optimizer, trained)
         self._start = {name: value.to(device) for name, value in start.items()}
         self.parameters = FlatParameters(weights, trained, device)
+        gradients = self.parameters.views(self.parameters.gradient)
+        self._unseen = [gradient for name, gradient in gradients.items() if name.endswith(".attn.b_K")]
         self.optimizer = build_optimizer(config.optimizer, self.parameters)
         self.transform = build_transform(config.gradient, self.parameters, config.seed)
         self.engine = Engine(config.model, task, device)
         self._hooked, self.compiled = None, None
         if config.forward == "compiled" and why_not_compiled(config.model, device) is None:
-            gradients = self.parameters.views(self.parameters.gradient)
             self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
         if config.forward == "hooked":
             self._hooked = build_model(config.model, task, device)
@@ -168,7 +169,11 @@ class Trainer:
         logits = self._answer_logits(examples)
         loss = self.loss(logits, self.engine.labels[examples], "mean")
         grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
-        return float(loss.detach()), logits.detach(), self.parameters.set_gradient(grads)
+        gradient = self.parameters.set_gradient(grads)
+        # Softmax does not see b_K. What is left of its gradient is rounding, of which Lion would make whole steps.
+        for unseen in self._unseen:
+            unseen.zero_()
+        return float(loss.detach()), logits.detach(), gradient
 
     def _outer_step(self, transform: NeuralGrok, examples: Int[Tensor, "example"], lr: float) -> None:
         """The amplifier learns from the updated weights and the same inner batch; the weights stay as they are."""

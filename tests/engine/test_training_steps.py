@@ -45,8 +45,7 @@ def test_fifty_steps_of_engine_and_hooked_transformer_agree(case, forward):
     start = _trained(0, dtype="float64", **CASES[case])
     differences, moved = {}, 0.0
     for name, value in hooked.weights.items():
-        if is_buffer(name) or (name.endswith("b_K") and engine.config.optimizer.name == "lion"):
-            # A softmax does not see b_K, whose gradient is a rounding error; Lion steps by its sign.
+        if is_buffer(name):
             continue
         differences[name] = float((engine.weights[name] - value).detach().abs().max())
         moved = max(moved, float((value - start.weights[name]).detach().abs().max()))
@@ -54,6 +53,15 @@ def test_fifty_steps_of_engine_and_hooked_transformer_agree(case, forward):
     assert moved > 1e-3
     ours, theirs = engine.evaluate(), hooked.evaluate()
     assert ours == pytest.approx(theirs, abs=1e-8)
+
+
+@pytest.mark.parametrize("forward", ["engine", "compiled", "hooked"])
+@pytest.mark.parametrize("optimizer", ["lion", "signsgd"])
+def test_b_k_which_no_output_depends_on_stays_where_it_was(forward, optimizer):
+    trainer = _trained(5, forward=forward, **{"optimizer.name": optimizer})
+    values = {name: value for name, value in trainer.weights.items() if name.endswith("b_K")}
+    assert values
+    assert all(bool((value == 0).all()) for value in values.values())
 
 
 # Wide enough that torch splits the work between threads.
