@@ -10,7 +10,7 @@ import torch
 
 from grokscope.groups import CyclicGroup, FiniteGroup, SymmetricGroup
 from grokscope.probes import margins as module
-from grokscope.probes.margins import COLUMNS, margins
+from grokscope.probes.margins import MARGINS, answer_margins
 
 GROUPS = {"Z11": CyclicGroup(11), "S4": SymmetricGroup(4)}
 IRREPS = {"Z11": "k=3", "S4": "standard"}
@@ -44,7 +44,7 @@ def look_up(labels: np.ndarray, trained: np.ndarray, answers: int, height: float
 
 
 def measure(logits: np.ndarray, labels: np.ndarray, trained: np.ndarray) -> dict[str, float]:
-    return margins(torch.from_numpy(logits), torch.from_numpy(labels).long(), torch.from_numpy(trained))
+    return answer_margins(torch.from_numpy(logits), torch.from_numpy(labels).long(), torch.from_numpy(trained))
 
 
 def test_an_exact_group_network_has_its_lead_as_signal_and_nothing_to_remember(name: str) -> None:
@@ -52,7 +52,7 @@ def test_an_exact_group_network_has_its_lead_as_signal_and_nothing_to_remember(n
     labels, trained = split(group)
     logits, lead = exact(group, IRREPS[name], 3.0)
     found = measure(logits, labels, trained)
-    expected = dict.fromkeys(COLUMNS, 0.0)
+    expected = dict.fromkeys(MARGINS, 0.0)
     expected |= dict.fromkeys(("signal", "pooled_signal", "train_margin", "val_margin"), lead)
     assert found == pytest.approx(expected, abs=1e-9)
 
@@ -207,7 +207,7 @@ def test_adding_the_same_to_all_logits_of_an_example_or_to_one_answer_everywhere
     assert measure(logits + rng.normal(size=(121, 1)), labels, trained) == pytest.approx(plain)
     shifted = measure(logits + 3 * rng.normal(size=11), labels, trained)
     assert shifted["offset"] > 1 > plain["offset"]
-    for column in set(COLUMNS) - {"offset", "train_margin", "val_margin"}:
+    for column in set(MARGINS) - {"offset", "train_margin", "val_margin"}:
         assert shifted[column] == pytest.approx(plain[column]), column
 
 

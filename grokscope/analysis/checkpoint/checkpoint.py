@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
-from grokscope.analysis.checkpoint.frames import Frame, frames
+from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of
 from grokscope.analysis.checkpoint.grid import PairGrid
 from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
 from grokscope.engine import Engine, Loss, loss_function
@@ -64,8 +64,6 @@ class Scope:
     @cached_property
     def grids(self) -> dict[str, PairGrid]:
         """Every pair of operands, by operation."""
-        is_train = torch.zeros(self.task.n_examples, dtype=torch.bool)
-        is_train[self._train] = True
         used = {frame.operation for frame in self.frames}
         return {
             operation.name: PairGrid(
@@ -73,11 +71,23 @@ class Scope:
                 operation,
                 [frame for frame in self.frames if frame.operation == operation.name],
                 self.config,
-                is_train,
+                self.is_train,
             )
             for operation in self.task.operations
             if operation.name in used
         }
+
+    @property
+    def grids_by_operation(self) -> dict[str, PairGrid]:
+        """The grids; none for a task that cannot be read in a group."""
+        return self.grids if groups_of(self.run) else {}
+
+    @cached_property
+    def is_train(self) -> Bool[Tensor, "example"]:
+        """Which examples of the task the run was trained on; none where that is not known."""
+        is_train = torch.zeros(self.task.n_examples, dtype=torch.bool)
+        is_train[self._train] = True
+        return is_train
 
     @cached_property
     def bases(self) -> dict[Frame, GridBasis]:
@@ -182,6 +192,15 @@ class Checkpoint:
             names += [f"{blocks[-1]}.hook_resid_post", "logits"]
             self._activations[operation] = self.scope.grids[operation].activations(self.weights, names)
         return self._activations[operation][name]
+
+    def example_logits(
+        self, operation: str, examples: Int[Tensor, "example"]
+    ) -> Float[Tensor, "example d_vocab_out"]:
+        """The logits of an operation's examples: from its grid of pairs, which other analyses use, if it has one."""
+        grid = self.scope.grids_by_operation.get(operation)
+        if grid is not None:
+            return self.activations(operation, "logits").flatten(0, 1)[grid.places]
+        return self.scope.engine.answer_activations(self.weights, examples, ["logits"])["logits"]
 
     def transform(self, frame: Frame, name: str) -> Float[Tensor, "column column unit"]:
         """The transform of an activation over the pairs of a frame's group (`GridBasis.transform`)."""

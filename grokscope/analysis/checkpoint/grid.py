@@ -60,6 +60,8 @@ class PairGrid:
             np.searchsorted(self.left, examples[:, x].numpy()),
             np.searchsorted(self.right, examples[:, y].numpy()),
         )
+        self.places: Int[Tensor, "example"] = torch.from_numpy(where[0] * len(self.right) + where[1])
+        """Where, in the flattened grid, the operation's examples are."""
         self.labels: Int[Tensor, "row col"] = torch.full(self.shape, -1)
         """The answer's token; -1 where the pair is no example of the task."""
         self.labels[where] = task.labels[torch.from_numpy(operation.examples)]
