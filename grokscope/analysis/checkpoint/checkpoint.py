@@ -19,6 +19,7 @@ from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of
 from grokscope.analysis.checkpoint.grid import PairGrid
 from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
+from grokscope.analysis.checkpoint.parts import PairParts
 from grokscope.engine import Engine, Loss, loss_function
 from grokscope.model import Weights
 
@@ -92,6 +93,16 @@ class Scope:
     @cached_property
     def bases(self) -> dict[Frame, GridBasis]:
         return {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
+
+    @cached_property
+    def parts(self) -> dict[Frame, dict[str, PairParts]]:
+        """The parts of functions on pairs, by split, in the task's own frames; for splits of two pairs or more."""
+        found = {}
+        for frame in self.own:
+            splits = {split: self.grids[frame.operation].splits[split] for split in ("all", "train", "val")}
+            parts = {split: PairParts(self.bases[frame], pairs) for split, pairs in splits.items()}
+            found[frame] = {split: part for split, part in parts.items() if part.n_pairs > 1}
+        return found
 
     @cached_property
     def nulls(self) -> dict[Frame, RelabellingNull]:
@@ -188,8 +199,8 @@ class Checkpoint:
         """An activation at the answer position for every pair of operands of an operation."""
         if operation not in self._activations:
             blocks = [f"blocks.{layer}" for layer in self.scope.layers]
-            names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
-            names += [f"{blocks[-1]}.hook_resid_post", "logits"]
+            hooks = ("hook_attn_out", "mlp.hook_post", "hook_resid_post")
+            names = [*(f"{block}.{hook}" for block in blocks for hook in hooks), "logits"]
             self._activations[operation] = self.scope.grids[operation].activations(self.weights, names)
         return self._activations[operation][name]
 

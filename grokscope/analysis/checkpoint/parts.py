@@ -88,7 +88,7 @@ class PairParts:
     def chance(self) -> Float[Tensor, "part"]:
         """The share that each part has on average of values that are drawn alike for all pairs."""
         dims = [*self.dims, self.n_pairs - 1 - sum(self.dims)]
-        return torch.tensor(dims, dtype=torch.float64) / (self.n_pairs - 1)
+        return torch.tensor(dims, dtype=torch.float64) / max(self.n_pairs - 1, 1)
 
     def energies(self, x: Float[Tensor, "pair unit"]) -> Energies:
         """The parts of activations.

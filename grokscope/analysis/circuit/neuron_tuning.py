@@ -1,0 +1,83 @@
+"""What each neuron answers to: those of the first layer by frequency, those of the last by answer.
+
+A network can read its operands through few irreps and write each answer with neurons of its own. Then the first layer's
+neurons gather at those irreps, and the last layer's at answers: `neurons` calls the latter `other`, for a neuron that
+answers to one a * b is spread over all irreps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from jaxtyping import Float, Int
+
+from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.analysis.circuit.circles import last_step
+from grokscope.analysis.circuit.neurons import family_energies
+
+BY = ("irrep", "answer")
+
+
+@over_checkpoints(version=1, steps=last_step)
+def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
+    """What share of each first-layer neuron each irrep explains, and what each last-layer neuron makes of each answer.
+
+    At the last checkpoint, in the task's own basis. Neurons that do not vary are left out.
+
+    Returns:
+        run, task, arm, seed, step, operation, basis (`own`), group, layer, by (`irrep`: of the first layer; `answer`:
+        of the last), neuron, place (0, 1, ... in the order of the irrep or answer that each answers to most, then of how
+        much), label (of the irrep: its frequency, or its name; of the answer: its token's name), at (the position of
+        that irrep or answer among all), value: for `irrep` the share of the neuron's variance over pairs that it
+        explains (left, right and block; see `neurons`), for `answer` the neuron's mean over the pairs with that answer,
+        less its mean over all, in its standard deviations over pairs.
+    """
+    tables = [_layer(checkpoint, frame, by) for frame in checkpoint.scope.own for by in BY]
+    return pd.concat(tables, ignore_index=True)
+
+
+def _layer(checkpoint: Checkpoint, frame: Frame, by: str) -> pd.DataFrame:
+    scope = checkpoint.scope
+    layer = 0 if by == "irrep" else scope.last
+    basis = scope.bases[frame]
+    x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
+    variance = unit_variances(x_hat).double().numpy()
+    varies = np.flatnonzero(variance > 0)
+    if by == "irrep":
+        energy = family_energies(basis, x_hat)
+        values = sum(energy[family].numpy() for family in ("left", "right", "block"))[1:, varies] / variance[varies]
+        labels = [irrep.name if irrep.frequency is None else str(irrep.frequency) for irrep in frame.group.irreps[1:]]
+    else:
+        values = _by_answer(basis, x_hat)[:, varies] / np.sqrt(variance[varies] / basis.n**2)
+        labels = [scope.task.token_names[token] for token in frame.answer]
+    order = sorted_by_best(values)
+    where, place = np.divmod(np.arange(values.size), max(len(order), 1))
+    return pd.DataFrame(
+        {
+            **frame.keys,
+            "layer": layer,
+            "by": by,
+            "neuron": varies[order][place],
+            "place": place,
+            "label": pd.array(np.array(labels, dtype=object)[where], dtype="string"),
+            "at": where,
+            "value": values[:, order].ravel(),
+        }
+    )
+
+
+def _by_answer(basis: GridBasis, x_hat) -> Float[np.ndarray, "answer neuron"]:
+    """Means over the pairs of each answer, less those over all pairs."""
+    coefficients = basis.product_coefficients(x_hat).double()[1:]
+    return (basis.F[:, 1:] @ coefficients).numpy()
+
+
+def sorted_by_best(values: Float[np.ndarray, "place neuron"]) -> Int[np.ndarray, " neuron"]:
+    """Neurons in the order of the place where each is largest; those of one place from the largest down."""
+    best = values.argmax(0)
+    return np.lexsort((-values.max(0), best))
