@@ -9,11 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.config import CheckpointConfig
-from grokscope.runs import checkpoint_due
 
 
 def due(config, budget, sustained_since=None):
-    return [step for step in range(budget + 1) if checkpoint_due(config, step, sustained_since)]
+    return [step for step in range(budget + 1) if config.due(step, sustained_since)]
 
 
 @given(st.integers(1, 50), st.integers(0, 300))
@@ -30,7 +29,7 @@ def test_log_saves_the_nearest_integers_to_powers_of_ten_each_once(per_decade):
 
 def test_log_saves_every_power_of_ten():
     config = CheckpointConfig("log", per_decade=20)
-    assert all(checkpoint_due(config, 10**n, None) for n in range(9))
+    assert all(config.due(10**n, None) for n in range(9))
 
 
 def test_ends_saves_the_first_alone_and_leaves_the_last_to_the_trainer():
