@@ -3,7 +3,6 @@ from .build import load_model as load_model
 from .initial import initial_weights as initial_weights
 from .parameters import DECODER as DECODER
 from .parameters import ROLES as ROLES
-from .parameters import Role as Role
 from .parameters import Weights as Weights
 from .parameters import d_vocab_out as d_vocab_out
 from .parameters import dtype_of as dtype_of
