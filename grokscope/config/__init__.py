@@ -18,7 +18,7 @@ from grokscope.config.loop import CheckpointConfig, LossConfig, ProbeConfig, Tra
 from grokscope.config.model import ModelConfig
 from grokscope.config.norm_control import NormConfig
 from grokscope.config.optimizer import SCIONS, OptimizerConfig
-from grokscope.config.overrides import differences, field_names, from_dict, override, resolve, to_dict
+from grokscope.config.overrides import differences, field_names, from_dict, override, resolve, setting, to_dict
 from grokscope.config.parameter_groups import GroupLmos, GroupName, GroupValues, Heads, LmoName
 from grokscope.config.presets import Preset, Published, preset, presets
 from grokscope.config.schema import SECTIONS, RunConfig
@@ -57,5 +57,6 @@ __all__ = [
     "read_settings",
     "read_table",
     "resolve",
+    "setting",
     "to_dict",
 ]

@@ -38,6 +38,12 @@ def field_names() -> tuple[str, ...]:
     return tuple(names)
 
 
+def setting(config: RunConfig, name: str) -> Any:
+    """The value of the setting with this full name: `setting(config, "optimizer.lr")`."""
+    section, _, leaf = name.rpartition(".")
+    return getattr(getattr(config, section) if section else config, leaf)
+
+
 def resolve(name: str) -> str:
     """The full name of a setting given in full (`optimizer.lr`) or by a last part that is unique (`lr`).
 
@@ -97,9 +103,5 @@ def _frozen(value: Any) -> Any:
 def differences(first: RunConfig, second: RunConfig) -> dict[str, tuple[Any, Any]]:
     """Settings in which two configs differ, by full name: (value in `first`, value in `second`)."""
 
-    def value(config: RunConfig, name: str) -> Any:
-        section, _, leaf = name.rpartition(".")
-        return getattr(getattr(config, section) if section else config, leaf)
-
-    pairs = {name: (value(first, name), value(second, name)) for name in field_names()}
+    pairs = {name: (setting(first, name), setting(second, name)) for name in field_names()}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from grokscope.analysis import milestones
-from grokscope.config import SECTIONS, Preset, RunConfig, differences, field_names, presets
+from grokscope.config import Preset, RunConfig, differences, field_names, presets, setting
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -91,9 +91,7 @@ def full_settings(run: Run) -> Table:
 
 def flat(config: RunConfig) -> dict[str, Any]:
     """Every setting by its full name."""
-    parts = {"": config, **{section: getattr(config, section) for section in SECTIONS}}
-    split = {name: name.rpartition(".") for name in field_names()}
-    return {name: getattr(parts[section], leaf) for name, (section, _, leaf) in split.items()}
+    return {name: setting(config, name) for name in field_names()}
 
 
 def _step(value: Any) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope.analysis.timing import timing_table
-from grokscope.config import RunConfig
+from grokscope.config import RunConfig, setting
 from grokscope.experiments.why_clipping.scale import Scale
 from grokscope.runs import ENDED, Run, open_run
 from grokscope.runs.layout import is_run
@@ -52,7 +52,7 @@ class Study:
         runs = [run for run in self.runs("tuning") if run.config.arm.startswith(f"{arm}-")]
         if not runs:
             raise ValueError(f"no run of the grid of {arm} has ended: train them")
-        values = {name: [_value(run.config, name) for run in runs] for name in settings}
+        values = {name: [setting(run.config, name) for run in runs] for name in settings}
         return timing_table(runs).assign(arm=arm, **values)
 
 
@@ -65,8 +65,3 @@ def up_to_grok(recorded: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
 def task_of(config: RunConfig) -> str:
     """The task's name in presets."""
     return "s5" if config.task.name == "permutation" else config.task.name
-
-
-def _value(config: RunConfig, name: str) -> float:
-    section, _, leaf = name.partition(".")
-    return getattr(getattr(config, section), leaf)
