@@ -5,9 +5,6 @@ from .control import INIT_SCOPES as INIT_SCOPES
 from .control import NormControl as NormControl
 from .control import clamp_ as clamp_
 from .control import start_rows_ as start_rows_
-from .matrices import as_matrix as as_matrix
-from .matrices import is_matrix as is_matrix
-from .matrices import write_matrix_ as write_matrix_
 from .rows import bundle_norms as bundle_norms
 from .rows import bundles as bundles
 from .rows import clip_rows_ as clip_rows_

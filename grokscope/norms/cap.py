@@ -15,8 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from grokscope.config import Heads, NormConfig
-from grokscope.model import Weights, in_scope
-from grokscope.norms.matrices import as_matrix, is_matrix
+from grokscope.model import Weights, as_matrix, in_scope, is_matrix
 
 
 def frobenius_norm(matrix: Float[Tensor, "*head out in"]) -> Float[Tensor, "*head"]:

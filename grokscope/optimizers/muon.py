@@ -8,8 +8,7 @@ import torch
 from torch.optim.adam import adam
 
 from grokscope.config import Heads
-from grokscope.model import role
-from grokscope.norms import as_matrix, is_matrix, write_matrix_
+from grokscope.model import as_matrix, is_matrix, role, write_matrix_
 from grokscope.optimizers.closure import Closure, closure_loss
 from grokscope.optimizers.flat import FlatParameters
 from grokscope.optimizers.orthogonal import orthogonalised

@@ -21,8 +21,7 @@ import torch
 from torch import Tensor
 
 from grokscope.config import Heads, LmoName, OptimizerConfig
-from grokscope.model import Weights, role
-from grokscope.norms import as_matrix, is_matrix, write_matrix_
+from grokscope.model import Weights, as_matrix, is_matrix, role, write_matrix_
 from grokscope.optimizers.closure import Closure, closure_loss
 from grokscope.optimizers.flat import FlatParameters
 from grokscope.optimizers.lmo import direction, norm, resolved

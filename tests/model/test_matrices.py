@@ -7,8 +7,8 @@ import torch
 from transformer_lens import HookedTransformer
 
 from grokscope.config import ModelConfig, TaskConfig
-from grokscope.model import build_model, role, trained_names
-from grokscope.norms import as_matrix, is_matrix, row_dims, write_matrix_
+from grokscope.model import as_matrix, build_model, from_matrix, is_matrix, role, trained_names, write_matrix_
+from grokscope.norms import row_dims
 from grokscope.optimizers import FlatParameters
 from grokscope.tasks import build_task
 from tests.model.reference import to_decoder
@@ -119,6 +119,24 @@ def test_in_the_memory_order_of_training_every_matrix_is_a_view(name):
             matrix.mul_(2.0)
         before = WEIGHTS[name] if heads == "joined" else 2 * WEIGHTS[name]
         assert torch.equal(flat.weights[name].detach(), 2 * before)
+
+
+@pytest.mark.parametrize("heads", HEADS)
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_matrix_comes_back_in_the_shape_of_its_parameter(name, layout, heads):
+    value = LAYOUTS[layout][name]
+    assert torch.equal(from_matrix(name, as_matrix(name, value, heads), value.shape, heads), value)
+    flipped = as_matrix(name, value, heads).clone(memory_format=torch.contiguous_format)
+    assert torch.equal(from_matrix(name, flipped, value.shape, heads), value)
+
+
+@pytest.mark.parametrize("name", MATRICES)
+def test_a_view_starts_where_its_parameter_starts(name):
+    """Parameters of one vector have the same shapes and strides, and are told apart by where they begin."""
+    pair = torch.stack([WEIGHTS[name], 2 * WEIGHTS[name]])
+    first, second = (as_matrix(name, value) for value in pair)
+    assert torch.equal(second, 2 * first)
 
 
 def test_heads_apart_are_slices_of_heads_joined():
