@@ -15,8 +15,7 @@ import pytest
 import safetensors.torch
 import torch
 
-from grokscope.model import WeightsError
-from grokscope.runs import read_foreign
+from grokscope.importing import WeightsError, read_foreign
 
 STATE = {"embed.W_E": torch.arange(6.0).view(3, 2), "blocks.0.attn.IGNORE": torch.tensor(-torch.inf)}
 

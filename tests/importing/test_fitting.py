@@ -9,16 +9,8 @@ import torch
 from transformer_lens import HookedTransformer, HookedTransformerConfig
 
 from grokscope.config import ModelConfig, TaskConfig
-from grokscope.model import (
-    WeightsError,
-    fitted,
-    initial_weights,
-    load_model,
-    nonzero_biases,
-    parameter_shapes,
-    reordered,
-    shape_settings,
-)
+from grokscope.importing import WeightsError, fitted, nonzero_biases, reordered, shape_settings
+from grokscope.model import initial_weights, load_model, parameter_shapes
 from grokscope.tasks import build_task
 
 CONFIG = ModelConfig(n_layers=2, d_model=12, n_heads=3, d_mlp=20, residual="pre_ln")
