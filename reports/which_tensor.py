@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from rich.console import Console
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.dynamics.collapse import collapse
 from grokscope.config import preset, presets
 from grokscope.runs import Run
@@ -26,10 +26,10 @@ PREFIX = "which-tensor-"
 
 def row(run: Run) -> Row:
     """Its milestones; the logit scale on the train set, as the loss sees it, and the final gain, at start and end."""
-    scope = Scope(run)
+    context = RunContext(run)
     found: Row = timing(run)
     for place, step in (("start", run.steps[0]), ("end", run.steps[-1])):
-        table = collapse.measure(Checkpoint(scope, step)).set_index("dtype")
+        table = collapse.measure(Checkpoint(context, step)).set_index("dtype")
         for column in ("logit_std", "final_gain_norm"):
             found[f"{column}_{place}"] = round(float(table.loc[run.config.model.dtype, column]), 4)
     return found

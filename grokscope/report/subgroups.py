@@ -11,13 +11,12 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from grokscope import figures
 from grokscope.analysis import applicable, milestones, neuron_grid, run_all
+from grokscope.analysis.cosets.neuron_grid import most_coset_like
 from grokscope.analysis.tables import select
-from grokscope.figures.circuit.circuit_panels import last_checkpoint
 from grokscope.report.choosing import one_of_each_arm
 
 if TYPE_CHECKING:
@@ -88,18 +87,3 @@ def drawn(runs: Sequence[Run]) -> list[Drawn]:
         )
         found.append((name, figures.neuron_on_grid(grid), grid, caption))
     return found
-
-
-def most_coset_like(cosets: pd.DataFrame) -> tuple[int, int]:
-    """Layer and number of the neuron of largest score at the last checkpoint, of those that vary enough to matter.
-
-    Where no neuron's best subgroup has more than two cosets, the first neuron.
-    """
-    last = last_checkpoint(cosets)
-    layers, variances = select.numbers(last, "layer"), select.numbers(last, "neuron_variance")
-    largest = {layer: variances[layers == layer].max() for layer in np.unique(layers)}
-    enough = variances >= 0.1 * np.array([largest[layer] for layer in layers])
-    enough &= select.numbers(last, "index") > 2  # two cosets are a sign, which is an irrep too
-    scores = np.where(enough, np.nan_to_num(select.numbers(last, "score"), nan=-np.inf), -np.inf)
-    best = last.iloc[int(scores.argmax())]
-    return int(best["layer"]), int(best["neuron"])

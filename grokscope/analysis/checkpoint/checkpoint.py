@@ -1,7 +1,7 @@
 """One checkpoint of a run as the analyses of its circuit see it, computed as it is asked for and no more than once.
 
 Several analyses read the same activations, transforms and key sets. A `Checkpoint` holds them while the analyses of
-that checkpoint are made, and a `Scope` holds what all checkpoints of a run share: grids, bases, relabellings, the
+that checkpoint are made, and a `RunContext` holds what all checkpoints of a run share: grids, bases, relabellings, the
 key set of the final checkpoint.
 """
 
@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
-class Scope:
+def knows_its_split(run: Run) -> bool:
+    """Whether a run says which examples it was trained on; a network that was trained elsewhere need not."""
+    train, _ = run.task.split(run.config.task.train_fraction, run.config.seed)
+    return len(train) > 0
+
+
+class RunContext:
     """What all checkpoints of a run share.
 
     Raises ValueError for a run without checkpoints, and, where it is asked for frames, for a task without a group.
@@ -102,7 +108,7 @@ class Scope:
     @cached_property
     def hindsight(self) -> dict[Frame, Int[np.ndarray, " key"]]:
         """The key set of the final checkpoint, by frame: what a look back from the end of the run would choose."""
-        return {frame: self.final.embedding(frame).keys for frame in self.frames}
+        return {frame: self.final.embedding_test(frame).keys for frame in self.frames}
 
     @cached_property
     def matched(self) -> dict[Frame, Int[np.ndarray, " irrep"]]:
@@ -112,7 +118,7 @@ class Scope:
         found = {}
         for frame in self.frames:
             if frame.basis == "wrong":
-                power = self.final.embedding(frame).power[1:]
+                power = self.final.embedding_test(frame).power[1:]
                 found[frame] = 1 + np.argsort(-power, kind="stable")[: count[frame.operation]]
         return found
 
@@ -140,19 +146,19 @@ class Checkpoint:
     """The network of a run at one step.
 
     Arguments:
-        scope: of the run.
+        context: of the run.
         step: one that has a checkpoint.
     """
 
-    def __init__(self, scope: Scope, step: int) -> None:
-        self.scope, self.step = scope, step
+    def __init__(self, context: RunContext, step: int) -> None:
+        self.context, self.step = context, step
         self._activations: dict[str, dict[str, Tensor]] = {}
         self._transforms: dict[tuple[Frame, str], Tensor] = {}
-        self._embedding: dict[Frame, Significance] = {}
+        self._embedding_tests: dict[Frame, Significance] = {}
 
     @cached_property
     def weights(self) -> Weights:
-        return self.scope.run.weights(self.step)
+        return self.context.run.weights(self.step)
 
     def operand_tables(
         self, frame: Frame
@@ -161,7 +167,7 @@ class Checkpoint:
         embedding = self.weights["embed.W_E"].double().numpy()
         return embedding[frame.left], embedding[frame.right]
 
-    def embedding(self, frame: Frame) -> Significance:
+    def embedding_test(self, frame: Frame) -> Significance:
         """Power by irrep of the embedding, and its null: left and right operand side by side, relabelled together.
 
         *This is what key sets are chosen by.* The rows of an untrained embedding are drawn alike, so the null is
@@ -169,18 +175,18 @@ class Checkpoint:
         network knows about most answers shows as power of every irrep of a * b, memorised or computed;
         which irreps it computes *with* shows in what it reads the operands as.
         """
-        if frame not in self._embedding:
+        if frame not in self._embedding_tests:
             tables = np.concatenate(self.operand_tables(frame), axis=1)
-            self._embedding[frame] = self.scope.nulls[frame].test(tables)
-        return self._embedding[frame]
+            self._embedding_tests[frame] = self.context.nulls[frame].test(tables)
+        return self._embedding_tests[frame]
 
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
         """An activation at the answer position for every pair of operands of an operation."""
         if operation not in self._activations:
-            blocks = [f"blocks.{layer}" for layer in self.scope.layers]
+            blocks = [f"blocks.{layer}" for layer in self.context.layers]
             names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
             names += [f"{blocks[-1]}.hook_resid_post", "logits"]
-            self._activations[operation] = self.scope.grids[operation].activations(self.weights, names)
+            self._activations[operation] = self.context.grids[operation].activations(self.weights, names)
         return self._activations[operation][name]
 
     def transform(self, frame: Frame, name: str) -> Float[Tensor, "column column unit"]:
@@ -188,5 +194,5 @@ class Checkpoint:
         key = (frame, name)
         if key not in self._transforms:
             x = self.activations(frame.operation, name)
-            self._transforms[key] = self.scope.bases[frame].transform(x)
+            self._transforms[key] = self.context.bases[frame].transform(x)
         return self._transforms[key]

@@ -14,7 +14,7 @@ control is the relabelling null (`grokscope.analysis.checkpoint.null`), under wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -22,6 +22,9 @@ from jaxtyping import Int
 from grokscope.config import TaskConfig
 from grokscope.groups import FiniteGroup
 from grokscope.tasks import Operation, Task, build_task
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
 
 Basis = Literal["own", "wrong"]
 COUNTERPART: dict[str, Literal["add", "sub", "mul", "div"]] = {
@@ -86,6 +89,22 @@ def frames(task: Task) -> tuple[Frame, ...]:
         )
     own = {frame.operation for frame in found if frame.basis == "own"}
     return tuple(frame for frame in found if frame.operation in own)
+
+
+def has_group(run: Run) -> bool:
+    """Whether an operation of the run's task has its answers computed in a group that a network can be read in."""
+    return bool(groups_of(run))
+
+
+def has_several_groups(run: Run) -> bool:
+    """Whether the operations of the run's task compute in different groups, as addition and multiplication do."""
+    return len(groups_of(run)) > 1
+
+
+def groups_of(run: Run) -> dict[str, FiniteGroup]:
+    """The groups of the own frames of a run's task by name."""
+    readable = [operation for operation in run.task.operations if operation.is_one_to_one and operation.group.order > 1]
+    return {operation.group.name: operation.group for operation in readable}
 
 
 def _frame(operation: Operation, name: str, basis: Basis) -> Frame:

@@ -83,8 +83,3 @@ class PairGrid:
         """Activations at the answer position (`Engine.answer_activations`) for every pair."""
         found = self.engine.answer_activations(weights, self._all, names)
         return {name: value.unflatten(0, self.shape) for name, value in found.items()}
-
-    def in_frame(self, frame: Frame) -> Bool[Tensor, "row col"]:
-        """Which pairs are pairs of group elements of the frame."""
-        rows, cols = np.isin(self.left, frame.left), np.isin(self.right, frame.right)
-        return torch.from_numpy(rows[:, None] & cols[None, :])

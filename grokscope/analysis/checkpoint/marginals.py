@@ -34,7 +34,7 @@ class Marginal:
 def marginals(checkpoint: Checkpoint, frame: Frame, layer: int) -> dict[str, Marginal]:
     """The marginals of a layer's MLP neurons, by the operand that they are functions of (`OPERANDS`)."""
     x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-    return marginals_of(checkpoint.scope.bases[frame].F, x_hat)
+    return marginals_of(checkpoint.context.bases[frame].F, x_hat)
 
 
 def marginals_of(

@@ -5,7 +5,7 @@ Two key sets, and every table says which it means:
     key         online: of this checkpoint, by what is in this checkpoint
     hindsight   the key set of the run's final checkpoint, for looking back
 
-The embedding's is the network's key set, which restricted loss and ablations use; `Checkpoint.embedding` says why.
+The embedding's is the network's key set, which restricted loss and ablations use; `Checkpoint.embedding_test` says why.
 The other sites have their own, by the same test on the tables for which relabelling leaves an untrained network
 as it was: `unembed`, and what each MLP's neurons make of one operand alone (means over the other, both operands
 side by side). Attention and logits are sums of these and of a * b, and are left to `spectra`.
@@ -21,12 +21,12 @@ import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.null import Significance
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_group)
 def keys(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power of every irrep at the sites that have a null, and whether it exceeds it.
 
@@ -41,8 +41,8 @@ def keys(checkpoint: Checkpoint) -> pd.DataFrame:
         hindsight (in the embedding's key set at the final checkpoint).
     """
     tables = []
-    for frame in checkpoint.scope.frames:
-        hindsight = checkpoint.scope.hindsight[frame]
+    for frame in checkpoint.context.frames:
+        hindsight = checkpoint.context.hindsight[frame]
         for site, tested in _tests(checkpoint, frame):
             irreps = np.arange(1, len(tested.power))
             tables.append(
@@ -63,11 +63,11 @@ def keys(checkpoint: Checkpoint) -> pd.DataFrame:
 
 
 def _tests(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, Significance]]:
-    null, basis = checkpoint.scope.nulls[frame], checkpoint.scope.bases[frame]
-    yield "embed", checkpoint.embedding(frame)
+    null, basis = checkpoint.context.nulls[frame], checkpoint.context.bases[frame]
+    yield "embed", checkpoint.embedding_test(frame)
     unembed = checkpoint.weights["unembed.W_U"].double()[:, torch.from_numpy(frame.answer)]
     yield "unembed", null.test((unembed - unembed.mean(1, keepdim=True)).T.numpy())
-    for layer in checkpoint.scope.layers:
+    for layer in checkpoint.context.layers:
         x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
         of_operands = basis.F @ torch.cat([x_hat[:, 0], x_hat[0]], dim=1).double()
         yield f"blocks.{layer}.mlp.post", null.test(of_operands.numpy())

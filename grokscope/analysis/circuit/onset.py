@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.circuit.keys import keys
 from grokscope.analysis.circuit.restricted import restricted_loss
 from grokscope.analysis.tables import select
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.declared import analysis
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -25,7 +26,7 @@ LEAST_FALL = 0.1
 """A loss that falls by less than this share of its first value has not fallen."""
 
 
-@each_run
+@analysis(family="fourier", needs=("keys", "restricted_loss"), applies_to=has_group, keep=False)
 def onset(run: Run) -> pd.DataFrame:
     """The onset of every key irrep of the final checkpoint, and of the fall of the losses.
 

@@ -27,12 +27,12 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 from grokscope.analysis.cosets.coset_reading import WHOLE, CosetReading
 from grokscope.analysis.cosets.irrep_reading import IrrepReading
-from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions
+from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions, has_cosets
 from grokscope.groups import FiniteGroup, subgroup_classes
 
 CHECKPOINTS = 11
@@ -42,12 +42,18 @@ TIES = 1e-3
 """Readings whose R^2 differ by less fit equally well; the one with fewer parameters is better."""
 
 
-def _prepare(scope: Scope) -> None:
-    for frame in coset_frames(scope):
-        _ = readings_of(frame.group), scope.bases[frame]
+def _prepare(context: RunContext) -> None:
+    for frame in coset_frames(context):
+        _ = readings_of(frame.group), context.bases[frame]
 
 
-@over_checkpoints(version=1, steps=spread_steps(CHECKPOINTS), prepare=_prepare)
+@over_checkpoints(
+    family="subgroups",
+    version=1,
+    applies_to=has_cosets,
+    steps=spread_steps(CHECKPOINTS),
+    prepare=_prepare,
+)
 def readings(checkpoint: Checkpoint) -> pd.DataFrame:
     """Held-out R^2 of the irrep and of the coset reading of every neuron, at up to 11 checkpoints of a run.
 
@@ -62,9 +68,9 @@ def readings(checkpoint: Checkpoint) -> pd.DataFrame:
         R^2 is missing; else empty).
     """
     tables = []
-    for frame in coset_frames(checkpoint.scope):
-        basis = checkpoint.scope.bases[frame]
-        for layer in checkpoint.scope.layers:
+    for frame in coset_frames(checkpoint.context):
+        basis = checkpoint.context.bases[frame]
+        for layer in checkpoint.context.layers:
             x = checkpoint.activations(frame.operation, f"blocks.{layer}.mlp.hook_post")
             table = reading_table(frame.group, basis.on_grid(x))
             keys = {**frame.keys, "layer": layer}

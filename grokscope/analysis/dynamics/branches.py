@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from grokscope.analysis.dynamics.curves import learning_curves
-from grokscope.analysis.tables.identity import IDENTITY, check_names
+from grokscope.analysis.tables.declared import over_runs
+from grokscope.analysis.tables.identity import IDENTITY
 from grokscope.config import differences
 
 if TYPE_CHECKING:
@@ -20,7 +20,13 @@ _NOT_A_SWITCH = ("arm", "norms.init_", "training.steps", "training.stop_evaluati
 """Settings that change no weights of a branch, which starts from those of its parent."""
 
 
-def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:
+def is_branch(run: Run) -> bool:
+    """Whether a run was branched off another."""
+    return run.parent is not None
+
+
+@over_runs(family="dynamics", needs=("learning_curves",), applies_to=is_branch)
+def branches(runs: list[Run]) -> pd.DataFrame:
     """The learning curves of parents and of their branches, aligned at the step where they part.
 
     A branch is told of its parent's name and joined to the run of that name among those given; branches of branches
@@ -35,12 +41,10 @@ def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:
 
     Raises ValueError for no runs, and for two of one name.
     """
-    several = list(runs) if isinstance(runs, Sequence) else [runs]
-    check_names(several)
-    by_name = {run.name: run for run in several}
-    parents = {_parent(run) for run in several} & by_name.keys()
+    by_name = {run.name: run for run in runs}
+    parents = {_parent(run) for run in runs} & by_name.keys()
     parts = []
-    for run in several:
+    for run in runs:
         curves = learning_curves(run)
         if run.name in parents:
             told = {"parent": run.name, "role": "parent", "switch": ""}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grokscope.analysis.dynamics.parameter_groups import by_group, parameter_groups
-from grokscope.analysis.tables.cache import cached
+from grokscope.analysis.tables.declared import analysis
 from grokscope.model import Weights, trained_names
 from grokscope.norms import NormControl, bundles
 from grokscope.probes import row_table
@@ -22,7 +22,7 @@ COLUMNS = (
 )
 
 
-@cached(version=1)
+@analysis(family="dynamics", version=1)
 def norm_trajectories(run: Run) -> pd.DataFrame:
     """Norms of all weights, of each parameter group and of each parameter at every checkpoint of a run.
 

@@ -10,14 +10,14 @@ import pandas as pd
 from grokscope.analysis.dynamics.curves import learning_curves
 from grokscope.analysis.dynamics.norm_trajectories import norm_trajectories
 from grokscope.analysis.dynamics.parameter_groups import ALL
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.declared import analysis
 from grokscope.analysis.tables.select import numbers, rows
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
-@each_run
+@analysis(family="dynamics", needs=("norm_trajectories", "learning_curves"), keep=False)
 def phase(run: Run) -> pd.DataFrame:
     """Norm of all weights against the losses, at every evaluation from the first to the last checkpoint.
 

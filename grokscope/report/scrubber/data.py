@@ -25,7 +25,7 @@ from grokscope.analysis import (
     rows,
 )
 from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass
-from grokscope.analysis.circuit.embedding_planes import embedding_planes, is_cyclic
+from grokscope.analysis.circuit.circles import embedding_planes, is_cyclic
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import GROUP_COLOUR, GROUP_NAME
 from grokscope.report.scrubber.colours import around, both_themes

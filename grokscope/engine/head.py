@@ -1,9 +1,13 @@
-"""From what the last MLP writes to the loss: the rest of the network, redone on changed activations."""
+"""The head of the network alone: from the last layer's residual stream to the logits, for changed activations.
+
+`Engine` evaluates whole networks. An analysis that takes something away from an activation needs the rest of the
+network again, and nothing before it.
+"""
 
 from __future__ import annotations
 
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from grokscope.config import ModelConfig
@@ -20,8 +24,3 @@ def unembedded(
         gain, bias = weights["ln_final.w"].to(x.dtype), weights["ln_final.b"].to(x.dtype)
         x = F.layer_norm(x, x.shape[-1:], gain, bias, EPS)
     return x @ weights["unembed.W_U"].to(x.dtype) + weights["unembed.b_U"].to(x.dtype)
-
-
-def losses(logits: Float[Tensor, "*row d_vocab_out"], labels: Int[Tensor, "*row"]) -> Float[Tensor, "*row"]:
-    """Cross-entropy of every row, in nats."""
-    return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)

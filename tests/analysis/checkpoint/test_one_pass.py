@@ -9,8 +9,9 @@ import pytest
 
 from grokscope.analysis.checkpoint import over_checkpoints as module
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass, over_checkpoints, spread_steps
-from grokscope.analysis.tables.registry import CHECKPOINT_ANALYSES, run_all
+from grokscope.analysis.checkpoint.over_checkpoints import CheckpointAnalysis, in_one_pass, over_checkpoints, spread_steps
+from grokscope.analysis.tables.declared import analyses
+from grokscope.analysis.tables.registry import run_all
 from grokscope.config import RunConfig, override
 from grokscope.model import initial_weights
 from grokscope.runs import Run
@@ -30,9 +31,9 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     plain = module.Checkpoint
 
-    def counted(scope: object, step: int) -> Checkpoint:
+    def counted(context: object, step: int) -> Checkpoint:
         seen.append(step)
-        return plain(scope, step)  # type: ignore[arg-type]
+        return plain(context, step)  # type: ignore[arg-type]
 
     monkeypatch.setattr(module, "Checkpoint", counted)
     return seen
@@ -41,9 +42,11 @@ def visits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_tables_made_in_one_pass_are_those_made_alone(tmp_path: Path) -> None:
     together = run_all(random_run(tmp_path / "run"))
     other = random_run(tmp_path / "other" / "run")
-    for name, table in together.items():
-        if name in CHECKPOINT_ANALYSES:
-            pd.testing.assert_frame_equal(CHECKPOINT_ANALYSES[name](other), table)
+    of_checkpoints = [found for found in analyses().values() if isinstance(found, CheckpointAnalysis)]
+    assert {"spectra", "ranks", "cosets", "embedding_planes"} <= {found.name for found in of_checkpoints} & set(together)
+    for found in of_checkpoints:
+        if found.name in together:
+            pd.testing.assert_frame_equal(found(other), together[found.name])
 
 
 def test_tables_do_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
@@ -71,7 +74,7 @@ def test_a_pass_makes_what_is_missing_and_no_more(tmp_path: Path) -> None:
             return pd.DataFrame({"name": [name]})
 
         measure.__qualname__ = measure.__name__ = name
-        return over_checkpoints(version=1)(measure)
+        return over_checkpoints(family="test")(measure)
 
     one, other = table("one"), table("other")
     run = random_run(tmp_path / "run")

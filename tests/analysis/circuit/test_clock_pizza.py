@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from grokscope.analysis.checkpoint.checkpoint import Scope
+from grokscope.analysis.checkpoint.checkpoint import RunContext
 from grokscope.analysis.circuit.clock_pizza import TRIPLES, circularity, clock_pizza, distance_irrelevance
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.groups import CyclicGroup, SymmetricGroup
@@ -63,7 +63,7 @@ def test_gradient_symmetricity_is_the_mean_over_triples_taken_one_by_one(tmp_pat
     config = override(RunConfig(), {"modulus": 7, "d_model": 8, "n_heads": 2, "d_mlp": 12, "dtype": "float64"})
     task = build_task(config.task)
     run = write_run(tmp_path / "run", config, {0: initial_weights(config.model, task, 0)})
-    frame = next(frame for frame in Scope(run).frames if frame.basis == basis)
+    frame = next(frame for frame in RunContext(run).frames if frame.basis == basis)
     model = run.model(0)
     a, b, c = np.random.default_rng(0).integers({"own": 6, "wrong": 7}[basis], size=(3, TRIPLES))
     cosines = []

@@ -12,13 +12,15 @@ import pytest
 import torch
 
 from grokscope.analysis.checkpoint.frames import frames
-from grokscope.analysis.tables.registry import CHECKPOINT_ANALYSES, DERIVED, FAMILIES, applicable, run_all
+from grokscope.analysis.tables.declared import analyses
+from grokscope.analysis.tables.registry import applicable, run_all
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.model import initial_weights, is_buffer
 from grokscope.runs import Run
 from grokscope.tasks import build_task
 from tests.planted import write_run as write_weights
 
+FAMILY = {name: found.family for name, found in analyses().items()}
 TINY = {"d_model": 8, "n_heads": 2, "d_mlp": 12, "n_layers": 1}
 
 
@@ -80,17 +82,20 @@ def test_addition_mod_2_has_the_sign_alone(untrained: Callable[..., Run]) -> Non
 
 def test_multiplication_mod_2_is_refused_for_its_group_has_one_element(untrained: Callable[..., Run]) -> None:
     run = untrained(**{"task.name": "mul", "modulus": 2})
-    assert set(run_all(run)) <= set(FAMILIES["dynamics"])
-    for analyse in (partial(run_all, only=["keys"]), *map(CHECKPOINT_ANALYSES.get, ("keys", "restricted_loss"))):
+    assert {FAMILY[name] for name in run_all(run)} == {"dynamics", "timing"}
+    for analyse in (partial(run_all, only=["keys"]), *map(analyses().get, ("keys", "restricted_loss"))):
         with pytest.raises(ValueError, match="units mod 2 of one element"):
             analyse(run)
 
 
 def test_parity_is_refused_for_it_has_no_group(untrained: Callable[..., Run]) -> None:
     run = untrained(**{"task.name": "parity", "task.bits": 4})
-    assert set(run_all(run)) == set(applicable(run)) <= set(FAMILIES["dynamics"])
+    assert set(run_all(run)) == set(applicable(run))
+    assert {FAMILY[name] for name in applicable(run)} == {"dynamics", "timing"}
     circuits = partial(run_all, only=["fourier"])
-    for analyse in (circuits, *CHECKPOINT_ANALYSES.values(), *DERIVED.values()):
+    of_circuits = [found for found in analyses().values() if found.family in ("fourier", "subgroups")]
+    assert len(of_circuits) > 15
+    for analyse in (circuits, *of_circuits):
         with pytest.raises(ValueError, match="parity of 3 of 4 bits' has no group"):
             analyse(run)
 
@@ -212,7 +217,8 @@ def test_unknown_analyses_are_refused_with_the_nearest(untrained: Callable[..., 
     run = untrained(modulus=5)
     with pytest.raises(ValueError, match=r"no analysis 'spectrum'; nearest: spectra"):
         run_all(run, ["spectrum"])
-    assert set(run_all(run, ["fourier"])) == set(FAMILIES["fourier"]) - {"embedding_overlap"}
+    fourier = {name for name, family in FAMILY.items() if family == "fourier"}
+    assert set(run_all(run, ["fourier"])) == fourier - {"embedding_overlap"}
 
 
 def test_each_wrong_frame_reads_numbers_in_the_other_arithmetic() -> None:

@@ -11,12 +11,10 @@ import pytest
 import torch
 
 from grokscope.analysis import applicable, run_all
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.marginals import Marginal
 from grokscope.analysis.cosets.coset_ablation import coset_ablation
-from grokscope.analysis.cosets.coset_matrix import coset_matrix
-from grokscope.analysis.cosets.coset_summary import coset_summary
-from grokscope.analysis.cosets.cosets import coset_table, cosets
+from grokscope.analysis.cosets.cosets import coset_matrix, coset_summary, coset_table, cosets
 from grokscope.analysis.cosets.neuron_grid import neuron_grid
 from grokscope.analysis.cosets.partitions import CosetPartitions
 from grokscope.analysis.cosets.readings import readings
@@ -190,8 +188,8 @@ def test_in_random_networks_one_neuron_in_a_hundred_is_significant(group: str) -
             return initial_weights(settled.model, Untrained.task, seed)
 
     run: Run = Untrained()  # type: ignore[assignment]
-    scope = Scope(run)
-    significant = [cosets.measure(Checkpoint(scope, seed))["significant"].mean() for seed in range(30)]
+    context = RunContext(run)
+    significant = [cosets.measure(Checkpoint(context, seed))["significant"].mean() for seed in range(30)]
     # 30 networks of 128 neurons, which in one network depend on 8 embedding directions and are not independent.
     # The standard error of their mean is 0.002 to 0.005.
     assert 0.002 < np.mean(significant) < 0.02

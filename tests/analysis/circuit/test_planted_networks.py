@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import torch
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.circuit.ablation import SITES, Sample, ablation
 from grokscope.analysis.circuit.keys import keys
 from grokscope.analysis.circuit.logit_characters import logit_characters
@@ -221,8 +221,8 @@ def test_removing_a_planted_irrep_from_the_logits_leaves_the_others(planted: tup
 
 def test_removing_an_irrep_that_is_not_planted_has_no_effect(planted: tuple[Plant, Run]) -> None:
     plant, run = planted
-    checkpoint = Checkpoint(Scope(run), 0)
-    frame = checkpoint.scope.own[0]
+    checkpoint = Checkpoint(RunContext(run), 0)
+    frame = checkpoint.context.own[0]
     sample = Sample.of(checkpoint, frame)
     full = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs]
     others = np.array([i for i, rho in enumerate(frame.group.irreps) if i and rho.name not in plant.irreps])

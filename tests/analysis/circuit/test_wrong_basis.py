@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from grokscope.analysis import ablation, circles, clock_pizza, keys, restricted_loss
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.tables import select
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.model import initial_weights
@@ -227,16 +227,16 @@ def test_circles_of_the_wrong_basis_are_planes_of_its_strongest_irreps(reading: 
 def test_all_tables_of_the_control_remove_the_same_irreps(reading: Reading) -> None:
     matched = select.rows(restricted_loss(reading.run), basis="wrong", set="matched")
     assert set(matched["n_irreps"]) == set(select.rows(ablation(reading.run), basis="wrong")["n_irreps"])
-    scope = Scope(reading.run)
-    assert [len(irreps) for irreps in scope.matched.values()] == [matched["n_irreps"].iloc[0]]
+    context = RunContext(reading.run)
+    assert [len(irreps) for irreps in context.matched.values()] == [matched["n_irreps"].iloc[0]]
 
 
 def test_a_control_of_almost_all_irreps_says_that_too_few_are_left_to_stand_in(tmp_path: Path) -> None:
     run = planted(tmp_path, "add", 13, {"k=2": 1.0, "k=3": 1.0})
-    scope = Scope(run)
+    context = RunContext(run)
     # 5 of the 6 irreps of the units mod 13.
-    scope.__dict__["hindsight"] = {frame: np.arange(1, 6) for frame in scope.frames}
-    wrong: pd.DataFrame = select.rows(ablation.measure(Checkpoint(scope, 0)), basis="wrong")
+    context.__dict__["hindsight"] = {frame: np.arange(1, 6) for frame in context.frames}
+    wrong: pd.DataFrame = select.rows(ablation.measure(Checkpoint(context, 0)), basis="wrong")
     assert set(wrong["n_irreps"]) == {5}
     assert wrong["control_loss"].isna().all()
     assert (wrong["note"] == "there are too few other irreps for a control").all()

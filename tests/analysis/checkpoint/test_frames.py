@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from grokscope.analysis.checkpoint.frames import frames
-from grokscope.analysis.tables.registry import CHECKPOINT_ANALYSES, DERIVED, SUBGROUPS, applicable, run_all
+from grokscope.analysis.tables.declared import analyses
+from grokscope.analysis.tables.registry import applicable, run_all
 from grokscope.config import TaskConfig
 from grokscope.tasks import build_task
 
-CIRCUITS = {*CHECKPOINT_ANALYSES, *DERIVED, *SUBGROUPS}
+CIRCUITS = {name for name, found in analyses().items() if found.family in ("fourier", "subgroups")}
 NO_BASIS = r"task 'square_sub mod 5' has operands that share a group element, as a and -a .*no Fourier basis; use add"
 
 
@@ -60,6 +61,7 @@ def test_every_analysis_that_a_run_of_square_sub_has_can_be_made(write_run):
 def test_a_mixed_run_keeps_the_analyses_of_its_other_operation(write_run):
     run = write_run(**{"task.name": "mixed", "operations": ("add", "square_sub")})
     names = applicable(run)
-    assert set(CHECKPOINT_ANALYSES) - set(names) == {"embedding_overlap"}
+    fourier = {name for name, found in analyses().items() if found.family == "fourier"}
+    assert fourier - set(names) == {"embedding_overlap"}
     tables = run_all(run, only=["spectra", "keys", "restricted_loss"])
     assert {operation for table in tables.values() for operation in table["operation"]} == {"add"}

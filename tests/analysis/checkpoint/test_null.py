@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.null import RelabellingNull
 from grokscope.config import RunConfig, override
 from grokscope.groups import CyclicGroup, FiniteGroup, SymmetricGroup, UnitsModulo
@@ -100,7 +100,7 @@ def test_random_networks_have_an_empty_key_set_in_at_least_95_of_100(task: str) 
             return initial_weights(settled.model, Untrained.task, seed)
 
     run: Run = Untrained()  # type: ignore[assignment]
-    scope = Scope(run)
-    for frame in scope.frames:
-        empty = sum(not len(Checkpoint(scope, seed).embedding(frame).keys) for seed in range(100))
+    context = RunContext(run)
+    for frame in context.frames:
+        empty = sum(not len(Checkpoint(context, seed).embedding_test(frame).keys) for seed in range(100))
         assert empty >= 95
