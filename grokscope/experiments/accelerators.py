@@ -20,26 +20,28 @@ from grokscope.config import RunConfig, override, preset
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-ARMS = (
-    "adam-l2",
-    "adamw",
-    "adamw-decay1",
-    "lion",
-    "grokfast-ema",
-    "grokfast-ma",
-    "neuralgrok",
-    "neuralgrok-normalise",
-    "neuralgrok-frozen",
-    "neuralgrok-merged",
-    "scion",
-    "clipped-scion",
-    "unconstrained-clipped-scion",
-    "muon",
-    "orthograd",
-    "stablemax",
-    "frobenius-cap",
-    "spectral-cap",
-)
+TITLES = {
+    "adam-l2": "Adam, L2 1e-3",
+    "adamw": "AdamW, decay 0.01",
+    "adamw-decay1": "AdamW, decay 1",
+    "lion": "Lion",
+    "grokfast-ema": "Grokfast-EMA",
+    "grokfast-ma": "Grokfast-MA",
+    "neuralgrok": "NeuralGrok",
+    "neuralgrok-normalise": "– normalisation alone",
+    "neuralgrok-frozen": "– amplifier frozen",
+    "neuralgrok-merged": "– outer data merged",
+    "scion": "Scion",
+    "clipped-scion": "ClippedScion",
+    "unconstrained-clipped-scion": "UnconstrainedClippedScion",
+    "muon": "Muon",
+    "orthograd": "Adam, OrthoGrad",
+    "stablemax": "Adam, StableMax",
+    "frobenius-cap": "Lion, Frobenius cap",
+    "spectral-cap": "Lion, spectral cap",
+}
+"""What every method is called in a table, by its arm."""
+ARMS = tuple(TITLES)
 BUDGET = 6000
 CADENCE = 20
 

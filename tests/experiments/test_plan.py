@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
-from pathlib import Path
 
 import pytest
 
@@ -25,87 +25,87 @@ BEST = {
 }
 
 
-@pytest.fixture
-def study(tmp_path: Path, monkeypatch) -> Study:
+@pytest.fixture(scope="module")
+def study(tmp_path_factory) -> Iterator[Study]:
     """A study whose tuning and measured settings are known, though nothing has been trained."""
-    for module in (arms, headline):
-        monkeypatch.setattr(module, "tuned_settings", lambda _: BEST)
-    monkeypatch.setattr(angles, "angular_step", lambda _, arm: (("attention", 0.1 if arm == arms.HEADLINE else 0.01),))
-    monkeypatch.setattr(dose, "clamp_reference", lambda _: 36.92)
-    return Study(PUBLISHED, tmp_path)
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (arms, headline):
+            patch.setattr(module, "tuned_settings", lambda _: BEST)
+        patch.setattr(angles, "angular_step", lambda _, arm: (("attention", 0.1 if arm == arms.HEADLINE else 0.01),))
+        patch.setattr(dose, "clamp_reference", lambda _: 36.92)
+        yield Study(PUBLISHED, tmp_path_factory.mktemp("runs"))
 
 
-def planned(study: Study) -> list[tuple[str, list[RunConfig]]]:
+@pytest.fixture(scope="module")
+def planned(study) -> list[tuple[str, list[RunConfig]]]:
+    return rounds(study)
+
+
+def rounds(study: Study) -> list[tuple[str, list[RunConfig]]]:
     return [(stage, [job.config for job in jobs]) for stage, jobs in plan.rounds(study)]
 
 
-def every_arm(study: Study) -> list[RunConfig]:
-    return [*factorial(study), *of_one_claim(study)]
+def every_arm(planned) -> list[RunConfig]:
+    return [*factorial(planned), *of_one_claim(planned)]
 
 
-def factorial(study: Study) -> list[RunConfig]:
-    _, looked_into, _, others, *_ = planned(study)
+def factorial(planned) -> list[RunConfig]:
+    _, looked_into, _, others, *_ = planned
     return [*looked_into[1], *others[1]]
 
 
-def of_one_claim(study: Study) -> list[RunConfig]:
-    return planned(study)[4][1]
+def of_one_claim(planned) -> list[RunConfig]:
+    return planned[4][1]
 
 
-def test_each_arm_is_trained_on_every_seed_of_its_kind_and_no_two_runs_share_a_directory(study):
-    assert max(Counter(map(run_name, every_arm(study))).values()) == 1
+def test_each_arm_is_trained_on_every_seed_of_its_kind_and_no_two_runs_share_a_directory(planned):
+    assert max(Counter(map(run_name, every_arm(planned))).values()) == 1
     for train, seeds in ((factorial, PUBLISHED.seeds), (of_one_claim, PUBLISHED.side_seeds)):
         trained = defaultdict(set)
-        for config in train(study):
+        for config in train(planned):
             trained[task_of(config), config.arm].add(config.seed)
         assert {task for task, _ in trained} == set(seeds)
         for (task, arm), of_arm in trained.items():
             everywhere = train is of_one_claim or arm in arms.ON_EVERY_SEED
             assert of_arm == set(seeds[task] if everywhere else PUBLISHED.traced_seeds)
-    assert {config.arm for config in factorial(study)} == set(arms.FACTORS)
+    assert {config.arm for config in factorial(planned)} == set(arms.FACTORS)
     assert len(PUBLISHED.seeds["mul"]) >= 10
     assert min(map(len, PUBLISHED.seeds.values())) >= 5
 
 
-def test_seeds_are_trained_in_turn_so_that_an_experiment_cut_short_has_some_of_every_task(study):
-    first = planned(study)[1][1]
+def test_seeds_are_trained_in_turn_so_that_an_experiment_cut_short_has_some_of_every_task(planned):
+    first = planned[1][1]
     seeds = [config.seed for config in first]
     assert seeds == sorted(seeds)
     assert set(seeds) == set(PUBLISHED.traced_seeds)
     assert {task_of(config) for config in first if config.seed == 0} == set(PUBLISHED.seeds)
-    on_main = [task_of(config) == MAIN for config in of_one_claim(study)]
+    on_main = [task_of(config) == MAIN for config in of_one_claim(planned)]
     assert on_main == sorted(on_main, reverse=True)
 
 
-def test_every_stage_has_its_runs_and_a_measured_arm_comes_after_those_it_is_measured_on(study):
-    stages = [stage for stage, _ in planned(study)]
+def test_every_stage_has_its_runs_and_a_measured_arm_comes_after_those_it_is_measured_on(planned):
+    stages = [stage for stage, _ in planned]
     assert stages == ["tuning", "arms", "matched", "arms", "arms", *["accelerators"] * len(PUBLISHED.few_seeds)]
     assert plan.stages() == ("tuning", "arms", "matched", "accelerators")
-    matched = {config.arm: config for config in planned(study)[2][1]}
+    matched = {config.arm: config for config in planned[2][1]}
     assert set(matched) == {"angle-of-clip", "clip-angle-of-lion", "clamp-0.6", "clamp-0.8", "clamp-1", "clamp-1.2"}
     assert dict(matched["angle-of-clip"].optimizer.angular_step) == {"attention": 0.1}
     assert matched["clamp-0.8"].norms.clamp_target == pytest.approx(0.8 * 36.92)
 
 
-def test_one_run_that_two_claims_declare_is_trained_once_and_two_of_one_name_are_refused(study, monkeypatch):
-    def again(settings):
-        return [Arms(lambda study, task: {"scope-gains": settings(study, task)})]
-
-    ours = plan._of_claims
-    same = {config.arm: config for config in of_one_claim(study)}["scope-gains"]
-    before = [run_name(config) for config in of_one_claim(study)]
-    monkeypatch.setattr(
-        plan, "_of_claims", lambda: [*ours(), *again(lambda study, task: arms.clip(2.0, ["ln", "ln_final"]))]
-    )
-    assert [run_name(config) for config in of_one_claim(study)] == before
-    assert same.norms.max_norm == 2.0
-    monkeypatch.setattr(plan, "_of_claims", lambda: [*ours(), *again(lambda study, task: arms.clip(3.0))])
+def test_one_run_that_two_claims_declare_is_trained_once_and_two_of_one_name_are_refused(study, planned, monkeypatch):
+    ours = plan._of_claims()
+    again = Arms(lambda study, task: {"scope-gains": arms.clip(2.0, ["ln", "ln_final"])})
+    monkeypatch.setattr(plan, "_of_claims", lambda: [*ours, again])
+    assert rounds(study) == planned
+    other = Arms(lambda study, task: {"scope-gains": arms.clip(3.0)})
+    monkeypatch.setattr(plan, "_of_claims", lambda: [*ours, other])
     with pytest.raises(ConfigError, match="arms/mul-scope-gains-seed0 is declared twice with different settings"):
-        planned(study)
+        rounds(study)
 
 
-def test_arms_differ_from_plain_lion_by_what_they_switch_alone(study):
-    of_seed = {config.arm: config for config in every_arm(study) if (task_of(config), config.seed) == ("mul", 1)}
+def test_arms_differ_from_plain_lion_by_what_they_switch_alone(planned):
+    of_seed = {config.arm: config for config in every_arm(planned) if (task_of(config), config.seed) == ("mul", 1)}
     plain = of_seed["lion"]
 
     def switched(arm: str) -> set[str]:
@@ -125,9 +125,9 @@ def test_arms_differ_from_plain_lion_by_what_they_switch_alone(study):
     assert switched("adamw") == {"optimizer.name", "optimizer.betas", "optimizer.weight_decay"}
 
 
-def test_the_published_baseline_is_that_of_the_source(study):
+def test_the_published_baseline_is_that_of_the_source(planned):
     # But for its budget and what is kept of it, as in presets/published.toml.
-    for config in every_arm(study):
+    for config in every_arm(planned):
         if config.arm == "adamw-published":
             known = preset(f"{task_of(config)}-adamw")
             assert differences(replace(config, arm=known.arm, seed=known.seed), known).keys() <= {
@@ -140,8 +140,8 @@ def test_the_published_baseline_is_that_of_the_source(study):
             }
 
 
-def test_the_temperature_is_what_the_clip_shrinks_a_gain_of_ones_by(study):
-    for config in every_arm(study):
+def test_the_temperature_is_what_the_clip_shrinks_a_gain_of_ones_by(planned):
+    for config in every_arm(planned):
         if config.arm in ("temperature", "clip-untempered"):
             limit = bound(PUBLISHED, task_of(config))
             shrinkage = 128**0.5 / limit
@@ -149,25 +149,25 @@ def test_the_temperature_is_what_the_clip_shrinks_a_gain_of_ones_by(study):
             assert config.loss.temperature == pytest.approx(wanted)
 
 
-def test_published_bounds_are_those_of_the_source(study):
+def test_published_bounds_are_those_of_the_source():
     # Clip to Grok (2026), as in presets/published.toml.
     assert [bound(PUBLISHED, task) for task in ("mul", "sub", "div", "s5")] == [2.0, 1.5, 1.75, 1.0]
 
 
-def test_grids_are_of_equal_size_and_tuned_on_seeds_that_are_not_reported_on(study):
+def test_grids_are_of_equal_size_and_tuned_on_seeds_that_are_not_reported_on(planned):
     sizes = {arm: prod(len(values) for values in grid.values()) for arm, (_, grid) in tuning.grids(2.0).items()}
     assert len(set(sizes.values())) == 1
     for scale in SCALES.values():
         reported = {seed for seeds in scale.seeds.values() for seed in seeds}
         assert reported.isdisjoint(scale.tuning_seeds)
         assert reported.issuperset(scale.traced_seeds)
-    configs = planned(study)[0][1]
+    configs = planned[0][1]
     assert len(configs) == sum(sizes.values()) * len(PUBLISHED.tuning_seeds)
     assert len(set(map(run_name, configs))) == len(configs)
 
 
-def test_traced_runs_alone_keep_dense_checkpoints_and_record(study):
-    for config in every_arm(study):
+def test_traced_runs_alone_keep_dense_checkpoints_and_record(planned):
+    for config in every_arm(planned):
         traced = config.seed in PUBLISHED.traced_seeds
         assert (config.checkpoints.schedule == "dense") == (traced and config.arm in arms.DENSE)
         assert (config.probes.record_every is not None) == (traced and config.arm in arms.FACTORS)

@@ -16,6 +16,7 @@ from grokscope.experiments.why_clipping.declared import declared_claims
 from grokscope.experiments.why_clipping.plan import stages
 from grokscope.experiments.why_clipping.scale import Scale
 from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.wording import by_arm, in_words, joined
 from grokscope.figures import files
 from grokscope.report import Table, scrubber, scrubber_script_sources
 from grokscope.report.html import environment, pictures
@@ -75,7 +76,7 @@ def render(
             claims=claims,
             command=command(study.scale),
             runs=_runs(runs),
-            missing=_by_arm(missing),
+            missing=by_arm(missing),
             pictures=pictures(images),
             folder=FIGURES,
             formats=files.FORMATS,
@@ -118,15 +119,6 @@ def _runs(table: pd.DataFrame) -> Table:
             written.append((stage, task, *map(str, counts)))
     columns = ("stage", "task", "runs", "arms", "seeds", "grokked", "censored", "diverged")
     return Table(columns, tuple(written), frozenset(columns[2:]), "Runs that this page is made of.")
-
-
-def _by_arm(names_: Sequence[str]) -> list[str]:
-    """Names of runs, those of an arm as one."""
-    seeds: dict[str, list[str]] = {}
-    for name in names_:
-        arm, _, seed = name.rpartition("-seed")
-        seeds.setdefault(arm, []).append(seed)
-    return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(of)})" for arm, of in seeds.items()]
 
 
 def _opening(scale: Scale, runs: pd.DataFrame) -> tuple[str, ...]:
@@ -182,16 +174,3 @@ def _on_main_alone() -> str:
     ]
     told = f"Claims {joined(whole)} are made on multiplication alone"
     return f"{told}, and so are {joined(parts)}." if parts else f"{told}."
-
-
-def joined(items: Sequence[str]) -> str:
-    """Items in a sentence: a, b and c."""
-    return " and ".join(filter(None, (", ".join(items[:-1]), items[-1])))
-
-
-NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-
-
-def in_words(count: int) -> str:
-    """A small count as a word, a larger one in digits."""
-    return NUMBERS[count] if count < len(NUMBERS) else str(count)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from grokscope.config import ConfigError
+from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
 from grokscope.experiments.why_clipping.claim import AnsweredClaim, Claim
 from grokscope.experiments.why_clipping.declared import declared_claims
-from grokscope.experiments.why_clipping.page import write_report
+from grokscope.experiments.why_clipping.page import TITLE, write_report
 from grokscope.experiments.why_clipping.scale import SCALES
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.why_clipping.training import train, unfinished
@@ -45,8 +45,7 @@ def why_clipping(
     as `run_sweep` does.
     """
     chosen = _chosen(only)
-    if size not in SCALES:
-        raise ConfigError(f"scale = {size!r} is not accepted: use {' or '.join(SCALES)}")
+    check_scale(size)
     scale_ = SCALES[size]
     study = Study(scale_, scale_.runs if runs is None else runs)
     failed = []
@@ -65,7 +64,27 @@ def _chosen(only: Sequence[str]) -> list[Claim]:
     known = declared_claims()
     for name in only:
         if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"use some of {', '.join(known)}"
-            raise ConfigError(f"there is no claim {name!r}: {hint}")
+            raise ConfigError(f"there is no claim {name!r}: {nearest(name, list(known))}")
     return [claim for name, claim in known.items() if name in only or not only]
+
+
+def _start(request: Request) -> Outcome:
+    if request.seeds:
+        raise ConfigError(
+            "seeds are not accepted by why-clipping: those of its arms differ by task and belong to its scale"
+        )
+    page, answered = why_clipping(
+        request.scale,
+        runs=request.runs,
+        out=request.out,
+        only=request.only,
+        workers=request.workers,
+        training=request.training,
+        watch=request.watch,
+        say=request.say,
+    )
+    verdicts = [(str(claim.number), claim.question, claim.verdict) for claim in answered]
+    return Outcome(("", "claim", "verdict"), verdicts, (f"report: {page}",))
+
+
+WHY_CLIPPING = declare_experiment(Experiment("why-clipping", TITLE, lambda: tuple(declared_claims()), _start))
