@@ -31,11 +31,11 @@ def speed_ups(
 ) -> list[dict[str, object]]:
     """How many times sooner each arm groks than a baseline; arms without runs or shared seeds are left out."""
     known = names(table, "arm")
-    found = []
+    measured = []
     for arm in arms if baseline in known else ():
         if arm in known and _share_seeds(table, baseline, arm):
             row = speed_up(table, baseline, arm, event, unit).iloc[0]
-            found.append(
+            measured.append(
                 {
                     "task": task,
                     "arm": arm,
@@ -49,7 +49,7 @@ def speed_ups(
                     "statement": row["statement"],
                 }
             )
-    return found
+    return measured
 
 
 def shares_of(

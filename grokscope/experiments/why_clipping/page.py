@@ -11,10 +11,12 @@ from grokscope.analysis import names, reached, rows
 from grokscope.disk.errors import disk_errors
 from grokscope.disk.files import write_atomic
 from grokscope.experiments.why_clipping import arms
-from grokscope.experiments.why_clipping.claim import Claim
-from grokscope.experiments.why_clipping.plan import STAGES
+from grokscope.experiments.why_clipping.claim import AnsweredClaim
+from grokscope.experiments.why_clipping.declared import declared_claims
+from grokscope.experiments.why_clipping.plan import stages
 from grokscope.experiments.why_clipping.scale import Scale
 from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.wording import by_arm, in_words, joined
 from grokscope.figures import files
 from grokscope.report import Table, scrubber, scrubber_script_sources
 from grokscope.report.html import environment, pictures
@@ -25,7 +27,7 @@ SCRUBBED = ("mul", "s5")
 """Tasks of which the page lets one drag through a clipped and an unclipped network."""
 
 
-def write_report(study: Study, claims: Sequence[Claim], out: Path, missing: Sequence[str] = ()) -> Path:
+def write_report(study: Study, claims: Sequence[AnsweredClaim], out: Path, missing: Sequence[str] = ()) -> Path:
     """Write the report and return the path of its page.
 
     Everything is drawn before anything is written, and the page is written last. Raises `RunError` where the folder
@@ -46,7 +48,7 @@ def write_report(study: Study, claims: Sequence[Claim], out: Path, missing: Sequ
     return out / "index.html"
 
 
-def summary(claims: Sequence[Claim]) -> str:
+def summary(claims: Sequence[AnsweredClaim]) -> str:
     """A row for each claim, in Markdown."""
     lines = ["| | question | verdict | what was measured (95% interval, n seeds) |", "|---|---|---|---|"]
     for claim in claims:
@@ -56,7 +58,7 @@ def summary(claims: Sequence[Claim]) -> str:
 
 
 def render(
-    study: Study, claims: Sequence[Claim], images: dict[str, bytes], runs: pd.DataFrame, missing: Sequence[str]
+    study: Study, claims: Sequence[AnsweredClaim], images: dict[str, bytes], runs: pd.DataFrame, missing: Sequence[str]
 ) -> str:
     """The page as text; `runs` of `runs_table`."""
     fragments = []
@@ -74,7 +76,7 @@ def render(
             claims=claims,
             command=command(study.scale),
             runs=_runs(runs),
-            missing=_by_arm(missing),
+            missing=by_arm(missing),
             pictures=pictures(images),
             folder=FIGURES,
             formats=files.FORMATS,
@@ -93,22 +95,22 @@ def command(scale: Scale) -> str:
 def runs_table(study: Study) -> pd.DataFrame:
     """Every run: where it is, and when it memorised and grokked."""
     parts = []
-    for stage in STAGES:
+    for stage in stages():
         for task in dict.fromkeys([*study.scale.seeds, *study.scale.method_tasks]):
             table = study.timing(task, stages=(stage,))
             if len(table):
                 parts.append(table.assign(stage=stage, task=task))
     if not parts:
         return pd.DataFrame({"stage": []})
-    found = pd.concat(parts, ignore_index=True)
-    return found.reindex(columns=["stage", *(name for name in found if name != "stage")])
+    table = pd.concat(parts, ignore_index=True)
+    return table.reindex(columns=["stage", *(name for name in table if name != "stage")])
 
 
-def _runs(found: pd.DataFrame) -> Table:
+def _runs(table: pd.DataFrame) -> Table:
     """How many runs of each task and stage there are, and how many of them grokked."""
     written = []
-    for stage in names(found, "stage"):
-        of_stage = rows(found, stage=stage)
+    for stage in names(table, "stage"):
+        of_stage = rows(table, stage=stage)
         for task in names(of_stage, "task"):
             part = rows(of_stage, task=task)
             grokked, diverged = len(reached(part, "grok_step")), len(rows(part, status="diverged"))
@@ -119,21 +121,13 @@ def _runs(found: pd.DataFrame) -> Table:
     return Table(columns, tuple(written), frozenset(columns[2:]), "Runs that this page is made of.")
 
 
-def _by_arm(names_: Sequence[str]) -> list[str]:
-    """Names of runs, those of an arm as one."""
-    seeds: dict[str, list[str]] = {}
-    for name in names_:
-        arm, _, seed = name.rpartition("-seed")
-        seeds.setdefault(arm, []).append(seed)
-    return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(of)})" for arm, of in seeds.items()]
-
-
 def _opening(scale: Scale, runs: pd.DataFrame) -> tuple[str, ...]:
     trained = {task: set(rows(runs, stage="arms", task=task)["seed"]) for task in scale.seeds} if len(runs) else {}
     seeds = ", ".join(f"{task} {len(of)}" for task, of in trained.items())
     told = (
         "Clipping the norm of every weight row after each optimizer step makes small transformers generalise sooner on "
-        "modular arithmetic and on composition of permutations. Ten possible reasons are switched on and off one at a "
+        "modular arithmetic and on composition of permutations. "
+        f"{in_words(len(declared_claims())).capitalize()} possible reasons are switched on and off one at a "
         "time, with arms that share initial weights, split and batch order. Seeds of the main arms: "
         f"{seeds or 'none yet'}; every number says how many it is of. Verdicts follow from intervals by fixed rules, "
         "and may be: yes, partly, no, cannot tell.",
@@ -161,11 +155,22 @@ def _method(scale: Scale) -> tuple[str, ...]:
 
 
 def _limits(scale: Scale) -> tuple[str, ...]:
+    asked = in_words(len(declared_claims())).capitalize()
     return (
         "Modular arithmetic mod 97 and S5, two-layer transformers of width 128, half of all pairs for training: "
-        "nothing here says what clipping does elsewhere. Claims 2, 3, 4, 5 and 9 are made on multiplication alone, and "
-        "so are the comparison with the published baseline in claim 1 and the clamp of claim 6.",
+        f"nothing here says what clipping does elsewhere. {_on_main_alone()}",
         f"Runs that do not grok in {scale.budget:,} steps bound a ratio and do not give it. With five seeds or fewer "
-        "intervals are wide, and with three they are indications. Ten questions are asked of the same runs, and no "
-        "correction is made for that: an interval that ends near a threshold is not a finding.",
+        f"intervals are wide, and with three they are indications. {asked} questions are asked of the same runs, and "
+        "no correction is made for that: an interval that ends near a threshold is not a finding.",
     )
+
+
+def _on_main_alone() -> str:
+    """Which claims, and which parts of others, are made on the main task alone, as a sentence."""
+    claims = declared_claims().values()
+    whole = [str(claim.number) for claim in claims if claim.on_main_alone is True]
+    parts = [
+        claim.on_main_alone.format(number=claim.number) for claim in claims if isinstance(claim.on_main_alone, str)
+    ]
+    told = f"Claims {joined(whole)} are made on multiplication alone"
+    return f"{told}, and so are {joined(parts)}." if parts else f"{told}."

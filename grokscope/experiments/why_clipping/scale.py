@@ -89,3 +89,37 @@ SMALL = Scale(
 """Shows that every part works; its networks are too small and its runs too short for its answers to mean anything."""
 
 SCALES = {scale.name: scale for scale in (PUBLISHED, SMALL)}
+
+
+Seeds = Mapping[str, tuple[int, ...]]
+"""Seeds of each task, by the task's name in a preset."""
+
+
+def tuning_seeds(scale: Scale) -> Seeds:
+    """The seeds on which settings are chosen, on the main task."""
+    return {MAIN: scale.tuning_seeds}
+
+
+def traced_seeds(scale: Scale) -> Seeds:
+    """The seeds of every task whose runs are looked into."""
+    return {task: tuple(seed for seed in of if seed in scale.traced_seeds) for task, of in scale.seeds.items()}
+
+
+def other_seeds(scale: Scale) -> Seeds:
+    """The seeds of every task that count for times alone."""
+    return {task: tuple(seed for seed in of if seed not in scale.traced_seeds) for task, of in scale.seeds.items()}
+
+
+def side_seeds(scale: Scale) -> Seeds:
+    """The seeds of every task for the arms of one claim."""
+    return scale.side_seeds
+
+
+def side_seeds_on_main(scale: Scale) -> Seeds:
+    """The same on the main task alone."""
+    return {MAIN: scale.side_seeds[MAIN]}
+
+
+def few_seeds_on_main(scale: Scale) -> Seeds:
+    """The seeds of arms that cost much, on the main task."""
+    return {MAIN: scale.few_seeds}

@@ -29,16 +29,16 @@ class Study:
         for path in sorted(folder.iterdir()) if folder.is_dir() else ():
             if path not in self._known and is_run(path) and (run := open_run(path)).status in ENDED:
                 self._known[path] = run
-        found = [run for path, run in self._known.items() if path.parent == folder]
-        found = [run for run in found if task in (None, task_of(run.config)) and arm in (None, run.config.arm)]
-        return sorted(found, key=lambda run: run.config.seed)
+        of_stage = [run for path, run in self._known.items() if path.parent == folder]
+        chosen = [run for run in of_stage if task in (None, task_of(run.config)) and arm in (None, run.config.arm)]
+        return sorted(chosen, key=lambda run: run.config.seed)
 
     def traced(self, task: str, arm: str) -> list[Run]:
         """Runs of the seeds that are looked into. Raises ValueError if there are none."""
-        found = [run for run in self.runs("arms", task, arm) if run.config.seed in self.scale.traced_seeds]
-        if not found:
+        traced = [run for run in self.runs("arms", task, arm) if run.config.seed in self.scale.traced_seeds]
+        if not traced:
             raise ValueError(f"no run of {arm} on {task} with seeds {self.scale.traced_seeds} has ended: train them")
-        return found
+        return traced
 
     def timing(self, task: str, arms: Sequence[str] | None = None, stages: Sequence[str] = ("arms",)) -> pd.DataFrame:
         """Their times, as `timing_table` has them, arms in the order given. No rows where no run has ended."""

@@ -1,4 +1,4 @@
-"""7. The same circuit sooner, or another circuit?"""
+"""The same circuit sooner, or another circuit?"""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from jaxtyping import Float
 from grokscope import figures
 from grokscope.analysis import milestones, names, numbers, rows, run_all
 from grokscope.experiments.why_clipping import arms
-from grokscope.experiments.why_clipping.claim import Claim
+from grokscope.experiments.why_clipping.claim import Answer
+from grokscope.experiments.why_clipping.declared import declare_claim
 from grokscope.experiments.why_clipping.evidence import difference, effects, on_tasks
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
@@ -32,9 +33,24 @@ MARGIN = {"keys": 2.0, "explained": 0.15}
 """Differences that would make it another circuit: more keys than this, or so much more of the logits."""
 
 
-def claim(study: Study) -> Claim:
+@declare_claim(
+    number=7,
+    name="circuit",
+    question="Is it the same kind of circuit, sooner?",
+    prediction="If it is, networks with and without the clip have, at the step at which each reaches validation "
+    "accuracy 0.95, as many key irreps, whose characters explain as much of the logits. If not, they differ in either.",
+    arms={arms.HEADLINE: "the published method", arms.BASELINE: "Lion without norm control"},
+    limits=(
+        "Which irreps a network uses differs from seed to seed, clipped or not; compared is how many and how much. "
+        f"Two kinds of circuit are called the same if they differ by less than {MARGIN['keys']:g} key irreps and "
+        f"{100 * MARGIN['explained']:g}% of the logits, with the whole interval (Student's t over seeds).",
+        "Half fallen: half way, in nats, from what it is at the start to its least. Where the key irreps explain "
+        "little of the logits, that least is high.",
+    ),
+)
+def claim(study: Study) -> Answer:
     """What networks compute with at the step at which each groks: at matched accuracy, not at matched steps."""
-    found, of_runs, kept = [], [], {name: [] for name in TABLES}
+    differences, of_runs, kept = [], [], {name: [] for name in TABLES}
     for task in study.scale.seeds:
         values = {}
         for arm in (arms.HEADLINE, arms.BASELINE):
@@ -47,32 +63,19 @@ def claim(study: Study) -> Claim:
                 measured = measures(run, tables)
                 of_runs.append({"run": run.name, "task": task, "arm": arm, "seed": run.config.seed, **measured})
                 values[arm, run.config.seed] = measured
-        found += _differences(task, values)
-    table = effects(found)
+        differences += _differences(task, values)
+    table = effects(differences)
     shown = [
         run
         for task in study.scale.seeds
         for arm in (arms.HEADLINE, arms.BASELINE)
         for run in study.traced(task, arm)[:1]
     ]
-    return Claim(
-        7,
-        "circuit",
-        "Is it the same kind of circuit, sooner?",
-        "If it is, networks with and without the clip have, at the step at which each reaches validation accuracy "
-        "0.95, as many key irreps, whose characters explain as much of the logits. If not, they differ in either.",
-        {arms.HEADLINE: "the published method", arms.BASELINE: "Lion without norm control"},
+    return Answer(
         over_tasks(list(_verdicts(table).values())),
         tuple(_sentences(table)),
         table,
         tuple(_plates(shown, kept, pd.DataFrame(of_runs))),
-        limits=(
-            "Which irreps a network uses differs from seed to seed, clipped or not; compared is how many and how much. "
-            f"Two kinds of circuit are called the same if they differ by less than {MARGIN['keys']:g} key irreps and "
-            f"{100 * MARGIN['explained']:g}% of the logits, with the whole interval (Student's t over seeds).",
-            "Half fallen: half way, in nats, from what it is at the start to its least. Where the key irreps explain "
-            "little of the logits, that least is high.",
-        ),
     )
 
 
@@ -113,14 +116,14 @@ def _nearest(table: pd.DataFrame, step: int) -> int:
 
 def _differences(task: str, values: dict[tuple[str, int], dict[str, float]]) -> list[dict[str, object]]:
     """Each measure of the clipped networks less that of the unclipped, paired by seed."""
-    found = []
+    differences = []
     seeds = sorted({seed for _, seed in values})
     for name, quantity in MEASURES.items():
         pairs = [(values.get((arms.HEADLINE, seed), {}), values.get((arms.BASELINE, seed), {})) for seed in seeds]
         apart = [clipped.get(name, np.nan) - plain.get(name, np.nan) for clipped, plain in pairs]
         row = difference(task, arms.HEADLINE, arms.BASELINE, quantity, apart)
-        found.append(row | {"statement": "" if row["seeds"] else "no seed of which both networks grokked"})
-    return found
+        differences.append(row | {"statement": "" if row["seeds"] else "no seed of which both networks grokked"})
+    return differences
 
 
 def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
