@@ -40,11 +40,11 @@ PAGE = 6.9
 WIDTH = {"thin": 0.7, "line": 1.3}
 
 
-def blank(rows: int, columns: int, panel: tuple[float, float] = (2.3, 1.7)) -> tuple[Figure, list[list[Axes]]]:
+def blank(down: int, columns: int, panel: tuple[float, float] = (2.3, 1.7)) -> tuple[Figure, list[list[Axes]]]:
     """An empty figure with a grid of panels of the given size in inches, and those panels."""
-    figure = Figure(figsize=(max(panel[0] * columns, 3.3), panel[1] * rows + 0.45), layout="constrained")
+    figure = Figure(figsize=(max(panel[0] * columns, 3.3), panel[1] * down + 0.45), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05, wspace=0.02, hspace=0.02)  # type: ignore[union-attr]
-    axes = figure.subplots(rows, columns, squeeze=False)
+    axes = figure.subplots(down, columns, squeeze=False)
     for ax in axes.flat:
         dress(ax)
     return figure, [list(row) for row in axes]
@@ -89,7 +89,7 @@ def arm_colours(milestones: pd.DataFrame) -> dict[str, str]:
     return {arm: colours[arm] for arm in arms}
 
 
-def panels_of(milestones: pd.DataFrame) -> list[tuple[str, str]]:
+def arms_of_tasks(milestones: pd.DataFrame) -> list[tuple[str, str]]:
     """Every (task, arm) of a table of milestones, in order of appearance within each task."""
     tasks = names(milestones, "task")
     return [(task, arm) for task in tasks for arm in names(rows(milestones, task=task), "arm")]

@@ -1,15 +1,15 @@
-"""Tables of a report, as the text that stands in their cells."""
+"""The tables that every report has, as the text that stands in their cells: a summary, and the settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from grokscope.analysis import milestones
 from grokscope.config import SECTIONS, Preset, RunConfig, differences, field_names, presets
+from grokscope.report.plate import Table
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -19,17 +19,6 @@ _FREE = (
     *("training.stop_evaluations", "training.threads", "training.device"),
 )
 """Settings in which a run may differ from a preset and still be that experiment."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under column heads."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: frozenset[str] = frozenset()
-    """Columns to align on the right."""
-    caption: str = ""
 
 
 def summary(runs: Sequence[Run]) -> Table:

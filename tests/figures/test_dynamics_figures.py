@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from grokscope import figures
 from grokscope.analysis import DelayLaw, delay_law, update_parts
 from grokscope.analysis.dynamics.delay_law import PUBLISHED_DELAYS
-from grokscope.figures.dynamics.over_steps import GROUP_COLOUR
+from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR
 
 STEPS = [0, 10, 20, 50, 100]
 GROUPS = ("attention", "mlp", "ln_final", "all")
@@ -200,7 +200,7 @@ def test_clip_accounting_shows_clipped_arms_and_groups_alone():
         assert found == pytest.approx(expected)
     assert not lines(size, "all")
     (line,) = [line for line in size.lines if line.get_label() == "mlp"]
-    assert line.get_color() == GROUP_COLOUR["mlp"]
+    assert line.get_color() == PARAMETER_GROUP_COLOUR["mlp"]
 
 
 def test_update_anatomy_has_a_column_per_arm_and_no_line_for_what_is_not_there():

@@ -13,11 +13,13 @@ from grokscope.figures.circuit.circuit_panels import (
     OWN,
     WRONG,
     bases_of,
+    caption_of_controls,
     last_checkpoint,
+    of_operation,
     panel_title,
-    panels_of,
-    rows_of,
+    runs_and_operations,
 )
+from grokscope.figures.plates import plate
 
 SITES = ("embedding", "neurons", "logits")
 QUANTITIES = {"loss": "validation loss (nats)", "accuracy": "validation accuracy"}
@@ -37,6 +39,17 @@ SHIFT = {"key": 0.0, "control": 0.22, "wrong": -0.22}
 """Up and down from a site's line, so that marks of equal value can be told apart."""
 
 
+@plate(
+    section="circuit",
+    table="ablation",
+    of=last_checkpoint,
+    caption=caption_of_controls(
+        "Validation loss and accuracy of the final network without its key irreps: removed from the embedding, from "
+        "the last MLP's neurons or from the logits. Controls: instead of them others of the same basis, scaled to "
+        "equal power; and as many irreps of the wrong basis, those of largest power in the embedding."
+    ),
+    place=5,
+)
 def ablation(table: pd.DataFrame) -> Figure:
     """Validation loss and accuracy at the last checkpoint without the key irreps of it, by site, beside the controls.
 
@@ -47,12 +60,12 @@ def ablation(table: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.circuit.ablation`.
     """
     final = last_checkpoint(table)
-    panels = panels_of(final)
+    panels = runs_and_operations(final)
     figure, grid = style.blank(len(panels), len(QUANTITIES), panel=(style.PAGE / 2, 1.15))
     for row, panel in zip(grid, panels, strict=True):
-        rows = rows_of(final, panel)
-        count = int(select.rows(rows, set="hindsight")["n_irreps"].iloc[0])
-        own, wrong = (select.rows(rows, split="val", set=name) for name in ("hindsight", "matched"))
+        here = of_operation(final, panel)
+        count = int(select.rows(here, set="hindsight")["n_irreps"].iloc[0])
+        own, wrong = (select.rows(here, split="val", set=name) for name in ("hindsight", "matched"))
         for ax, quantity in zip(row, QUANTITIES, strict=True):
             floor = FLOOR if quantity == "loss" else 0.0
             _dress(ax, quantity)

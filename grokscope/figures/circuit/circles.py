@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from grokscope.analysis.tables import select
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import WRONG
+from grokscope.figures.plates import plate
 
 ACROSS, MOST = 5, 10
 """Panels beside one another, and at most for each group; those of largest power are shown."""
@@ -27,6 +28,28 @@ class _Plane(NamedTuple):
     control: bool
 
 
+def _with_key_irreps(circles: pd.DataFrame) -> pd.DataFrame:
+    """The circles of a run, or nothing of a run that has no key irreps in its own basis."""
+    return circles if len(select.rows(circles, basis="own")) else circles.iloc[:0]
+
+
+def _caption(circles: pd.DataFrame) -> str:
+    return (
+        f"{circles['run'].iloc[0]}: the final embedding on the plane of each key irrep, in brackets its power; "
+        "coloured by the element times the frequency, once around. Under them in grey, where the task has a wrong "
+        "basis, the irreps of largest power in that, on whose planes numbers lie on no circle."
+    )
+
+
+@plate(
+    name="circles",
+    section="circuit",
+    table="circles",
+    of=_with_key_irreps,
+    by_run=True,
+    caption=_caption,
+    place=10,
+)
 def embedding_circles(table: pd.DataFrame) -> Figure:
     """A run's final embedding on the plane of each of its key irreps, those of largest power first.
 
@@ -68,11 +91,11 @@ def _rows_of_planes(table: pd.DataFrame, own: pd.DataFrame) -> list[list[_Plane]
     return found
 
 
-def _planes(rows: pd.DataFrame, prefix: str, *, control: bool = False) -> list[_Plane]:
+def _planes(of_basis: pd.DataFrame, prefix: str, *, control: bool = False) -> list[_Plane]:
     """Of one operation in one basis, by falling power."""
     found = []
-    for name in select.names(rows, "irrep"):
-        points = select.rows(rows, irrep=name)
+    for name in select.names(of_basis, "irrep"):
+        points = select.rows(of_basis, irrep=name)
         frequency, power = points["frequency"].iloc[0], float(select.numbers(points, "power")[0])
         label = name if pd.isna(frequency) else f"k = {int(frequency)}"
         found.append(_Plane(points, power, f"{prefix}{label}  ({100 * power:.0f}%)", control))

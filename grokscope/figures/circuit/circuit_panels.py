@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,20 +14,32 @@ from matplotlib.ticker import MaxNLocator
 from grokscope.analysis.tables import select
 from grokscope.figures import style
 
-Panel = tuple[str, str]
+RunOperation = tuple[str, str]
 """Run and operation."""
 OWN, WRONG = "#0072B2", "#999999"
 """Colours of the task's own basis and of the wrong one."""
 POWER_MAP = "mako_r"
+"""Colours of power: darker is more."""
+SHARED = (
+    " In a mixed task the wrong basis of one operation may be the own basis of another: what shows there in the "
+    "embedding, and in layers that do not yet tell operations apart, is there for that one."
+)
 
 
-def panels_of(table: pd.DataFrame) -> list[Panel]:
+def runs_and_operations(table: pd.DataFrame) -> list[RunOperation]:
     """Every (run, operation) of a table, in order of appearance."""
     return list(dict.fromkeys(zip(map(str, table["run"]), map(str, table["operation"]), strict=True)))
 
 
-def rows_of(table: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+def of_operation(table: pd.DataFrame, panel: RunOperation) -> pd.DataFrame:
+    """The rows of one run and operation."""
     return select.rows(table, run=panel[0], operation=panel[1])
+
+
+def panels_by_layer(table: pd.DataFrame) -> list[tuple[RunOperation, int]]:
+    """Every (run, operation) of a table with each of its layers."""
+    panels = runs_and_operations(table)
+    return [(panel, layer) for panel in panels for layer in sorted(of_operation(table, panel)["layer"].unique())]
 
 
 def last_checkpoint(table: pd.DataFrame) -> pd.DataFrame:
@@ -35,7 +47,7 @@ def last_checkpoint(table: pd.DataFrame) -> pd.DataFrame:
     return table.loc[table["step"] == table.groupby("run")["step"].transform("max")]
 
 
-def panel_title(table: pd.DataFrame, panel: Panel) -> str:
+def panel_title(table: pd.DataFrame, panel: RunOperation) -> str:
     """The run, and the operation where the run has several."""
     several = len(select.names(select.rows(table, run=panel[0]), "operation")) > 1
     return f"{panel[0]}: {panel[1]}" if several else panel[0]
@@ -51,15 +63,25 @@ def grid_of_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
-def short_irreps(rows: pd.DataFrame) -> dict[str, str]:
+def short_irreps(irreps: pd.DataFrame) -> dict[str, str]:
     """Short labels of irreps, in order: the number of a frequency, the name of any other."""
-    pairs = zip(rows["irrep"], rows["frequency"], strict=True)
+    pairs = zip(irreps["irrep"], irreps["frequency"], strict=True)
     return {str(irrep): str(irrep) if pd.isna(k) else str(int(k)) for irrep, k in pairs}
 
 
-def irrep_word(rows: pd.DataFrame) -> str:
+def irrep_word(irreps: pd.DataFrame) -> str:
     """What the axis of irreps is called."""
-    return "irrep" if np.isnan(select.numbers(rows, "frequency")).any() else "frequency"
+    return "irrep" if np.isnan(select.numbers(irreps, "frequency")).any() else "frequency"
+
+
+def caption_of_controls(text: str) -> Callable[[pd.DataFrame], str]:
+    """The caption of a plate with the wrong basis as control; in a mixed task it says what that basis shares."""
+
+    def caption(table: pd.DataFrame) -> str:
+        own_groups = select.rows(table, basis="own").groupby("run")["group"].nunique()
+        return text + SHARED if own_groups.max() > 1 else text
+
+    return caption
 
 
 def bases_of(table: pd.DataFrame) -> list[str]:
@@ -67,12 +89,12 @@ def bases_of(table: pd.DataFrame) -> list[str]:
     return [basis for basis in ("own", "wrong") if basis in select.names(table, "basis")]
 
 
-def irrep_axis(ax: Axes, rows: pd.DataFrame) -> None:
+def irrep_axis(ax: Axes, irreps: pd.DataFrame) -> None:
     """Label a horizontal axis on which irreps stand at 1, 2, ...: frequencies by number, others by name."""
-    word = irrep_word(rows)
+    word = irrep_word(irreps)
     ax.set_xlabel(word, size=style.LABEL)
     if word == "irrep":
-        names = list(short_irreps(rows).values())
+        names = list(short_irreps(irreps).values())
         ax.set_xticks(range(1, len(names) + 1), names)
         room = ax.bbox.width / ax.figure.dpi / len(names)  # inches, before the layout
         if max(map(len, names)) * style.TICK / 130 > room:

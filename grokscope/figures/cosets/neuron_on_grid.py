@@ -2,21 +2,66 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from grokscope.analysis import neuron_grid
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import POWER_MAP
+from grokscope.figures.circuit.circuit_panels import POWER_MAP, last_checkpoint
+from grokscope.figures.plates import plate
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
 
 SIZE = 2.9
 """Of the square, in inches."""
 SIDES = {"left": "left cosets of", "right": "right cosets of", "both": "cosets of"}
 
 
+def most_coset_like(cosets: pd.DataFrame) -> tuple[int, int]:
+    """Layer and number of the neuron of largest score at the last checkpoint, among those that vary enough to matter.
+
+    Where no neuron's best subgroup has more than two cosets, the first neuron.
+
+    Args:
+        cosets: of `grokscope.analysis.cosets`, for one run.
+    """
+    last = last_checkpoint(cosets)
+    layers, variances = select.numbers(last, "layer"), select.numbers(last, "neuron_variance")
+    largest = {layer: variances[layers == layer].max() for layer in np.unique(layers)}
+    enough = variances >= 0.1 * np.array([largest[layer] for layer in layers])
+    enough &= select.numbers(last, "index") > 2  # two cosets are a sign, which is an irrep too
+    scores = np.where(enough, np.nan_to_num(select.numbers(last, "score"), nan=-np.inf), -np.inf)
+    best = last.iloc[int(scores.argmax())]
+    return int(best["layer"]), int(best["neuron"])
+
+
+def _grid_of_most_coset_like(cosets: pd.DataFrame, run: Run) -> pd.DataFrame:
+    layer, neuron = most_coset_like(cosets)
+    return neuron_grid(run, layer, neuron)
+
+
+def _caption(grid: pd.DataFrame) -> str:
+    return (
+        f"{grid['run'].iloc[0]}: the neuron of largest score for a subgroup of more than two cosets, among those with "
+        "at least a tenth of the largest variance, at all pairs, sorted by its best cosets in each operand."
+    )
+
+
+@plate(
+    section="cosets",
+    table="cosets",
+    of=_grid_of_most_coset_like,
+    by_run=True,
+    caption=_caption,
+    place=5,
+)
 def neuron_on_grid(table: pd.DataFrame) -> Figure:
     """Activation at every pair of group elements, left operand down and right operand across; lines between cosets.
 

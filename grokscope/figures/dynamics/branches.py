@@ -12,11 +12,20 @@ from grokscope.analysis import names, numbers, rows
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import linear_steps
 from grokscope.figures.dynamics.over_steps import log_values
+from grokscope.figures.plates import plate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PARENT = "parent"
 
 
+@plate(
+    section="dynamics",
+    table="branches",
+    runs="all",
+    caption="Validation accuracy and loss of a run (broad line) and of the runs branched off it, which continue from "
+    "one of its checkpoints with the same batches under another setting, at the grey line.",
+    place=8,
+)
 def branches(table: pd.DataFrame) -> Figure:
     """Validation accuracy beside validation loss, a row per parent: it in grey, branches coloured by their switch.
 

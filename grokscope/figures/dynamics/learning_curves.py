@@ -11,11 +11,22 @@ from matplotlib.lines import Line2D
 
 from grokscope.analysis import names, numbers, reached, rows
 from grokscope.figures import style
+from grokscope.figures.plates import plate
 
 LOSS_FLOOR = 1e-7
 """Losses below this run off the panel: in float32 they are rounding, and would flatten the rest."""
 
 
+@plate(
+    section="learning",
+    table="learning_curves",
+    runs="all",
+    caption="Accuracy and loss (cross-entropy at the answer position, in nats) over training, for the training and the "
+    "validation split. Vertical lines, with their steps above: memorised, the first evaluation with training accuracy "
+    "of at least 0.99; grokked, the first with validation accuracy of at least 0.95. The step axis is logarithmic, "
+    "with a linear stretch from 0 to the first evaluation.",
+    place=1,
+)
 def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Accuracy above loss, a column of panels per arm, a line per run and split; the first step is 0.
 
@@ -23,7 +34,7 @@ def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.learning_curves`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    arms = style.panels_of(milestones)
+    arms = style.arms_of_tasks(milestones)
     colours = style.arm_colours(milestones)
     columns = style.columns_for(len(arms))
     bands = -(-len(arms) // columns)

@@ -17,6 +17,7 @@ from grokscope.figures.dynamics.over_steps import (
     panels,
     width,
 )
+from grokscope.figures.plates import plate
 
 SCALES = {
     "logit_std": "std of centred logits",
@@ -28,6 +29,14 @@ SCALES = {
 SHARES = {"collapse": "softmax collapse"}
 
 
+@plate(
+    section="dynamics",
+    table="collapse",
+    caption="Scale of the logits that the loss sees, on the train set, and the share of examples with softmax collapse "
+    "(sum of exp(z - max z) is 1 in that precision, so that no gradient is left) in the run's dtype and in float64 of "
+    "the same weights, and with a loss of exactly 0.",
+    place=2,
+)
 def logit_scale(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Logit scale, margin, entropy, hidden norm, final gain and the share of collapsed examples over training.
 

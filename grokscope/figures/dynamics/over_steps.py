@@ -15,7 +15,7 @@ from matplotlib.lines import Line2D
 from grokscope.analysis import names, numbers, rows
 from grokscope.figures import style
 
-GROUP_NAME = {
+PARAMETER_GROUP_TITLE = {
     "attention": "attention",
     "mlp": "MLP",
     "ln": "LayerNorm gains",
@@ -26,7 +26,7 @@ GROUP_NAME = {
     "unembed": "unembedding",
     "all": "all parameters",
 }
-GROUP_COLOUR = {
+PARAMETER_GROUP_COLOUR = {
     "attention": "#0072B2",
     "mlp": "#D55E00",
     "ln": "#009E73",

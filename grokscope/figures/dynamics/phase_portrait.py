@@ -12,10 +12,18 @@ from matplotlib.ticker import FuncFormatter
 
 from grokscope.analysis import names, numbers, rows
 from grokscope.figures import style
+from grokscope.figures.plates import FIRST_OF_EACH_ARM, plate
 
 STEP_MAP = "viridis"
 
 
+@plate(
+    section="dynamics",
+    table="phase",
+    caption=FIRST_OF_EACH_ARM
+    + "Norm of all weights against validation loss, coloured by step; ring: the start, star: the grok.",
+    place=1,
+)
 def phase_portrait(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Norm of all weights against validation loss, a panel per arm, points coloured by step; a ring at the start, a
     star at the grok. All panels have the same axes.
@@ -24,7 +32,7 @@ def phase_portrait(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.dynamics.phase`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    arms = style.panels_of(milestones)
+    arms = style.arms_of_tasks(milestones)
     columns = style.columns_for(len(arms))
     figure, grid = style.blank(-(-len(arms) // columns), columns, panel=(style.PAGE / max(columns, 2), 2.1))
     axes = [ax for line in grid for ax in line]

@@ -36,9 +36,9 @@ def grid_map(table: pd.DataFrame, row: str, column: str, chosen: pd.DataFrame | 
     found = numbers(table, "median")
     low, high = np.nanmin(found, initial=np.inf), np.nanmax(found, initial=0.0)
     norm = LogNorm(low, high if high > low else low * 1.01) if high > 0 else LogNorm(1, 10)
-    scale = ScalarMappable(norm, COLOURS)
+    colour_of = ScalarMappable(norm, COLOURS)
     for ax, arm in zip(axes, arms, strict=True):
-        _panel(ax, rows(table, arm=arm), values, scale)
+        _panel(ax, rows(table, arm=arm), values, colour_of)
         style.title(ax, arm)
         ax.set_xlabel(column.replace("_", " "), size=style.LABEL)
         if chosen is not None:
@@ -47,7 +47,7 @@ def grid_map(table: pd.DataFrame, row: str, column: str, chosen: pd.DataFrame | 
                 frame.set(zorder=5, clip_on=False)
                 ax.add_patch(frame)
     axes[0].set_ylabel(row.replace("_", " "), size=style.LABEL)
-    bar = figure.colorbar(scale, ax=axes, shrink=0.9, aspect=14, pad=0.02)
+    bar = figure.colorbar(colour_of, ax=axes, shrink=0.9, aspect=14, pad=0.02)
     bar.outline.set_visible(False)  # type: ignore[operator]
     style.log_ticks(bar.ax.yaxis, norm.vmin or 1.0, norm.vmax or 10.0)
     bar.ax.tick_params(which="both", labelsize=style.TICK, color=style.INK, labelcolor=style.INK, length=2)
@@ -55,7 +55,7 @@ def grid_map(table: pd.DataFrame, row: str, column: str, chosen: pd.DataFrame | 
     return figure
 
 
-def _panel(ax: Axes, part: pd.DataFrame, values: dict[str, list[object]], scale: ScalarMappable) -> None:
+def _panel(ax: Axes, part: pd.DataFrame, values: dict[str, list[object]], colour_of: ScalarMappable) -> None:
     labels = [[_text(value) for value in some] for some in values.values()]
     ax.set_yticks(range(len(labels[0])), labels[0])
     ax.set_xticks(range(len(labels[1])), labels[1])
@@ -67,7 +67,7 @@ def _panel(ax: Axes, part: pd.DataFrame, values: dict[str, list[object]], scale:
     known = zip(_places(part, values), numbers(part, "median"), numbers(part, "at_least"), strict=True)
     for (y, x), median, at_least in known:
         reached = not np.isnan(median)
-        fill = to_hex(scale.to_rgba(np.array([median]))[0]) if reached else "#ffffff"
+        fill = to_hex(colour_of.to_rgba(np.array([median]))[0]) if reached else "#ffffff"
         cell = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, linewidth=1.2, label="_cell")
         cell.set(edgecolor="white" if reached else style.FAINT, hatch="" if reached else "////")
         ax.add_patch(cell)

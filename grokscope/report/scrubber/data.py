@@ -27,7 +27,7 @@ from grokscope.analysis import (
 from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass
 from grokscope.analysis.circuit.embedding_planes import embedding_planes, is_cyclic
 from grokscope.figures import style
-from grokscope.figures.dynamics.over_steps import GROUP_COLOUR, GROUP_NAME
+from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR, PARAMETER_GROUP_TITLE
 from grokscope.report.scrubber.colours import around, both_themes
 from grokscope.report.scrubber.frames import MOST, common_steps, fraction, shown_at, thinned
 from grokscope.runs.layout import task_label
@@ -74,13 +74,17 @@ def scrubber_data(runs: Sequence[Run]) -> Data:
     ]
     for run in made:
         run["colour"] = both_themes(colours[run["arm"]])
-    groups = [group for group in GROUP_NAME if any(group in run["norms"] for run in made)]
+    groups = [group for group in PARAMETER_GROUP_TITLE if any(group in run["norms"] for run in made)]
     return {
         "task": runs[0].task.name,
         "steps": steps,
         "step_axis": _step_axis(table, steps[-1]),
         "groups": [
-            {"key": g, "title": GROUP_NAME[g], "colour": None if g == "all" else both_themes(GROUP_COLOUR[g])}
+            {
+                "key": g,
+                "title": PARAMETER_GROUP_TITLE[g],
+                "colour": None if g == "all" else both_themes(PARAMETER_GROUP_COLOUR[g]),
+            }
             for g in groups
         ],
         "runs": made,

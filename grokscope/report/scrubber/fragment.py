@@ -45,7 +45,7 @@ def scrubber(runs: Sequence[Run], *, library: bool = True) -> Markup:
 def scrubber_page(runs: Sequence[Run], path: str | os.PathLike[str], *, title: str | None = None) -> Path:
     """Write a page that holds nothing but the scrubber of some runs, and return its path.
 
-    Raises ValueError as `scrubber_data` does; `RunError` where the page cannot be written.
+    Raises ValueError as `scrubber_data` does; `DiskError` where the page cannot be written.
     """
     fragment = scrubber(runs)
     page = _environment().get_template("scrubber_page.html.j2").render(
