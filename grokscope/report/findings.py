@@ -1,4 +1,4 @@
-"""What a set of runs shows, in sentences whose every number is computed from the runs."""
+"""What some runs show, in sentences. Every number in them is computed from the runs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def findings(runs: Sequence[Run]) -> list[str]:
-    """For every task a sentence per arm on when it memorised and grokked, and one on the final weight norms.
+    """Sentences about each task: for each arm when it memorised and grokked, and then the final weight norms.
 
     Clipped arms come first. Where a task has one clipped and one unclipped arm, the last of those sentences
     ends in the speed-up, as `grokscope.analysis.timing.speed_up` has it: the ratio of median grok steps over the seeds
@@ -29,11 +29,11 @@ def findings(runs: Sequence[Run]) -> list[str]:
     for task in tasks:
         prefix = f"{task}: " if len(tasks) > 1 else ""
         arms = _arms(rows(table, task=task))
-        said = [_when(arm) for arm in arms]
+        lines = [_when(arm) for arm in arms]
         if [arm.clipped for arm in arms] == [True, False]:
-            said[-1] += f"; {_speed_up(rows(times, task=task), *arms)}"
-        said.append(_final_norms(arms, norms))
-        sentences += [f"{prefix}{sentence}." for sentence in said]
+            lines[-1] += f"; {_speed_up(rows(times, task=task), *arms)}"
+        lines.append(_final_norms(arms, norms))
+        sentences += [f"{prefix}{sentence}." for sentence in lines]
     return sentences
 
 

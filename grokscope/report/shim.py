@@ -1,28 +1,37 @@
-"""TO BE REPLACED at the merge by `from grokscope.analysis import applicable, run_all`, of the same contract."""
+"""TO BE REPLACED at the merge by `run_all`, `applicable` and `analysis` of grokscope.analysis, of the same contract."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from grokscope import analysis
 from grokscope.analysis.tables import registry
+from grokscope.analysis.tables.identity import each_run
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-OTHERS = {
+OTHERS: dict[str, Callable[..., pd.DataFrame]] = {
     "learning_curves": analysis.learning_curves,
     "branches": analysis.branches,
     "delay_table": analysis.delay_table,
 }
 
 
+def analysis(*, family: str, version: int) -> Callable[[Callable[..., pd.DataFrame]], Callable[..., pd.DataFrame]]:
+    def declare(function: Callable[..., pd.DataFrame]) -> Callable[..., pd.DataFrame]:
+        OTHERS[function.__name__] = analysis_of_each_run = each_run(function)
+        return analysis_of_each_run
+
+    return declare
+
+
 def applicable(run: Run) -> tuple[str, ...]:
     law = () if run.config.norms.clamp_rho is None else ("delay_table",)
-    return (*registry.applicable(run), "learning_curves", "branches", *law)
+    return (*registry.applicable(run), *(name for name in OTHERS if name != "delay_table"), *law)
 
 
 def run_all(

@@ -18,11 +18,11 @@ _FREE = (
     *("arm", "seed", "forward", "checkpoints.", "training.steps", "training.eval_every"),
     *("training.stop_evaluations", "training.threads", "training.device"),
 )
-"""Settings in which a run may differ from a preset and still be that experiment."""
+"""A run that differs from a preset in these settings alone repeats the experiment of that preset."""
 
 
 def summary(runs: Sequence[Run]) -> Table:
-    """A row per run: what it is, when it memorised and grokked, and what the source of its preset reports."""
+    """A row for each run: its settings, when it memorised and grokked, and what the source of its preset reports."""
     reached = milestones(runs)
     rows = []
     for run, row in zip(runs, reached.to_dict("records"), strict=True):
@@ -55,7 +55,7 @@ def summary(runs: Sequence[Run]) -> Table:
 
 
 def preset_of(config: RunConfig) -> Preset | None:
-    """The preset whose experiment a run repeats, whatever its seed, budget and checkpoints, if any."""
+    """The preset whose experiment a run repeats, with any seed, budget and checkpoints; None if there is none."""
     for known in presets().values():
         if all(name.startswith(_FREE) for name in differences(known.config, config)):
             return known
@@ -63,7 +63,7 @@ def preset_of(config: RunConfig) -> Preset | None:
 
 
 def differing_settings(runs: Sequence[Run]) -> Table:
-    """The settings in which the runs differ, a column per run. No rows where there are none."""
+    """The settings in which the runs differ, with a column for each run."""
     settings = [flat(run.config) for run in runs]
     rows = [
         (name, *(_value(one[name]) for one in settings))

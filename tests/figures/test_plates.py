@@ -95,7 +95,9 @@ def test_a_second_plate_of_one_name_is_refused_and_a_module_that_is_read_again_r
     def ablation(table: pd.DataFrame) -> Figure:
         return Figure()
 
-    with pytest.raises(ValueError, match=r"plate 'ablation' is declared by .*circuit\.ablation\.ablation and by .*test"):
+    with pytest.raises(
+        ValueError, match=r"plate 'ablation' is declared by .*circuit\.ablation\.ablation and by .*test"
+    ):
         plate(section="norms", table="phase", caption="C")(ablation)
     plate(section="norms", table="phase", caption="first", name="mine")(ablation)
     plate(section="norms", table="phase", caption="second", name="mine")(ablation)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from grokscope.config import RunConfig, TaskConfig, override
-from grokscope.model import initial_weights
 from grokscope.figures.cosets.neuron_on_grid import most_coset_like
 from grokscope.figures.plates import plates
+from grokscope.model import initial_weights
 from grokscope.report import Section
 from grokscope.report.draw import draw_section
 from grokscope.report.sections import cosets

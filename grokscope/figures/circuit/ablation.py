@@ -34,9 +34,9 @@ NAMES = {
     "wrong": "without the strongest of the wrong basis",
 }
 FLOOR = 1e-4
-"""Losses below this are drawn at it, on a logarithmic axis."""
+"""Smaller losses are drawn at this value, for the axis is logarithmic."""
 SHIFT = {"key": 0.0, "control": 0.22, "wrong": -0.22}
-"""Up and down from a site's line, so that marks of equal value can be told apart."""
+"""How far above or below its site each kind of mark is drawn, so that marks of equal value do not hide one another."""
 
 
 @plate(
@@ -51,13 +51,14 @@ SHIFT = {"key": 0.0, "control": 0.22, "wrong": -0.22}
     place=5,
 )
 def ablation(table: pd.DataFrame) -> Figure:
-    """Validation loss and accuracy at the last checkpoint without the key irreps of it, by site, beside the controls.
+    """Validation loss and accuracy of the last checkpoint without its key irreps, site by site, beside the controls.
 
-    A row of panels per run and operation, loss left and accuracy right. The control of equal power is that of the key
-    set; the wrong basis loses as many irreps as there are keys, those of largest power.
+    Each run and operation has a row of panels: loss on the left, accuracy on the right. One control removes other
+    irreps of the same basis, scaled to equal power. The other removes as many irreps of the wrong basis as there are
+    keys, those of largest power.
 
     Args:
-        table: of `grokscope.analysis.circuit.ablation`.
+        table: of `grokscope.analysis.ablation`.
     """
     final = last_checkpoint(table)
     panels = runs_and_operations(final)
@@ -82,8 +83,8 @@ def ablation(table: pd.DataFrame) -> Figure:
             if quantity == "loss":
                 style.log_ticks(ax.xaxis, *ax.get_xlim(), wide=1000.0)
         style.title(row[0], panel_title(final, panel))
-        said = f"{count or 'no'} key irrep{'' if count == 1 else 's'}"
-        row[1].set_title(said, loc="right", size=style.TICK, color=style.INK)
+        removed = f"{count or 'no'} key irrep{'' if count == 1 else 's'}"
+        row[1].set_title(removed, loc="right", size=style.TICK, color=style.INK)
     for ax, label in zip(grid[-1], QUANTITIES.values(), strict=True):
         ax.set_xlabel(label, size=style.LABEL)
     figure.align_xlabels()

@@ -30,7 +30,7 @@ IRREP_MARKS = {"restricted": ("restricted_loss", "#0072B2", "o"), "excluded": ("
 IRREP_NAMES = {"restricted": "with this one alone", "excluded": "without this one"}
 LEVELS = ("logits", "neurons")
 FLOOR = 1e-3
-"""Losses below this run off the bottom: what counts is when they fall."""
+"""The axis ends at this loss. The figure shows when a loss falls, and not how far."""
 
 
 @plate(
@@ -43,10 +43,10 @@ FLOOR = 1e-3
     place=3,
 )
 def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Losses by step: a row of panels per run and operation, level `logits` left and `neurons` right.
+    """Restricted, excluded and full loss by step; level `logits` on the left, level `neurons` on the right.
 
-    Of the final checkpoint's key set, in the task's own basis: restricted loss on the validation split, excluded loss
-    on the training split.
+    Each run and operation has a row of panels. Restricted loss is on the validation split, excluded loss on the
+    training split; both are of the key irreps of the final checkpoint, in the task's own basis.
 
     Args:
         table: of `grokscope.analysis.restricted_loss`.
@@ -65,7 +65,7 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
                 curve = select.rows(here, split=split)
                 loss = select.numbers(curve, quantity)
                 ax.plot(
-                    curve["step"], loss.clip(FLOOR / 10), color=colour, marker=style.lone(curve),
+                    curve["step"], loss.clip(FLOOR / 10), color=colour, marker=style.marker_of(curve),
                     linewidth=style.WIDTH["line"], label=name,
                 )  # fmt: skip
             ax.set_yscale("log")
@@ -96,9 +96,10 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     place=4,
 )
 def irrep_losses(table: pd.DataFrame) -> Figure:
-    """Validation loss at the last checkpoint with one irrep alone and without it; a line at the whole network's loss.
+    """Validation loss of the last checkpoint with one irrep alone, and without it; irrep by irrep.
 
-    A row of panels per run and operation, level `logits` left and `neurons` right.
+    Each run and operation has a row of panels: level `logits` on the left, level `neurons` on the right. The line is
+    at the loss of the whole network.
 
     Args:
         table: of `grokscope.analysis.restricted_loss`.

@@ -15,7 +15,7 @@ from grokscope.analysis.tables import select
 from grokscope.figures import style
 
 RunOperation = tuple[str, str]
-"""Run and operation."""
+"""Name of a run and of an operation of its task: what one panel is about."""
 OWN, WRONG = "#0072B2", "#999999"
 """Colours of the task's own basis and of the wrong one."""
 POWER_MAP = "mako_r"
@@ -43,18 +43,18 @@ def panels_by_layer(table: pd.DataFrame) -> list[tuple[RunOperation, int]]:
 
 
 def last_checkpoint(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each run's last step."""
+    """The part of a table that is about the last step of each run."""
     return table.loc[table["step"] == table.groupby("run")["step"].transform("max")]
 
 
 def panel_title(table: pd.DataFrame, panel: RunOperation) -> str:
-    """The run, and the operation where the run has several."""
+    """The name of the run; if its task has several operations, with that of the operation."""
     several = len(select.names(select.rows(table, run=panel[0]), "operation")) > 1
     return f"{panel[0]}: {panel[1]}" if several else panel[0]
 
 
 def grid_of_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with that many panels, filled row by row."""
+    """A figure with that many panels, at most two in a row."""
     columns = min(count, 2)
     figure, grid = style.blank(-(-count // columns), columns, panel=(style.PAGE / max(columns, 1), height))
     axes = [ax for row in grid for ax in row]
@@ -64,13 +64,13 @@ def grid_of_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def short_irreps(irreps: pd.DataFrame) -> dict[str, str]:
-    """Short labels of irreps, in order: the number of a frequency, the name of any other."""
+    """A short label of each irrep, in order: the number of a frequency, or the name of another irrep."""
     pairs = zip(irreps["irrep"], irreps["frequency"], strict=True)
     return {str(irrep): str(irrep) if pd.isna(k) else str(int(k)) for irrep, k in pairs}
 
 
 def irrep_word(irreps: pd.DataFrame) -> str:
-    """What the axis of irreps is called."""
+    """The label of an axis of irreps."""
     return "irrep" if np.isnan(select.numbers(irreps, "frequency")).any() else "frequency"
 
 
@@ -78,19 +78,20 @@ def caption_of_controls(text: str) -> Callable[[pd.DataFrame], str]:
     """The caption of a plate with the wrong basis as control; in a mixed task it says what that basis shares."""
 
     def caption(table: pd.DataFrame) -> str:
-        own_groups = select.rows(table, basis="own").groupby("run")["group"].nunique()
-        return text + SHARED if own_groups.max() > 1 else text
+        own = select.rows(table, basis="own")
+        groups = [select.names(select.rows(own, run=run), "group") for run in select.names(own, "run")]
+        return text + SHARED if any(len(of_run) > 1 for of_run in groups) else text
 
     return caption
 
 
 def bases_of(table: pd.DataFrame) -> list[str]:
-    """`own`, and `wrong` where the table has it."""
+    """The bases that a table has: `own`, and for most tasks `wrong`."""
     return [basis for basis in ("own", "wrong") if basis in select.names(table, "basis")]
 
 
 def irrep_axis(ax: Axes, irreps: pd.DataFrame) -> None:
-    """Label a horizontal axis on which irreps stand at 1, 2, ...: frequencies by number, others by name."""
+    """Label a horizontal axis with irreps at 1, 2, ...: frequencies by their number, other irreps by their name."""
     word = irrep_word(irreps)
     ax.set_xlabel(word, size=style.LABEL)
     if word == "irrep":
@@ -102,7 +103,7 @@ def irrep_axis(ax: Axes, irreps: pd.DataFrame) -> None:
 
 
 def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
-    """Make the horizontal axis one of steps, to scale: a circuit forms late, where a logarithmic axis is crowded."""
+    """Make the horizontal axis a linear one of steps: a circuit forms late, where a logarithmic axis is crowded."""
     last = max(float(steps.max()), 1.0)
     ax.set_xlim(min(float(steps.min()), 0.0), last)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -111,9 +112,10 @@ def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Increasing places moved apart to at least `gap`, those that were too near around their common middle.
+    """Increasing places, moved apart as little as is needed for a distance of at least `gap` between neighbours.
 
-    Least squares: an isotonic regression of place - i * gap, by pooling neighbours that are out of order.
+    Places that are too near each other are spread around their common middle. This is the least-squares solution: an
+    isotonic regression of place - i * gap, made by pooling neighbours that are out of order.
     """
     pools: list[list[float]] = []
     for i, place in enumerate(places):
@@ -130,6 +132,6 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def grok_step(milestones: pd.DataFrame, run: str) -> float | None:
-    """The grok step of a run; None where it has none."""
+    """The grok step of a run, or None if it did not grok."""
     steps = select.reached(select.rows(milestones, run=run), "grok_step")
     return float(steps[0]) if len(steps) else None

@@ -20,7 +20,7 @@ from grokscope.figures.circuit.circuit_panels import (
 from grokscope.figures.plates import plate
 
 MOST_LABELS = 12
-"""With more irreps than this their names would overlap; frequencies are read off their order."""
+"""Irreps are named on the axes up to this number; more names would overlap."""
 
 
 @plate(
@@ -33,11 +33,12 @@ MOST_LABELS = 12
 def irrep_blocks(table: pd.DataFrame) -> Figure:
     """Share of each layer's variance by the irrep of a (down) and of b (across), at the last checkpoint.
 
-    A row of panels per run and operation, a column per layer; colour is on a square-root scale. The first row and
-    column, the trivial irrep, are functions of one operand alone; on the diagonal both depend through one irrep.
+    Each run and operation has a row of panels, each layer a column. Darker cells mean more variance; colours go with
+    its square root. The first row and column are of the trivial irrep: functions of one operand alone. On the diagonal
+    are functions that depend on both operands through the same irrep.
 
     Args:
-        table: of `grokscope.analysis.circuit.irrep_blocks`.
+        table: of `grokscope.analysis.irrep_blocks`.
     """
     final = select.rows(last_checkpoint(table), basis="own")
     panels, layers = runs_and_operations(final), sorted(final["layer"].unique())

@@ -21,12 +21,13 @@ from grokscope.figures.plates import plate
     place=8,
 )
 def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """When each key irrep of the final checkpoint passed its null for good: a bar from the checkpoint before to the
-    one after, in the order in which they came, a panel per run and operation; a line at the grok.
-    Runs of one task share their axis of steps.
+    """When each key irrep of the final checkpoint passed its null for good, in the order in which they did.
+
+    A bar goes from the last checkpoint before that to the first one after it; a line marks the grok. Each run and
+    operation has a panel. Runs of one task share their axis of steps.
 
     Args:
-        table: of `grokscope.analysis.circuit.onset`.
+        table: of `grokscope.analysis.onset`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     power = select.rows(table, quantity="power")

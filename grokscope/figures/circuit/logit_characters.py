@@ -24,6 +24,7 @@ from grokscope.figures.circuit.circuit_panels import (
 from grokscope.figures.plates import plate
 
 LABELLED = 0.02
+"""Characters that explain at least this share of the logits are labelled."""
 COLOURS = {"own": OWN, "wrong": WRONG}
 
 
@@ -35,10 +36,10 @@ COLOURS = {"own": OWN, "wrong": WRONG}
     place=9,
 )
 def logit_characters(table: pd.DataFrame) -> Figure:
-    """Share of the centred logits in every character at the last checkpoint, in the own and in the wrong basis.
+    """Share of the centred logits that each character explains at the last checkpoint, in the own and the wrong basis.
 
     Args:
-        table: of `grokscope.analysis.circuit.logit_characters`.
+        table: of `grokscope.analysis.logit_characters`.
     """
     final = last_checkpoint(table)
     panels = runs_and_operations(final)

@@ -37,11 +37,11 @@ from grokscope.figures.plates import plate
 def neuron_clusters(table: pd.DataFrame) -> Figure:
     """Share of every neuron's variance that its irrep explains at the last checkpoint, a panel per layer.
 
-    Neurons stand in the order of their irreps, then of their share; each irrep has its colour and label if a tenth of
-    the neurons or more have it. The grey line is the same network in the wrong basis, sorted likewise by share.
+    Neurons are sorted by irrep, and those of one irrep by their share. Each irrep has a colour, and a label if at
+    least 3.5% of the neurons have it. The grey line shows the shares in the wrong basis, in increasing order.
 
     Args:
-        table: of `grokscope.analysis.circuit.neurons`.
+        table: of `grokscope.analysis.neurons`.
     """
     final = last_checkpoint(table)
     places = panels_by_layer(final)
@@ -77,7 +77,7 @@ def neuron_clusters(table: pd.DataFrame) -> Figure:
 
 
 def _rank(here: pd.DataFrame, irrep: str) -> tuple[float, str]:
-    """Frequencies in their order, other irreps by name."""
+    """A key to sort irreps by: frequencies by their number, other irreps by their name."""
     frequency = select.rows(here, irrep=irrep)["frequency"].iloc[0]
     return (0.0 if pd.isna(frequency) else float(frequency), irrep)
 

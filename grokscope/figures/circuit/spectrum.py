@@ -46,12 +46,13 @@ from grokscope.figures.plates import FIRST_OF_EACH_ARM, plate
     place=1,
 )
 def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Power of every irrep of the task's group in the embedding, by step; key irreps of the final checkpoint labelled.
+    """Power of each irrep of the task's group in the embedding, by step. Darker cells mean more power.
 
-    Panels of one task share a colour scale. Tasks do not: the fewer irreps, the more power each has.
+    The key irreps of the final checkpoint are labelled. Panels of one task have the same colours for the same power.
+    Panels of different tasks do not, for where a group has fewer irreps, each of them has more power.
 
     Args:
-        table: of `grokscope.analysis.circuit.keys`.
+        table: of `grokscope.analysis.keys`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     embed = select.rows(table, site="embed", basis="own")
@@ -102,7 +103,7 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
 
 
 def _colour_bar(figure: Figure, mesh: QuadMesh, axes: Sequence[Axes], named: bool) -> None:
-    """The scale of colours, beside the panels that it is of."""
+    """A bar beside some panels that says which colour stands for which power."""
     bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=30)
     if named:
         bar.set_label("power in the embedding", size=style.LABEL, color=style.INK)
@@ -125,13 +126,13 @@ def _final_embedding(keys: pd.DataFrame) -> pd.DataFrame:
     place=2,
 )
 def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
-    """The final embedding's spectrum in the task's own basis above, in the wrong one mirrored below.
+    """The spectrum of the final embedding: upwards in the task's own basis, downwards in the wrong one.
 
-    Key irreps are named, in either. The dotted line is what the largest power of any irrep of an embedding without
-    meaning would be (the null).
+    Key irreps of either basis are named. The dotted line is the null: the largest power that an irrep has in an
+    embedding whose elements are relabelled at random.
 
     Args:
-        table: of `grokscope.analysis.circuit.keys`.
+        table: of `grokscope.analysis.keys`.
     """
     final = _final_embedding(table)
     panels = runs_and_operations(final)
@@ -171,7 +172,7 @@ def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
 
 
 def _edges(steps: Float[np.ndarray, " checkpoint"]) -> Float[np.ndarray, " edge"]:
-    """Between two checkpoints, half way; a lone checkpoint gets some width."""
+    """Edges of the cells of checkpoints: half way between neighbours. A single checkpoint gets a cell around it."""
     if len(steps) == 1:
         return np.array([max(0.0, steps[0] * 0.9), steps[0] * 1.1 + 1])
     middle = (steps[1:] + steps[:-1]) / 2

@@ -21,11 +21,11 @@ from grokscope.figures.plates import plate
 
 QUANTITIES = {"loss": "validation loss (nats)", "accuracy": "validation accuracy"}
 FLOOR = 1e-4
-"""Losses below this are drawn at it, on a logarithmic axis."""
+"""Smaller losses are drawn at this value, for the axis is logarithmic."""
 LEAST = 3.0
-"""How many times more and less than its middle an axis of losses shows, at least."""
+"""An axis of losses goes at least to this many times its middle, and down to as small a part of it."""
 SHIFT = 0.16
-"""Up and down from a set's line, so that marks of equal value can be told apart."""
+"""How far above or below its line each mark is drawn, so that marks of equal value do not hide one another."""
 
 
 @plate(
@@ -36,14 +36,14 @@ SHIFT = 0.16
     place=4,
 )
 def coset_ablation(table: pd.DataFrame) -> Figure:
-    """Validation loss and accuracy at the last checkpoint without the last MLP's neurons of each class of subgroups.
+    """Validation loss and accuracy of the last checkpoint without the neurons that a class of subgroups explains.
 
-    A row of panels per run and operation, loss left and accuracy right; a line per class, with how many neurons it
-    explains and their share of the layer's variance. The control is the mean over random sets, with their standard
-    deviation.
+    Each run and operation has a row of panels: loss on the left, accuracy on the right. Each class has a line; its
+    label says how many neurons of the last MLP the class explains, and their share of the layer's variance. The
+    control is the mean over random sets of neurons, with their standard deviation.
 
     Args:
-        table: of `grokscope.analysis.cosets.coset_ablation`.
+        table: of `grokscope.analysis.coset_ablation`.
     """
     final = select.rows(last_checkpoint(table), split="val")
     panels = runs_and_operations(last_checkpoint(table))

@@ -19,10 +19,10 @@ from grokscope.figures.plates import plate
 
 OPERANDS = ("left", "right")
 CONCENTRATION_MAP = "mako"
-"""Dark where a neuron is constant on cosets: dark is what there is much of, as in other figures."""
+"""Darker cells mean a smaller concentration: a neuron that is nearer to being constant on cosets."""
 BEST = "#E69F00"
 FRAMED = 0.01
-"""Least share of neurons that a class is the best of, to be framed."""
+"""A class is framed if it is the best one of at least this share of the neurons."""
 
 
 @plate(
@@ -34,15 +34,14 @@ FRAMED = 0.01
     place=1,
 )
 def coset_concentration(table: pd.DataFrame) -> Figure:
-    """The smallest concentration in each class at the last checkpoint: neurons by classes, the left operand's beside
-    the right one's, a row of panels per layer.
+    """The smallest concentration of every neuron (across) in each class of subgroups (down), at the last checkpoint.
 
-    Classes stand from few cosets to many, the neurons of each panel in the order of the class of their best score and
-    then of concentration in it; a frame marks the class that is the best of a hundredth of them or more. Neurons that
-    do not vary with the operand are left out.
+    Each layer has a row of panels: the left operand's beside the right one's. Classes are sorted by the number of
+    cosets. The neurons of a panel are sorted by the class in which they have their best score, and those of one class
+    by their concentration in it; the frame marks them. Neurons that do not vary with the operand are left out.
 
     Args:
-        table: of `grokscope.analysis.cosets.coset_matrix`.
+        table: of `grokscope.analysis.coset_matrix`.
     """
     final = last_checkpoint(table)
     places = panels_by_layer(final)

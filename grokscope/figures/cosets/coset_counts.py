@@ -19,7 +19,7 @@ from grokscope.figures.circuit.circuit_panels import (
 from grokscope.figures.plates import plate
 
 SHOWN = 7
-"""Classes with a curve of their own."""
+"""How many classes have a curve of their own."""
 
 
 @plate(
@@ -30,12 +30,12 @@ SHOWN = 7
     place=2,
 )
 def coset_counts(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Neurons that each class of subgroups explains in either operand, by step, a panel per layer.
+    """How many neurons each class of subgroups explains in either operand, by step; each layer has a panel.
 
-    The classes that explain most at any time have a curve each; the broad one is of all classes together.
+    The classes that explain the most neurons at any step have a curve each. The broad curve is of all classes together.
 
     Args:
-        table: of `grokscope.analysis.cosets.coset_summary`.
+        table: of `grokscope.analysis.coset_summary`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     either = select.rows(table, operand="either")
@@ -59,7 +59,7 @@ def coset_counts(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         for name, (colour, width) in curves.items():
             curve = select.rows(here, subgroup=name)
             ax.plot(
-                curve["step"], curve["n_explained"], color=colour, marker=style.lone(curve),
+                curve["step"], curve["n_explained"], color=colour, marker=style.marker_of(curve),
                 linewidth=width, label=name,
             )  # fmt: skip
         linear_steps(ax, select.numbers(here, "step"))

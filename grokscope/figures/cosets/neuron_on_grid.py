@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 SIZE = 2.9
-"""Of the square, in inches."""
+"""Side of the square of all pairs, in inches."""
 SIDES = {"left": "left cosets of", "right": "right cosets of", "both": "cosets of"}
 
 
@@ -63,12 +63,14 @@ def _caption(grid: pd.DataFrame) -> str:
     place=5,
 )
 def neuron_on_grid(table: pd.DataFrame) -> Figure:
-    """Activation at every pair of group elements, left operand down and right operand across; lines between cosets.
+    """Activation of a neuron at every pair of group elements: the left operand down, the right operand across.
+
+    Darker cells mean a larger activation. Lines separate cosets.
 
     Args:
-        table: of `grokscope.analysis.cosets.neuron_grid`, of one neuron of one run.
+        table: of `grokscope.analysis.neuron_grid`, for one neuron of one run.
 
-    Raises ValueError for a table of several.
+    Raises ValueError for a table of several neurons.
     """
     which = table[["run", "operation", "step", "layer", "neuron"]].drop_duplicates()
     if len(which) != 1:
@@ -95,7 +97,7 @@ def neuron_on_grid(table: pd.DataFrame) -> Figure:
 
 
 def _cosets(ax: Axes, table: pd.DataFrame, operand: str, letter: str) -> None:
-    """Lines between the cosets of one operand, and what they are."""
+    """Draw lines between the cosets of one operand, and name the subgroup on its axis."""
     elements = table.drop_duplicates(f"{operand}_rank").sort_values(f"{operand}_rank")
     coset = elements[f"{operand}_coset"].to_numpy()
     boundaries = np.flatnonzero(np.diff(coset)) + 1

@@ -24,7 +24,7 @@ from grokscope.figures.plates import plate
 COLOURS = {"irrep": "#0072B2", "coset": "#D55E00", "neither": "#999999"}
 NAMES = {"irrep": "irrep fits better", "coset": "cosets fit better", "neither": f"neither, R² < {FITS:g}"}
 FLOOR = 0.0
-"""Points below this are drawn at it."""
+"""Smaller values of R^2 are drawn at this one."""
 
 
 @plate(
@@ -35,11 +35,13 @@ FLOOR = 0.0
     place=3,
 )
 def readings(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Held-out R^2 of the coset reading against the irrep reading at the last checkpoint, a dot per neuron, and beside
-    it the share of neurons that each reading fits better, by step; a row of panels per layer.
+    """Which reading fits each neuron at the last checkpoint, and how many neurons each reading fits better, by step.
+
+    Each layer has a row of panels. On the left a neuron is a dot: the held-out R^2 of the coset reading against that of
+    the irrep reading. On the right is the share of neurons that each reading fits better.
 
     Args:
-        table: of `grokscope.analysis.cosets.readings`.
+        table: of `grokscope.analysis.readings`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     places = panels_by_layer(table)

@@ -27,14 +27,15 @@ FIT, PUBLISHED = "#0072B2", "#D55E00"
 def delay_law(
     table: pd.DataFrame, law: DelayLaw | None = None, delay: str = "delay_from_clamp", budget: str = "budget_from_clamp"
 ) -> Figure:
-    """Steps to the grok, on a logarithmic axis, against rho; the fitted line with its interval, and the published one.
+    """Steps to the grok, on a logarithmic axis, against rho, with the fitted line, its interval and the published line.
 
-    Dots: runs that grokked. Upward triangles: runs that did not, at the steps that they had. Crosses: runs left out of
-    the fit. Squares: the published delays, with a line of the published slope through their middle.
+    Dots are runs that grokked. Upward triangles are runs that did not, at the steps that they had. Crosses are runs
+    that are left out of the fit. Squares are the published delays, with a line of the published slope through their
+    middle.
 
     Args:
         table: of `grokscope.analysis.delay_table`.
-        law: of `grokscope.analysis.delay_law` on that table; left out: that of the columns named next.
+        law: of `grokscope.analysis.delay_law`, a fit to that table. Left out: it is fitted here.
         delay, budget: the columns that were fitted.
     """
     law = fitted_law(table, delay, budget) if law is None else law

@@ -23,12 +23,12 @@ TITLE = {"QK": "QK circuits, by head", "OV": "OV circuits, by head", "out_U": "W
     place=4,
 )
 def effective_ranks(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """A panel per kind of matrix, a line per matrix in its arm's colour, layers told apart by their dashes.
+    """Effective rank by step: each kind of matrix has a panel, each matrix a line in the colour of its arm.
 
-    The grey line is the rank that the matrix could have, where that is in sight.
+    Each layer has its own dashes. The grey line is the largest rank that a matrix of the panel could have.
 
     Args:
-        table: of `grokscope.analysis.dynamics.ranks`.
+        table: of `grokscope.analysis.ranks`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     kinds = names(table, "kind")

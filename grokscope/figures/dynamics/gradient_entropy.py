@@ -1,4 +1,4 @@
-"""Gradient entropy: as published, without the gradient's scale, and that scale; arms side by side."""
+"""Gradient entropy: as published, normalised, and the size of the gradient that the published one depends on."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _caption(table: pd.DataFrame) -> str:
 
 
 def _of_all_parameters(table: pd.DataFrame) -> pd.DataFrame:
-    """Of probes the rows that are drawn; of the table made from checkpoints all of it."""
+    """Of `probes`, the part that is drawn; all of a table that was made from checkpoints."""
     return rows(table, group="all", parameter="") if "total" in table else table
 
 
@@ -47,10 +47,10 @@ def _of_all_parameters(table: pd.DataFrame) -> pd.DataFrame:
     place=3,
 )
 def gradient_entropy(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Three panels of all parameters' gradient: AGE, normalised entropy, L1 norm; a line per run in its arm's colour.
+    """Of the gradient of all parameters: AGE, normalised entropy and L1 norm; each run has a line in its arm's colour.
 
     Args:
-        table: of `grokscope.analysis.dynamics.gradient_entropy` or of `grokscope.analysis.dynamics.probes`.
+        table: of `grokscope.analysis.gradient_entropy` or of `grokscope.analysis.probes`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     whole = rows(table, group="all", parameter="")

@@ -1,4 +1,4 @@
-"""The way of a run through the plane of weight norm and validation loss."""
+"""The path of a run in the plane of weight norm and validation loss."""
 
 from __future__ import annotations
 
@@ -25,11 +25,12 @@ STEP_MAP = "viridis"
     place=1,
 )
 def phase_portrait(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Norm of all weights against validation loss, a panel per arm, points coloured by step; a ring at the start, a
-    star at the grok. All panels have the same axes.
+    """Validation loss against the norm of all weights; each arm has a panel, and points are coloured by step.
+
+    A ring marks the start, a star the grok. All panels have the same axes.
 
     Args:
-        table: of `grokscope.analysis.dynamics.phase`.
+        table: of `grokscope.analysis.phase`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     arms = style.arms_of_tasks(milestones)

@@ -49,7 +49,7 @@ def _rows_of_groups(probes: pd.DataFrame) -> pd.DataFrame:
     place=5,
 )
 def clip_accounting(parts: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Norm that the clip removes in a step, by parameter group, over its share of the step; a column per arm.
+    """Norm that the clip removes in a step, by parameter group, and below it the clip's share; each arm has a column.
 
     Args:
         parts: of `grokscope.analysis.update_parts`; groups that are never clipped are left out.
@@ -58,7 +58,7 @@ def clip_accounting(parts: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     clipped = parts.loc[(parts["part"] == "clip") & (parts["size"] > 0)]
     clipped = clipped.loc[clipped["group"] != "all"]
     groups = [group for group in PARAMETER_GROUP_TITLE if group in names(clipped, "group")]
-    arms = [panel for panel in style.arms_of_tasks(milestones) if panel in _panels_in(clipped)]
+    arms = [arm for arm in style.arms_of_tasks(milestones) if arm in _arms_in(clipped)]
     figure, columns = stacks(len(arms), 2)
     for (size, share), (task, arm) in zip(columns, arms, strict=True):
         here = rows(clipped, task=task, arm=arm)
@@ -90,12 +90,12 @@ def clip_accounting(parts: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     place=6,
 )
 def update_anatomy(parts: pd.DataFrame, milestones: pd.DataFrame, group: str = "all") -> Figure:
-    """Tangential over radial size of each part of a step, for one group of parameters; a column per arm.
+    """Size of each part of a step across the rows (above) and along them (below); each arm has a column.
 
     Args:
         parts: of `grokscope.analysis.update_parts`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
-        group: of parameters; all, if not given.
+        group: of parameters. Left out: all parameters.
     """
     arms = style.arms_of_tasks(milestones)
     shown = rows(parts, group=group)
@@ -127,10 +127,10 @@ def update_anatomy(parts: pd.DataFrame, milestones: pd.DataFrame, group: str = "
     place=7,
 )
 def angular_steps(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Mean angle that the rows of each parameter group turn in a step, a line per run in its arm's colour.
+    """Mean angle by which the rows of each parameter group turn in a step; each run has a line in its arm's colour.
 
     Args:
-        table: of `grokscope.analysis.dynamics.probes`.
+        table: of `grokscope.analysis.probes`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     whole = rows(table, parameter="")
@@ -153,12 +153,12 @@ def angular_steps(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panels_in(table: pd.DataFrame) -> set[tuple[str, str]]:
+def _arms_in(table: pd.DataFrame) -> set[tuple[str, str]]:
     return set(zip(map(str, table["task"]), map(str, table["arm"]), strict=True))
 
 
 def _side_labels(columns: list[list[Axes]], labels: tuple[str, ...]) -> None:
-    """Name the panels of the columns at the left edge, and take the numbers off the others."""
+    """Label the panels of the leftmost column, and take the numbers off the others."""
     for stack in columns:
         place = stack[0].get_subplotspec()
         leftmost = place is None or place.colspan.start == 0

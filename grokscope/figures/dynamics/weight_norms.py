@@ -1,4 +1,4 @@
-"""Weight-norm trajectories: one panel per parameter group, arms side by side in it; norms of groups, and of rows."""
+"""Weight norms over training: of every parameter group, and of the rows in it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ from grokscope.figures.plates import plate
     place=1,
 )
 def weight_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Norm of each parameter group over training, a line per run in its arm's colour, a dot at its grok step.
+    """Norm of each parameter group by step; each run has a line in its arm's colour, and a dot at its grok.
 
     Args:
-        table: of `grokscope.analysis.dynamics.norm_trajectories`.
+        table: of `grokscope.analysis.norm_trajectories`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     return _by_group(table, milestones, list(PARAMETER_GROUP_TITLE), "norm", "norm")
@@ -53,10 +53,10 @@ def weight_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
 def row_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Mean norm of the rows of each parameter group, in a band from the 10th to the 90th percentile of its rows.
 
-    Dotted, in the colour of its arm: the bound that rows are clipped to, while they are.
+    The dotted line, in the colour of its arm, is the bound that rows are clipped to.
 
     Args:
-        table: of `grokscope.analysis.dynamics.norm_trajectories`.
+        table: of `grokscope.analysis.norm_trajectories`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     return _by_group(table, milestones, list(PARAMETER_GROUP_TITLE), "row_mean", "row norm")
