@@ -1,15 +1,15 @@
-"""Tables of a report, as the text that stands in their cells."""
+"""The tables that every report has, as the text that stands in their cells: a summary, and the settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from grokscope.analysis import milestones
 from grokscope.config import Preset, RunConfig, differences, field_names, presets, setting
+from grokscope.report.plate import Table
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -18,22 +18,11 @@ _FREE = (
     *("arm", "seed", "forward", "checkpoints.", "training.steps", "training.eval_every"),
     *("training.stop_evaluations", "training.threads", "training.device"),
 )
-"""Settings in which a run may differ from a preset and still be that experiment."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under column heads."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: frozenset[str] = frozenset()
-    """Columns to align on the right."""
-    caption: str = ""
+"""A run that differs from a preset in these settings alone repeats the experiment of that preset."""
 
 
 def summary(runs: Sequence[Run]) -> Table:
-    """A row per run: what it is, when it memorised and grokked, and what the source of its preset reports."""
+    """A row for each run: its settings, when it memorised and grokked, and what the source of its preset reports."""
     reached = milestones(runs)
     rows = []
     for run, row in zip(runs, reached.to_dict("records"), strict=True):
@@ -66,7 +55,7 @@ def summary(runs: Sequence[Run]) -> Table:
 
 
 def preset_of(config: RunConfig) -> Preset | None:
-    """The preset whose experiment a run repeats, whatever its seed, budget and checkpoints, if any."""
+    """The preset whose experiment a run repeats, with any seed, budget and checkpoints; None if there is none."""
     for known in presets().values():
         if all(name.startswith(_FREE) for name in differences(known.config, config)):
             return known
@@ -74,7 +63,7 @@ def preset_of(config: RunConfig) -> Preset | None:
 
 
 def differing_settings(runs: Sequence[Run]) -> Table:
-    """The settings in which the runs differ, a column per run. No rows where there are none."""
+    """The settings in which the runs differ, with a column for each run."""
     settings = [flat(run.config) for run in runs]
     rows = [
         (name, *(_value(one[name]) for one in settings))

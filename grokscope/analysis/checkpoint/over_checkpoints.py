@@ -142,7 +142,9 @@ def _compute(
 
         def parts_at(step: int) -> dict[str, pd.DataFrame]:
             checkpoint = Checkpoint(context, step)
-            parts = {analysis.name: analysis.measure(checkpoint) for analysis in analyses if step in chosen[analysis.name]}
+            parts = {
+                analysis.name: analysis.measure(checkpoint) for analysis in analyses if step in chosen[analysis.name]
+            }
             for part in parts.values():
                 part.insert(0, "step", step)
             bar.update()
@@ -157,5 +159,6 @@ def _compute(
             with ThreadPoolExecutor(workers) as pool:
                 parts_of_steps = list(pool.map(parts_at, steps))
     return {
-        name: pd.concat([parts[name] for parts in parts_of_steps if name in parts], ignore_index=True) for name in chosen
+        name: pd.concat([parts[name] for parts in parts_of_steps if name in parts], ignore_index=True)
+        for name in chosen
     }

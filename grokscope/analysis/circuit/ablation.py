@@ -26,9 +26,9 @@ from torch import Tensor
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.engine import cross_entropies, unembedded
 from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
+from grokscope.engine import cross_entropies, unembedded
 
 CHECKPOINTS = 11
 EXAMPLES = 1024

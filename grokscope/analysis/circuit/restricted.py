@@ -37,11 +37,11 @@ from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.engine import EPS, cross_entropies, unembedded
 from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.grid import SPLITS
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.circuit.logit_characters import character_products
+from grokscope.engine import EPS, cross_entropies, unembedded
 from grokscope.model import Weights
 
 

@@ -20,13 +20,13 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.engine import unembedded
 from grokscope.analysis.checkpoint.frames import Frame
 from grokscope.analysis.checkpoint.marginals import marginals
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 from grokscope.analysis.circuit.ablation import Sample
 from grokscope.analysis.cosets.cosets import coset_table
 from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions, has_cosets, prepare_cosets
+from grokscope.engine import unembedded
 
 CHECKPOINTS = 11
 DRAWS = 5

@@ -1,7 +1,7 @@
 """Several analyses of one run or several, by name, made together.
 
-    tables = run_all(run)                          # every analysis that the run has
-    tables = run_all([one, other], ["fourier"])    # a family, or names, of several runs
+tables = run_all(run)                          # every analysis that the run has
+tables = run_all([one, other], ["fourier"])    # a family, or names, of several runs
 """
 
 from __future__ import annotations
@@ -92,9 +92,7 @@ def resolve(only: Iterable[str], runs: Sequence[Run], *, explain: bool = True) -
     return list(dict.fromkeys(names))
 
 
-def _tables_of_run(
-    run: Run, wanted: Sequence[Analysis], workers: int, *, progress: bool
-) -> dict[str, pd.DataFrame]:
+def _tables_of_run(run: Run, wanted: Sequence[Analysis], workers: int, *, progress: bool) -> dict[str, pd.DataFrame]:
     """The tables of some analyses of one run, made of one pass over its checkpoints; but for those of several runs."""
     with_needs = _with_needs(wanted)
     of_checkpoints = {found.name: found for found in with_needs if isinstance(found, CheckpointAnalysis)}

@@ -8,8 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope.analysis import names, reached, rows
-from grokscope.disk.errors import disk_errors
-from grokscope.disk.files import write_atomic
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import AnsweredClaim
 from grokscope.experiments.why_clipping.declared import declared_claims
@@ -17,35 +15,28 @@ from grokscope.experiments.why_clipping.plan import stages
 from grokscope.experiments.why_clipping.scale import Scale
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.wording import by_arm, in_words, joined
-from grokscope.figures import files
 from grokscope.report import Table, scrubber, scrubber_script_sources
-from grokscope.report.html import environment, pictures
+from grokscope.report.page import write_page
 
 TITLE = "Why does clipping weight norms make networks grok sooner?"
-FIGURES = "figures"
 SCRUBBED = ("mul", "s5")
 """Tasks of which the page lets one drag through a clipped and an unclipped network."""
 
 
 def write_report(study: Study, claims: Sequence[AnsweredClaim], out: Path, missing: Sequence[str] = ()) -> Path:
-    """Write the report and return the path of its page.
+    """Write the report and return the path of its page, with `claims.csv`, `runs.csv` and `summary.md` beside it.
 
-    Everything is drawn before anything is written, and the page is written last. Raises `RunError` where the folder
-    cannot be written to.
+    Raises as `grokscope.report.page.write_page` does.
     """
-    drawn = {plate.name: files.render(plate.figure, plate.table) for claim in claims for plate in claim.plates}
     runs = runs_table(study)
-    page = render(study, claims, {name: contents["png"] for name, contents in drawn.items()}, runs, missing)
-    with disk_errors(f"write report {out}"):
-        (out / FIGURES).mkdir(parents=True, exist_ok=True)
-        for name, contents in drawn.items():
-            files.write(contents, out / FIGURES, name)
-        every = pd.concat([claim.rows() for claim in claims], ignore_index=True)
-        for name, table in (("claims.csv", every), ("runs.csv", runs)):
-            write_atomic(out / name, table.to_csv(index=False).encode())
-        write_atomic(out / "summary.md", summary(claims).encode())
-        write_atomic(out / "index.html", page.encode())
-    return out / "index.html"
+    effects = pd.concat([claim.rows() for claim in claims], ignore_index=True)
+    beside = {
+        "claims.csv": effects.to_csv(index=False).encode(),
+        "runs.csv": runs.to_csv(index=False).encode(),
+        "summary.md": summary(claims).encode(),
+    }
+    plates = [plate for claim in claims for plate in claim.plates]
+    return write_page(out, "claims.html.j2", plates, page_values(study, claims, runs, missing), beside)
 
 
 def summary(claims: Sequence[AnsweredClaim]) -> str:
@@ -57,34 +48,27 @@ def summary(claims: Sequence[AnsweredClaim]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render(
-    study: Study, claims: Sequence[AnsweredClaim], images: dict[str, bytes], runs: pd.DataFrame, missing: Sequence[str]
-) -> str:
-    """The page as text; `runs` of `runs_table`."""
+def page_values(
+    study: Study, claims: Sequence[AnsweredClaim], runs: pd.DataFrame, missing: Sequence[str]
+) -> dict[str, object]:
+    """What the page's template needs; `runs` of `runs_table`."""
     fragments = []
     for task in study.scale.seeds:
         if task in SCRUBBED:
             pair = [study.traced(task, arm)[0] for arm in (arms.HEADLINE, arms.BASELINE)]
             fragments.append(scrubber(pair, library=not fragments))
-    return (
-        environment()
-        .get_template("claims.html.j2")
-        .render(
-            title=TITLE,
-            opening=_opening(study.scale, runs),
-            method=_method(study.scale),
-            claims=claims,
-            command=command(study.scale),
-            runs=_runs(runs),
-            missing=by_arm(missing),
-            pictures=pictures(images),
-            folder=FIGURES,
-            formats=files.FORMATS,
-            scrubbers=fragments,
-            script_sources=scrubber_script_sources() if fragments else "",
-            limits=_limits(study.scale),
-        )
-    )
+    return {
+        "title": TITLE,
+        "opening": _opening(study.scale, runs),
+        "method": _method(study.scale),
+        "claims": claims,
+        "command": command(study.scale),
+        "runs": _runs(runs),
+        "missing": by_arm(missing),
+        "scrubbers": fragments,
+        "script_sources": scrubber_script_sources() if fragments else "",
+        "limits": _limits(study.scale),
+    }
 
 
 def command(scale: Scale) -> str:

@@ -1,4 +1,4 @@
-"""The way of a run through the plane of weight norm and validation loss."""
+"""The path of a run in the plane of weight norm and validation loss."""
 
 from __future__ import annotations
 
@@ -12,19 +12,28 @@ from matplotlib.ticker import FuncFormatter
 
 from grokscope.analysis import names, numbers, rows
 from grokscope.figures import style
+from grokscope.figures.plates import FIRST_OF_EACH_ARM, plate
 
 STEP_MAP = "viridis"
 
 
+@plate(
+    section="dynamics",
+    table="phase",
+    caption=FIRST_OF_EACH_ARM
+    + "Norm of all weights against validation loss, coloured by step; ring: the start, star: the grok.",
+    place=1,
+)
 def phase_portrait(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Norm of all weights against validation loss, a panel per arm, points coloured by step; a ring at the start, a
-    star at the grok. All panels have the same axes.
+    """Validation loss against the norm of all weights; each arm has a panel, and points are coloured by step.
+
+    A ring marks the start, a star the grok. All panels have the same axes.
 
     Args:
-        table: of `grokscope.analysis.dynamics.phase`.
+        table: of `grokscope.analysis.phase`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    arms = style.panels_of(milestones)
+    arms = style.arms_of_tasks(milestones)
     columns = style.columns_for(len(arms))
     figure, grid = style.blank(-(-len(arms) // columns), columns, panel=(style.PAGE / max(columns, 2), 2.1))
     axes = [ax for line in grid for ax in line]

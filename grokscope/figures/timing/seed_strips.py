@@ -1,4 +1,4 @@
-"""Seed strips: the time of every run, an arm a row, a seed always at the same height within its row."""
+"""Seed strips: the time of every run; each arm has a row, and a seed is at the same height in every row."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from grokscope.figures import style
 from grokscope.figures.timing.times import event_and_unit, logarithmic, time_label
 
 SPREAD = 0.56
-"""Of a row's height, how much its seeds take up."""
+"""How much of the height of a row its seeds take up."""
 
 
 def seed_strips(table: pd.DataFrame, medians: pd.DataFrame, colour: Mapping[str, str] | None = None) -> Figure:
-    """Every run as a dot at its time; open triangles for runs without the event, where they were last watched.
+    """Every run as a dot at its time. Open triangles are runs without the event, at the time when last watched.
 
-    Arms of one seed share what they start from, so a seed has the same height in every row. A vertical bar is the
-    median, the band its interval, which leaves the axes where it has no upper end. Not reached: there is no bar.
+    Arms of one seed start from the same weights, so a seed has the same height in every row. A vertical bar is the
+    median; there is none if it is not reached. The band is the interval of the median. It leaves the axes if it has no
+    upper end.
 
     Args:
         table: of `grokscope.analysis.timing.timing_table`.
         medians: of `grokscope.analysis.timing.medians` on that table, which says which event in which unit.
-        colour: of arms, such as `style.arm_colours` gives; else one for all.
+        colour: of each arm, as `style.arm_colours` gives them. Left out: one colour for all.
     """
     arms = names(medians, "arm")
     figure, [[ax]] = style.blank(1, 1, panel=(4.9, 0.55 + 0.3 * max(len(arms), 1)))

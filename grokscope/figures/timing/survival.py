@@ -15,14 +15,15 @@ from grokscope.figures.timing.times import NOT_YET, colours, event_and_unit, log
 
 
 def survival_curves(table: pd.DataFrame, colour: Mapping[str, str] | None = None) -> Figure:
-    """Kaplan-Meier curves with their pointwise bands, an arm a colour; vertical ticks where runs were last watched.
+    """Kaplan-Meier curves with their pointwise bands; each arm has a colour.
 
-    Time is logarithmic, or linear where an event is not after 0. Each curve ends where its last run does. Raises
-    ValueError for a table without runs, and for one of several events or units.
+    Vertical ticks mark the times at which runs without the event were last watched. Each curve ends with its last run.
+    The axis of times is logarithmic, or linear if an event is not after 0. Raises ValueError for a table without runs,
+    and for one of several events or units.
 
     Args:
         table: of `grokscope.analysis.timing.survival`.
-        colour: of arms, such as `style.arm_colours` gives; else one of a palette, cold and warm by turns.
+        colour: of each arm, as `style.arm_colours` gives them. Left out: colours of a palette, cold and warm by turns.
     """
     figure, [[ax]] = style.blank(1, 1, panel=(4.6, 2.9))
     arms = names(table, "arm")

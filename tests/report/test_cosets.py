@@ -1,17 +1,26 @@
-"""The section on subgroups: for groups that are not abelian, and its choice of a neuron to show."""
+"""The section on cosets: for groups that are not abelian, and its choice of a neuron to show."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from grokscope.config import RunConfig, TaskConfig, override
+from grokscope.figures.cosets.neuron_on_grid import most_coset_like
+from grokscope.figures.plates import plates
 from grokscope.model import initial_weights
-from grokscope.report import subgroups
+from grokscope.report import Section
+from grokscope.report.draw import draw_section
 from grokscope.report.sections import cosets
+from grokscope.runs import Run
 from grokscope.tasks import build_task
 from tests.planted import write_run
 
 SMALL = {"n_layers": 2, "d_model": 8, "n_heads": 2, "d_mlp": 12}
+
+
+def section(runs: list[Run]) -> Section:
+    declared = [plate for plate in plates().values() if plate.section == cosets.SECTION.name]
+    return draw_section(cosets.SECTION, declared, runs)
 
 
 def _run(path, **task):
@@ -22,16 +31,17 @@ def _run(path, **task):
 
 def test_abelian_tasks_have_no_section_and_others_have_one(tmp_path):
     abelian = _run(tmp_path / "mul", name="mul", modulus=13)
-    assert cosets([abelian]) is None
-    section = cosets([abelian, _run(tmp_path / "s3", name="permutation", degree=3)])
-    assert section is not None
-    assert [plate.name for plate in section.plates] == [
+    assert section([abelian]).plates == ()
+    drawn = section([abelian, _run(tmp_path / "s3", name="permutation", degree=3)])
+    assert [plate.name for plate in drawn.plates] == [
         "coset_concentration",
         "coset_counts",
         "readings",
         "coset_ablation",
         "neuron_on_grid",
     ]
+    assert all(set(plate.table["run"]) == {"s3"} for plate in drawn.plates)
+    assert drawn.plates[-1].caption.startswith("s3: the neuron of largest score")
 
 
 def test_the_neuron_shown_varies_enough_and_is_no_sign():
@@ -48,4 +58,4 @@ def test_the_neuron_shown_varies_enough_and_is_no_sign():
         }
     )
     # Neuron 3 is of an earlier step, (0, 1) hardly varies, (1, 0) is a sign.
-    assert subgroups.most_coset_like(table) == (1, 1)
+    assert most_coset_like(table) == (1, 1)
