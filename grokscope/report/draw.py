@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, get_args
 
 import pandas as pd
 
 from grokscope.analysis import analyses, milestones, run_all
 from grokscope.figures.plates import DeclaredPlate, ShownRuns, call_with, plates
-from grokscope.report.plate import DeclaredSection, Section, one_of_each_arm
+from grokscope.report.plate import DeclaredSection, Plate, Section, one_of_each_arm
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
 WORKERS = 4
-"""Checkpoints that are looked at at a time, if there are so many processors."""
+"""How many checkpoints are analysed at a time, if there are so many processors."""
 
 
 def draw_sections(runs: Sequence[Run], declared: Sequence[DeclaredSection]) -> list[Section]:
@@ -45,25 +45,40 @@ def plates_by_section(declared: Collection[DeclaredPlate], sections: Sequence[st
 def draw_section(section: DeclaredSection, declared: Sequence[DeclaredPlate], runs: Sequence[Run]) -> Section:
     """One section, with those of its plates and tables that the runs have something for."""
     about = [run for run in runs if section.shows(run)]
-    shown: dict[ShownRuns, list[Run]] = {"all": about, "one of each arm": one_of_each_arm(about)}
-    chosen = {plate.name: _table_of(plate, shown[plate.runs]) for plate in declared}
-    wanted = [(plate.runs, chosen[plate.name]) for plate in declared] + [
-        (text.runs, text.table) for text in section.tables
-    ]
-    tables = {which: _tables(some, [name for of, name in wanted if of == which]) for which, some in shown.items()}
-    reached = {which: milestones(some) for which, some in shown.items() if some}
-    drawn = [
-        one
-        for plate in declared
-        if (table := tables[plate.runs].get(chosen[plate.name])) is not None
-        for one in plate.draw(table, reached[plate.runs], shown[plate.runs])
-    ]
-    written = [
-        call_with(text.write, tables[text.runs][text.table], {"runs": shown[text.runs]})
-        for text in section.tables
-        if text.table in tables[text.runs]
-    ]
+    shown = {which: _shown(which, about, section, declared) for which in get_args(ShownRuns)}
+    drawn: list[Plate] = []
+    for plate in declared:
+        material = shown[plate.runs]
+        table = material.tables.get(material.drawn[plate.name])
+        if table is not None:
+            drawn += plate.draw(table, material.milestones, material.runs)
+    written = []
+    for text in section.tables:
+        material = shown[text.runs]
+        if text.table in material.tables:
+            written.append(call_with(text.write, material.tables[text.table], {"runs": material.runs}))
     return Section(section.name, section.title, tuple(drawn), tuple(table for table in written if table is not None))
+
+
+class _Shown(NamedTuple):
+    """Some of the runs of a section, and what is shown of them."""
+
+    runs: list[Run]
+    milestones: pd.DataFrame
+    tables: dict[str, pd.DataFrame]
+    drawn: dict[str, str]
+    """The analysis that each plate shows, by the name of the plate."""
+
+
+def _shown(which: ShownRuns, about: list[Run], section: DeclaredSection, declared: Sequence[DeclaredPlate]) -> _Shown:
+    runs = about if which == "all" else one_of_each_arm(about)
+    drawn = {plate.name: _table_of(plate, runs) for plate in declared if plate.runs == which}
+    wanted = [name for name in drawn.values() if name] + [text.table for text in section.tables if text.runs == which]
+    if not runs or not wanted:
+        return _Shown(runs, pd.DataFrame(), {}, drawn)
+    workers = min(WORKERS, os.cpu_count() or 1)
+    tables = run_all(runs, list(dict.fromkeys(wanted)), workers, progress=sys.stderr.isatty())
+    return _Shown(runs, milestones(runs), tables, drawn)
 
 
 def _table_of(plate: DeclaredPlate, runs: Sequence[Run]) -> str:
@@ -72,11 +87,3 @@ def _table_of(plate: DeclaredPlate, runs: Sequence[Run]) -> str:
         if all(analyses()[name].applies(run) for run in runs):
             return name
     return "" if plate.needs_every_run else plate.tables[-1]
-
-
-def _tables(runs: Sequence[Run], names: Sequence[str]) -> dict[str, pd.DataFrame]:
-    """The tables of some analyses of those runs that have them."""
-    wanted = [name for name in dict.fromkeys(names) if name]
-    if not runs or not wanted:
-        return {}
-    return run_all(runs, wanted, min(WORKERS, os.cpu_count() or 1), progress=sys.stderr.isatty())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
+from grokscope.analysis.cosets.neuron_grid import most_coset_like
 from grokscope.config import RunConfig, TaskConfig, override
-from grokscope.figures.cosets.neuron_on_grid import most_coset_like
 from grokscope.figures.plates import plates
 from grokscope.model import initial_weights
 from grokscope.report import Section

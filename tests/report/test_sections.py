@@ -9,9 +9,10 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
+from grokscope.analysis.tables import declared
 from grokscope.figures import plates as plates_module
 from grokscope.figures.plates import plate, plates
-from grokscope.report import SECTIONS, build_report, sections, shim
+from grokscope.report import SECTIONS, build_report, sections
 from grokscope.report import build as build_module
 from grokscope.report.draw import draw_sections
 from grokscope.report.sections import learning
@@ -22,7 +23,7 @@ ANALYSIS = '''
 
 import pandas as pd
 
-from grokscope.report.shim import analysis
+from grokscope.analysis.tables.declared import analysis
 
 
 @analysis(family="toys", version=1)
@@ -53,7 +54,7 @@ def toy_weight_count(table, milestones):
 def _registries(monkeypatch):
     """What a test declares is forgotten after it."""
     monkeypatch.setattr(plates_module, "_declared", dict(plates()))
-    monkeypatch.setattr(shim, "OTHERS", dict(shim.OTHERS))
+    monkeypatch.setattr(declared, "_declared", dict(declared.analyses()))
 
 
 def only(monkeypatch, section: str) -> None:
