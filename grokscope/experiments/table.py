@@ -65,7 +65,7 @@ class Size:
 
     seeds: tuple[int, ...]
     parts: tuple[str, ...]
-    """Arms, tasks or presets that it is about, if `--only` names no others; it chooses from those that are published."""
+    """Arms, tasks or presets that it is about, if `--only` names no others of those that are published."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of every run, by full name, over those that the experiment gives."""
     tasks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)

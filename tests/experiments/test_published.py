@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grokscope.experiments.why_clipping import CLAIMS
+from grokscope.experiments.why_clipping import declared_claims
 from grokscope.experiments.why_clipping.evidence import in_words
 from grokscope.experiments.why_clipping.scale import PUBLISHED
 
@@ -29,7 +29,7 @@ def text() -> str:
 
 
 def test_all_claims_are_there_with_verdicts_and_what_they_rest_on(claims):
-    assert list(claims["claim"].unique()) == list(range(1, len(CLAIMS) + 1))
+    assert list(claims["claim"].unique()) == [claim.number for claim in declared_claims().values()]
     assert set(claims["verdict"]) <= {"yes", "partly", "no", "cannot tell"}
     assert (claims.groupby("claim")["value"].count() > 0).all()
 
