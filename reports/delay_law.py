@@ -25,6 +25,8 @@ from reports.train_many import medians, rows, timing
 
 RUNS = Path("checkpoints", "delay-law")
 PRESET = "delay-law-p59"
+CLAMPED_FROM = 600
+"""The step that the clamp begins at, when the network has memorised."""
 
 
 def main() -> None:
@@ -44,7 +46,13 @@ def main() -> None:
     console.print(f"reference norm W_c = {reference} over {len(controls)} control runs")
     jobs = {
         RUNS / f"rho{rho:.2f}-seed{seed}": preset(
-            PRESET, arm=f"rho {rho:.2f}", seed=seed, stop_evaluations=0, clamp_rho=rho, clamp_reference=reference
+            PRESET,
+            arm=f"rho {rho:.2f}",
+            seed=seed,
+            stop_evaluations=0,
+            clamp_rho=rho,
+            clamp_reference=reference,
+            clamp_from_step=CLAMPED_FROM,
         )
         for seed in options.seeds
         for rho in options.rhos
