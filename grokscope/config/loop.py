@@ -1,4 +1,4 @@
-"""Loss, loop, checkpoints and probes of a run."""
+"""Loop, checkpoints and probes of a run."""
 
 from __future__ import annotations
 
@@ -6,24 +6,9 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Literal
 
-from grokscope.config.checks import choice, integer, positive, refuse
+from grokscope.config.checks import choice, integer, refuse
 
 Schedule = Literal["every", "log", "dense", "ends"]
-LossName = Literal["cross_entropy", "stablemax"]
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """What is minimised, and reported as train and validation loss."""
-
-    name: LossName = "cross_entropy"
-    """cross_entropy: of softmax. stablemax: of s(x) = x + 1 for x >= 0, 1 / (1 - x) below, instead of exp(x)."""
-    temperature: float = 1.0
-    """tau: logits are divided by it before the loss."""
-
-    def __post_init__(self) -> None:
-        choice("loss.name", self.name, LossName)
-        positive("loss.temperature", self.temperature)
 
 
 @dataclass(frozen=True)

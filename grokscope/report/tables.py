@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from grokscope.analysis import milestones
-from grokscope.config import Preset, RunConfig, differences, field_names, presets, setting
+from grokscope.config import NOT_READ, Preset, RunConfig, differences, field_names, presets, settings_of
 from grokscope.report.plate import Table
 
 if TYPE_CHECKING:
@@ -65,10 +65,11 @@ def preset_of(config: RunConfig) -> Preset | None:
 def differing_settings(runs: Sequence[Run]) -> Table:
     """The settings in which the runs differ, with a column for each run."""
     settings = [flat(run.config) for run in runs]
+    values = {name: [one.get(name, NOT_READ) for one in settings] for name in field_names()}
     rows = [
-        (name, *(_value(one[name]) for one in settings))
-        for name in field_names()
-        if any(one[name] != settings[0][name] for one in settings)
+        (name, *map(_value, of_runs))
+        for name, of_runs in values.items()
+        if any(value != of_runs[0] for value in of_runs)
     ]
     return Table(("setting", *(run.name for run in runs)), tuple(rows))
 
@@ -79,8 +80,8 @@ def full_settings(run: Run) -> Table:
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Every setting by its full name."""
-    return {name: setting(config, name) for name in field_names()}
+    """Every setting that a run reads, by its full name."""
+    return settings_of(config)
 
 
 def _step(value: Any) -> str:
