@@ -30,9 +30,7 @@ def cross_entropy(
     return F.cross_entropy(logits, labels, reduction=reduction)
 
 
-def cross_entropies(
-    logits: Float[Tensor, "*row d_vocab_out"], labels: Int[Tensor, "*row"]
-) -> Float[Tensor, "*row"]:
+def cross_entropies(logits: Float[Tensor, "*row d_vocab_out"], labels: Int[Tensor, "*row"]) -> Float[Tensor, "*row"]:
     """The cross-entropy of every row, in nats, for rows in any number of dimensions."""
     return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
 

@@ -4,9 +4,9 @@
     def neurons(checkpoint: Checkpoint) -> pd.DataFrame: ...
 
 makes `neurons` an analysis of runs, declared and kept like every other (`grokscope.analysis.tables.declared`), with a
-first column `step`. Called on its own it goes through the checkpoints for itself. `in_one_pass` makes several such tables
-together: it asks each analysis for what is kept, and goes through the checkpoints once for all others, which share
-activations, transforms and key sets.
+first column `step`. Called on its own it goes through the checkpoints for itself. `in_one_pass` makes several such
+tables together: it asks each analysis for what is kept, and goes through the checkpoints once for all others, which
+share activations, transforms and key sets.
 """
 
 from __future__ import annotations
@@ -142,7 +142,9 @@ def _compute(
 
         def parts_at(step: int) -> dict[str, pd.DataFrame]:
             checkpoint = Checkpoint(context, step)
-            parts = {analysis.name: analysis.measure(checkpoint) for analysis in analyses if step in chosen[analysis.name]}
+            parts = {
+                analysis.name: analysis.measure(checkpoint) for analysis in analyses if step in chosen[analysis.name]
+            }
             for part in parts.values():
                 part.insert(0, "step", step)
             bar.update()
@@ -157,5 +159,6 @@ def _compute(
             with ThreadPoolExecutor(workers) as pool:
                 parts_of_steps = list(pool.map(parts_at, steps))
     return {
-        name: pd.concat([parts[name] for parts in parts_of_steps if name in parts], ignore_index=True) for name in chosen
+        name: pd.concat([parts[name] for parts in parts_of_steps if name in parts], ignore_index=True)
+        for name in chosen
     }

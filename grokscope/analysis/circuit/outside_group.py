@@ -6,9 +6,9 @@ import pandas as pd
 import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.engine import cross_entropies
 from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.engine import cross_entropies
 
 COLUMNS = (
     "operation",

@@ -16,17 +16,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.engine import unembedded
 from grokscope.analysis.checkpoint.frames import Frame
 from grokscope.analysis.checkpoint.marginals import marginals
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 from grokscope.analysis.circuit.ablation import Sample
 from grokscope.analysis.cosets.cosets import coset_table
 from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions, has_cosets, prepare_cosets
+from grokscope.engine import unembedded
 
 CHECKPOINTS = 11
 DRAWS = 5
@@ -138,11 +139,11 @@ class _Ablation:
         block = f"blocks.{layer}"
         self.checkpoint, self.sample = checkpoint, Sample.of(checkpoint, frame)
         x = checkpoint.activations(frame.operation, f"{block}.mlp.hook_post")
-        mean = checkpoint.context.bases[frame].on_grid(x).flatten(0, 1).mean(0)
-        pairs = self.sample.pairs
-        self.deviations: Float[Tensor, "example neuron"] = x.flatten(0, 1)[pairs].double() - mean.double()
+        mean = rearrange(checkpoint.context.bases[frame].on_grid(x), "a b neuron -> (a b) neuron").mean(0)
+        self.deviations: Float[Tensor, "example neuron"] = self.sample.at_pairs(x).double() - mean.double()
         self.W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
-        self.resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[pairs].double()
+        resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post")
+        self.resid = self.sample.at_pairs(resid).double()
         self.full = self.sample.outcomes(self._logits(self.resid))
 
     def __call__(self, neurons: Int[np.ndarray, " chosen"]) -> dict[str, tuple[float, float]]:

@@ -76,7 +76,9 @@ def learning_coefficient(
     context = RunContext(run)
     steps = run.steps[-1:] if checkpoints == 1 else spread_steps(checkpoints)(run.steps)
     rows = [
-        row for step in steps for row in _at(context, step, epsilons, gammas, (draws, burn_in, chains), batch_size, seed)
+        row
+        for step in steps
+        for row in _at(context, step, epsilons, gammas, (draws, burn_in, chains), batch_size, seed)
     ]
     return flag_sensitive(pd.DataFrame(rows))
 

@@ -1,7 +1,7 @@
 """Several analyses of one run or several, by name, made together.
 
-    tables = run_all(run)                          # every analysis that the run has
-    tables = run_all([one, other], ["fourier"])    # a family, or names, of several runs
+tables = run_all(run)                          # every analysis that the run has
+tables = run_all([one, other], ["fourier"])    # a family, or names, of several runs
 """
 
 from __future__ import annotations
@@ -48,16 +48,17 @@ def run_all(
     several, single = as_list(runs), not isinstance(runs, Sequence)
     known = analyses()
     wanted = list(applicable_to_any(several)) if only is None else resolve(only, several, explain=single)
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in wanted}
     for name in wanted:
         if single and not known[name].applies(several[0]):
-            known[name](several)  # raises, as a rule, and before anything else takes minutes
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in wanted}
+            # It raises, as a rule: before anything else takes minutes.
+            parts[name].append(known[name](several))
     for run in several:
-        mine = [name for name in wanted if single or known[name].applies(run)]
-        for name, table in _tables_of_run(run, [known[name] for name in mine], workers, progress=progress).items():
+        mine = [known[name] for name in wanted if known[name].applies(run)]
+        for name, table in _tables_of_run(run, mine, workers, progress=progress).items():
             parts[name].append(table)
     for name in wanted:
-        if isinstance(known[name], AnalysisOfRuns) and (single or any(map(known[name].applies, several))):
+        if isinstance(known[name], AnalysisOfRuns) and any(map(known[name].applies, several)):
             parts[name].append(known[name](several))
     return {name: joined(tables) for name, tables in parts.items() if tables}
 
@@ -92,9 +93,7 @@ def resolve(only: Iterable[str], runs: Sequence[Run], *, explain: bool = True) -
     return list(dict.fromkeys(names))
 
 
-def _tables_of_run(
-    run: Run, wanted: Sequence[Analysis], workers: int, *, progress: bool
-) -> dict[str, pd.DataFrame]:
+def _tables_of_run(run: Run, wanted: Sequence[Analysis], workers: int, *, progress: bool) -> dict[str, pd.DataFrame]:
     """The tables of some analyses of one run, made of one pass over its checkpoints; but for those of several runs."""
     with_needs = _with_needs(wanted)
     of_checkpoints = {found.name: found for found in with_needs if isinstance(found, CheckpointAnalysis)}

@@ -17,7 +17,7 @@ import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from uuid import uuid4
 
@@ -59,7 +59,7 @@ def source_digest(function: Callable[..., object]) -> str:
     return _sha256(repr((text, sorted(parts.items()))).encode())[:16]
 
 
-@lru_cache(maxsize=None)
+@cache
 def files_digest(module: str, file: Path | None = None) -> str:
     """The sha256 of the files of a module and of all that it imports, in this process computed once.
 
@@ -154,7 +154,7 @@ def _is_inside(module: str, package: str) -> bool:
     return module == package or module.startswith(f"{package}.")
 
 
-@lru_cache(maxsize=None)
+@cache
 def _file(folder: Path, module: str) -> Path | None:
     path = folder.joinpath(*module.split("."))
     for file in (path.with_suffix(".py"), path / "__init__.py"):
@@ -163,7 +163,7 @@ def _file(folder: Path, module: str) -> Path | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def imports(path: Path, module: str) -> tuple[Import, ...]:
     """Every import statement of a file, wherever in it, but for those of type checkers alone."""
     nodes = list(_executed(ast.parse(path.read_bytes())))
@@ -236,7 +236,7 @@ def _chains(nodes: Iterable[ast.AST]) -> dict[str, tuple[tuple[str, ...], ...]]:
     return {name: tuple(sorted(of)) for name, of in chains.items()}
 
 
-@lru_cache(maxsize=None)
+@cache
 def _defined(path: Path) -> frozenset[str]:
     """The names that a file defines at its top level, other than by importing them."""
     names: set[str] = set()
@@ -249,7 +249,7 @@ def _defined(path: Path) -> frozenset[str]:
     return frozenset(names)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _file_digest(path: Path) -> str:
     return _sha256(path.read_bytes())
 

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from grokscope.analysis import (
     applicable,
     check_names,
-    keys,
     learning_curves,
     milestones,
     names,
@@ -23,9 +22,9 @@ from grokscope.analysis import (
     numbers,
     reached,
     rows,
+    run_all,
 )
-from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass
-from grokscope.analysis.circuit.circles import embedding_planes, is_cyclic
+from grokscope.analysis.circuit.circles import is_cyclic
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import GROUP_COLOUR, GROUP_NAME
 from grokscope.report.scrubber.colours import around, both_themes
@@ -148,14 +147,10 @@ def _circuit(run: Run, steps: Sequence[int]) -> Data:
     """Spectra of the embedding, one for each of the task's own groups, and the planes of each."""
     if "keys" not in applicable(run):
         return {"spectra": []}
-    tables = in_one_pass(
-        run,
-        {"keys": keys, "planes": embedding_planes},
-        min(4, os.cpu_count() or 1),
-        progress=sys.stderr.isatty(),
-    )
+    wanted, workers = ("keys", "embedding_planes"), min(4, os.cpu_count() or 1)
+    tables = run_all(run, wanted, workers, progress=sys.stderr.isatty())
     own = _own(run, steps)
-    embed, planes = rows(tables["keys"], site="embed", basis="own"), tables["planes"]
+    embed, planes = rows(tables["keys"], site="embed", basis="own"), tables["embedding_planes"]
     found = []
     for group in names(embed, "group"):
         # Operations of one group share the embedding's spectrum in it.

@@ -9,7 +9,12 @@ import pytest
 
 from grokscope.analysis.checkpoint import over_checkpoints as module
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.over_checkpoints import CheckpointAnalysis, in_one_pass, over_checkpoints, spread_steps
+from grokscope.analysis.checkpoint.over_checkpoints import (
+    CheckpointAnalysis,
+    in_one_pass,
+    over_checkpoints,
+    spread_steps,
+)
 from grokscope.analysis.tables.declared import analyses
 from grokscope.analysis.tables.registry import run_all
 from grokscope.config import RunConfig, override
@@ -43,7 +48,9 @@ def test_tables_made_in_one_pass_are_those_made_alone(tmp_path: Path) -> None:
     together = run_all(random_run(tmp_path / "run"))
     other = random_run(tmp_path / "other" / "run")
     of_checkpoints = [found for found in analyses().values() if isinstance(found, CheckpointAnalysis)]
-    assert {"spectra", "ranks", "cosets", "embedding_planes"} <= {found.name for found in of_checkpoints} & set(together)
+    assert {"spectra", "ranks", "cosets", "embedding_planes"} <= {found.name for found in of_checkpoints} & set(
+        together
+    )
     for found in of_checkpoints:
         if found.name in together:
             pd.testing.assert_frame_equal(found(other), together[found.name])
