@@ -65,8 +65,8 @@ def coset_frames(context: RunContext) -> tuple[Frame, ...]:
         groups = ", ".join(dict.fromkeys(f"{frame.group.name} (order {frame.group.order})" for frame in context.own))
         raise ValueError(
             f"task {context.task.name!r} has the group {groups}: "
-            f"cosets are looked for in groups of order <= {MAX_ORDER} with a subgroup other than the trivial one and the "
-            "whole group; a group of prime order has none"
+            f"cosets are looked for in groups of order <= {MAX_ORDER} with a subgroup other than the trivial one and "
+            "the whole group; a group of prime order has none"
         )
     return with_cosets
 

@@ -138,7 +138,15 @@ def test_a_module_in_a_users_package_counts_with_those_of_that_package(tmp_path:
 
 
 def test_imports_are_read_wherever_they_stand_but_for_those_of_type_checkers(tmp_path: Path) -> None:
-    text = "import typing\nif typing.TYPE_CHECKING:\n    import a\nelse:\n    import b\nclass C:\n    from c import d as e\n"
+    text = """
+import typing
+if typing.TYPE_CHECKING:
+    import a
+else:
+    import b
+class C:
+    from c import d as e
+"""
     (module,) = written(tmp_path, module=text).values()
     assert {(found.module, found.name, found.bound) for found in imports(module, "module")} == {
         ("typing", None, "typing"), ("b", None, "b"), ("c", "d", "e"),
