@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from einops import rearrange, reduce
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
@@ -89,7 +90,8 @@ class GridBasis:
 
     def product_means(self, x: Float[Tensor, "row col unit"]) -> Float[Tensor, "element unit"]:
         """H[g] = (1/n) sum_{a * b = g} X[a, b], the projection of x on functions of a * b."""
-        return x.flatten(0, 1)[self.pairs].mean(1)
+        of_pairs = rearrange(x, "row col unit -> (row col) unit")[self.pairs]
+        return reduce(of_pairs, "product left unit -> product unit", "mean")
 
     def on_grid(self, x: Shaped[Tensor, "row col *rest"]) -> Shaped[Tensor, "element element *rest"]:
         """x at the pairs of group elements, in their order."""

@@ -4,9 +4,9 @@
     def neurons(checkpoint: Checkpoint) -> pd.DataFrame: ...
 
 makes `neurons` an analysis of runs, declared and kept like every other (`grokscope.analysis.tables.declared`), with a
-first column `step`. Called on its own it goes through the checkpoints for itself. `in_one_pass` makes several such tables
-together: it asks each analysis for what is kept, and goes through the checkpoints once for all others, which share
-activations, transforms and key sets.
+first column `step`. Called on its own it goes through the checkpoints for itself. `in_one_pass` makes several such
+tables together: it asks each analysis for what is kept, and goes through the checkpoints once for all others, which
+share activations, transforms and key sets.
 """
 
 from __future__ import annotations

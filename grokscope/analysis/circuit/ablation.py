@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -81,7 +82,7 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
         stand_in = np.random.default_rng(0).permutation(others)[: len(candidates)]
         controls = dict(zip(candidates.tolist(), stand_in.tolist(), strict=False))
         sample = Sample.of(checkpoint, frame)
-        full = sample.outcomes(checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs])
+        full = sample.outcomes(sample.at_pairs(checkpoint.activations(frame.operation, "logits")))
         for site, without in SITES.items():
             for name, irreps in sets:
                 after = sample.outcomes(without(checkpoint, frame, sample, irreps, irreps))
@@ -160,6 +161,10 @@ class Sample:
         pairs = order.flatten()[index]
         return Sample(pairs, left, table[inverse[left], product], grid.labels.flatten()[pairs], splits)
 
+    def at_pairs(self, x: Float[Tensor, "row col unit"]) -> Float[Tensor, "example unit"]:
+        """An activation over the grid, at the pairs of the sample."""
+        return rearrange(x, "row col unit -> (row col) unit")[self.pairs]
+
     def outcomes(self, logits: Float[Tensor, "example d_vocab_out"]) -> dict[str, tuple[float, float]]:
         """Mean loss and accuracy of each split."""
         loss, right = cross_entropies(logits, self.labels).double(), (logits.argmax(-1) == self.labels).double()
@@ -193,7 +198,7 @@ def without_in_neurons(
     context = checkpoint.context
     block = f"blocks.{context.last}"
     x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
-    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[sample.pairs]
+    resid = sample.at_pairs(checkpoint.activations(frame.operation, f"{block}.hook_resid_post"))
     W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
     taken = _operand_part(context.bases[frame], x_hat, sample, irreps, instead, W_out)
     return unembedded(context.config, checkpoint.weights, resid.double() - taken)
@@ -203,7 +208,7 @@ def without_in_logits(
     checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
     x_hat = checkpoint.transform(frame, "logits")
-    logits = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs]
+    logits = sample.at_pairs(checkpoint.activations(frame.operation, "logits"))
     return logits.double() - _operand_part(checkpoint.context.bases[frame], x_hat, sample, irreps, instead)
 
 

@@ -32,6 +32,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -134,7 +135,8 @@ class Pairs:
         labels = grid.labels.flatten()[order].clamp(min=0)
         splits = {split: grid.splits[split].flatten()[order] for split in SPLITS}
         splits = {split: mask for split, mask in splits.items() if bool(mask.any())}
-        logits = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[order]
+        logits = checkpoint.activations(frame.operation, "logits")
+        logits = rearrange(logits, "row col answer -> (row col) answer")[order]
         weights = {}
         for split, mask in splits.items():
             count = torch.zeros((len(labels), logits.shape[-1]), dtype=torch.float64)
@@ -174,7 +176,8 @@ def neurons_level(
     written = basis.product_coefficients(x_hat).double() @ weights[f"{block}.mlp.W_out"].double()
     of_column = members[:, torch.from_numpy(frame.group.fourier_irreps())]  # [set, column]
     kept = (basis.F * of_column[:, None]) @ written  # [set, product, d_model]
-    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[basis.pairs]
+    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post")
+    resid = rearrange(resid, "row col d_model -> (row col) d_model")[basis.pairs]
     restricted = unembedded(context.config, weights, resid.double().mean((0, 1)) + kept)
     if context.config.normalization == "none":
         return restricted, losses_after_shift(pairs.logits, kept @ weights["unembed.W_U"].double(), pairs.labels)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -143,7 +144,7 @@ def _of_table(
 
 
 def _of_activation(basis: GridBasis, site: str, x: Float[Tensor, "row col unit"]) -> Iterator[Spectrum]:
-    pairs = basis.on_grid(x).flatten(0, 1)
+    pairs = rearrange(basis.on_grid(x), "a b unit -> (a b) unit")
     # Each row of a marginal stands for n pairs.
     variance = float((pairs - pairs.mean(0)).square().sum(0).double().sum()) / basis.n
     for part, table in zip(("left", "right", "product"), basis.marginals(x), strict=True):

@@ -16,6 +16,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -138,11 +139,11 @@ class _Ablation:
         block = f"blocks.{layer}"
         self.checkpoint, self.sample = checkpoint, Sample.of(checkpoint, frame)
         x = checkpoint.activations(frame.operation, f"{block}.mlp.hook_post")
-        mean = checkpoint.context.bases[frame].on_grid(x).flatten(0, 1).mean(0)
-        pairs = self.sample.pairs
-        self.deviations: Float[Tensor, "example neuron"] = x.flatten(0, 1)[pairs].double() - mean.double()
+        mean = rearrange(checkpoint.context.bases[frame].on_grid(x), "a b neuron -> (a b) neuron").mean(0)
+        self.deviations: Float[Tensor, "example neuron"] = self.sample.at_pairs(x).double() - mean.double()
         self.W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
-        self.resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[pairs].double()
+        resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post")
+        self.resid = self.sample.at_pairs(resid).double()
         self.full = self.sample.outcomes(self._logits(self.resid))
 
     def __call__(self, neurons: Int[np.ndarray, " chosen"]) -> dict[str, tuple[float, float]]:

@@ -60,14 +60,15 @@ def coset_frames(context: RunContext) -> tuple[Frame, ...]:
 
     Raises ValueError where there is none.
     """
-    found = tuple(frame for frame in context.own if group_has_cosets(frame.group))
-    if not found:
+    with_cosets = tuple(frame for frame in context.own if group_has_cosets(frame.group))
+    if not with_cosets:
         groups = ", ".join(dict.fromkeys(f"{frame.group.name} (order {frame.group.order})" for frame in context.own))
         raise ValueError(
-            f"task {context.task.name!r} has the group {groups}: cosets are looked for in groups of order <= {MAX_ORDER} "
-            "with a subgroup other than the trivial one and the whole group; a group of prime order has none"
+            f"task {context.task.name!r} has the group {groups}: "
+            f"cosets are looked for in groups of order <= {MAX_ORDER} with a subgroup other than the trivial one and "
+            "the whole group; a group of prime order has none"
         )
-    return found
+    return with_cosets
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -82,12 +83,12 @@ def reading_table(group: FiniteGroup, x: Float[Tensor, "a b neuron"]) -> pd.Data
     """One row per neuron, from activations at all pairs of group elements; columns as `readings`."""
     fit, by_irrep, by_cosets = readings_of(group)
     mask = torch.from_numpy(fit).flatten()
-    scale = x.flatten(0, 1).square().sum(0).double()
-    flat = x.flatten(0, 1)
+    flat = rearrange(x, "a b neuron -> (a b) neuron")
+    scale = flat.square().sum(0).double()
     flat = flat - flat[mask].mean(0)
     held_out = flat[~mask]
     irrep = by_irrep.fit(flat[mask])
-    coset = by_cosets.fit(flat.unflatten(0, x.shape[:2]), irrep.parameters)
+    coset = by_cosets.fit(rearrange(flat, "(a b) neuron -> a b neuron", a=group.order), irrep.parameters)
     total = (held_out - held_out.mean(0)).square().sum(0).double()
     variance = (flat - flat.mean(0)).square().mean(0).double()
     rounding = 1e3 * torch.finfo(x.dtype).eps ** 2 * scale

@@ -73,7 +73,7 @@ class DelayLaw:
 
 @over_runs(family="dynamics", needs=("delay_table",), applies_to=is_clamped)
 def delay_law_fit(runs: list[Run]) -> pd.DataFrame:
-    """The delay law fitted to the clamped runs among some, each task by itself, as `delay_law` fits it.
+    """The exponential law of delays, fitted to clamped runs of each task (see `delay_law`).
 
     Returns:
         run, task, arm, seed (of a task's clamped runs, all of them as text), alpha, alpha_low, alpha_high, intercept,
@@ -85,8 +85,8 @@ def delay_law_fit(runs: list[Run]) -> pd.DataFrame:
     clamped = [run for run in runs if is_clamped(run)]
     if not clamped:
         raise ValueError(
-            f"none of the runs {', '.join(run.name for run in runs)} is clamped at a norm that it gives as a multiple of "
-            "a reference: set norms.clamp_rho and norms.clamp_reference"
+            f"none of the runs {', '.join(run.name for run in runs)} is clamped at a multiple of a reference norm: "
+            "set norms.clamp_rho and norms.clamp_reference"
         )
     table = delay_table(clamped)
     fits = []
@@ -95,7 +95,7 @@ def delay_law_fit(runs: list[Run]) -> pd.DataFrame:
         identity = {column: ", ".join(names(of_task, column)) for column in IDENTITY}
         fits.append(delay_law(of_task).summary().assign(**identity))
     fit = pd.concat(fits, ignore_index=True)
-    return fit[[*IDENTITY, *fit.columns.difference(IDENTITY, sort=False)]]
+    return fit.reindex(columns=[*IDENTITY, *fit.columns.difference(IDENTITY, sort=False)])
 
 
 def delay_law(

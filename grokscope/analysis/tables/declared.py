@@ -5,8 +5,8 @@
         \"\"\"What share of ... (the first line is what `grokscope analyze --list` prints).\"\"\"
 
 makes `answer_share` an `Analysis`: a function of one run or several whose tables are kept, and which `run_all` and the
-command line know by its name. `over_checkpoints` (in `grokscope.analysis.checkpoint`) does the same for a function of one
-checkpoint, and `over_runs` for a function of several runs together.
+command line know by its name. `over_checkpoints` (in `grokscope.analysis.checkpoint`) does the same for a function of
+one checkpoint, and `over_runs` for a function of several runs together.
 
 Whoever needs all analyses asks `analyses`, which imports every module of this package. An analysis in a module of a
 user's own is there as soon as that module has been imported.

@@ -48,16 +48,17 @@ def run_all(
     several, single = as_list(runs), not isinstance(runs, Sequence)
     known = analyses()
     wanted = list(applicable_to_any(several)) if only is None else resolve(only, several, explain=single)
+    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in wanted}
     for name in wanted:
         if single and not known[name].applies(several[0]):
-            known[name](several)  # raises, as a rule, and before anything else takes minutes
-    parts: dict[str, list[pd.DataFrame]] = {name: [] for name in wanted}
+            # It raises, as a rule: before anything else takes minutes.
+            parts[name].append(known[name](several))
     for run in several:
-        mine = [name for name in wanted if single or known[name].applies(run)]
-        for name, table in _tables_of_run(run, [known[name] for name in mine], workers, progress=progress).items():
+        mine = [known[name] for name in wanted if known[name].applies(run)]
+        for name, table in _tables_of_run(run, mine, workers, progress=progress).items():
             parts[name].append(table)
     for name in wanted:
-        if isinstance(known[name], AnalysisOfRuns) and (single or any(map(known[name].applies, several))):
+        if isinstance(known[name], AnalysisOfRuns) and any(map(known[name].applies, several)):
             parts[name].append(known[name](several))
     return {name: joined(tables) for name, tables in parts.items() if tables}
 

@@ -15,7 +15,6 @@ from jaxtyping import Float
 from grokscope.analysis import (
     applicable,
     check_names,
-    keys,
     learning_curves,
     milestones,
     names,
@@ -23,9 +22,9 @@ from grokscope.analysis import (
     numbers,
     reached,
     rows,
+    run_all,
 )
-from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass
-from grokscope.analysis.circuit.circles import embedding_planes, is_cyclic
+from grokscope.analysis.circuit.circles import is_cyclic
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR, PARAMETER_GROUP_TITLE
 from grokscope.report.scrubber.colours import around, both_themes
@@ -152,14 +151,10 @@ def _circuit(run: Run, steps: Sequence[int]) -> Data:
     """The spectrum of the embedding for each group of the task, with the planes of its key frequencies."""
     if "keys" not in applicable(run):
         return {"spectra": []}
-    tables = in_one_pass(
-        run,
-        {"keys": keys, "planes": embedding_planes},
-        min(4, os.cpu_count() or 1),
-        progress=sys.stderr.isatty(),
-    )
+    wanted, workers = ("keys", "embedding_planes"), min(4, os.cpu_count() or 1)
+    tables = run_all(run, wanted, workers, progress=sys.stderr.isatty())
     own = _own(run, steps)
-    embed, planes = rows(tables["keys"], site="embed", basis="own"), tables["planes"]
+    embed, planes = rows(tables["keys"], site="embed", basis="own"), tables["embedding_planes"]
     spectra = []
     for group in names(embed, "group"):
         # Operations of one group share the embedding's spectrum in it.

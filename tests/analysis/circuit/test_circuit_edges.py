@@ -82,7 +82,7 @@ def test_addition_mod_2_has_the_sign_alone(untrained: Callable[..., Run]) -> Non
 
 def test_multiplication_mod_2_is_refused_for_its_group_has_one_element(untrained: Callable[..., Run]) -> None:
     run = untrained(**{"task.name": "mul", "modulus": 2})
-    assert {FAMILY[name] for name in run_all(run)} == {"dynamics", "timing"}
+    assert {FAMILY[name] for name in run_all(run)} == {"dynamics"}
     for analyse in (partial(run_all, only=["keys"]), *map(analyses().get, ("keys", "restricted_loss"))):
         with pytest.raises(ValueError, match="units mod 2 of one element"):
             analyse(run)
@@ -91,7 +91,7 @@ def test_multiplication_mod_2_is_refused_for_its_group_has_one_element(untrained
 def test_parity_is_refused_for_it_has_no_group(untrained: Callable[..., Run]) -> None:
     run = untrained(**{"task.name": "parity", "task.bits": 4})
     assert set(run_all(run)) == set(applicable(run))
-    assert {FAMILY[name] for name in applicable(run)} == {"dynamics", "timing"}
+    assert {FAMILY[name] for name in applicable(run)} == {"dynamics"}
     circuits = partial(run_all, only=["fourier"])
     of_circuits = [found for found in analyses().values() if found.family in ("fourier", "subgroups")]
     assert len(of_circuits) > 15
