@@ -35,6 +35,8 @@ ARMS = (Arm("clipped", "mul-lion-clip", {"steps": 1000}), Arm("unclipped", "mul-
 """What `make demo` trains: the published clipped arm and its published baseline, which memorises early and groks
 tens of thousands of steps later. Budgets and checkpoints such that all of it takes less than 5 minutes on 2 cores."""
 
+TITLE = "Multiplication mod 97, clipped and unclipped"
+
 
 def demo() -> int:
     """Train a clipped and an unclipped network on x * y mod 97, and write reports/demo/index.html."""
@@ -49,8 +51,8 @@ def demo() -> int:
 def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path, list[str]]:
     """Train what is not yet trained, side by side, and write the report; returns its page and its findings.
 
-    Raises `RunError` where a run of other settings is in the way, and ChildProcessError where a run fails, whose
-    training the others do not outlast.
+    Raises `RunError` where a run of other settings is in the way, and ChildProcessError where a run fails; what is
+    still in training then is stopped.
     """
     from grokscope.sweeps import Job, Sweep, run_sweep
     from grokscope.sweeps.directory import places
@@ -76,19 +78,17 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
 
     say("writing the report")
     runs = [open_run(place.path) for place in standing]
-    sentences = findings(runs)
-    title = "Multiplication mod 97, clipped and unclipped"
-    return build_report("demo", runs, report, title=title, findings=sentences), sentences
+    found = findings(runs)
+    return build_report("demo", runs, report, title=TITLE, findings=found), found
 
 
 def _plan(place: Place) -> str:
     """What is going to be done for a run."""
     from grokscope.runs import open_run
-    from grokscope.runs.layout import is_run
 
     if place.over:
         return f"already there: {place.path}"
-    if is_run(place.path):
+    if place.path.exists():
         return f"continuing from step {open_run(place.path).final_step} in {place.path}"
     return f"training {place.job.budget:,} steps into {place.path}"
 
