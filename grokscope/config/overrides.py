@@ -63,7 +63,7 @@ def field_names() -> tuple[str, ...]:
 
 
 def setting(config: RunConfig, name: str) -> Any:
-    """The value of the setting with this name, full or short; `NOT_READ` where the method of the config does not read it.
+    """The value of the setting with this name, full or short; `NOT_READ` where the config's method does not read it.
 
     Raises `ConfigError` for a name that no setting has.
     """

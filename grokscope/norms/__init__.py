@@ -1,6 +1,6 @@
 """Norms of weights, and control of them.
 
-rows      which entries are a row; norms of rows and of parameter groups; project and clip rows
+rows      which entries are a row; norms of rows and of parameter groups, and statistics; project and clip rows
 controls  projection, clip, cap and clamp, a module each
 one_control
           what a norm control is to those that run it

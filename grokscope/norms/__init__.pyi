@@ -16,3 +16,4 @@ from .rows import project_rows_ as project_rows_
 from .rows import row_angles as row_angles
 from .rows import row_dims as row_dims
 from .rows import row_norms as row_norms
+from .rows import row_table as row_table

@@ -10,8 +10,7 @@ import pandas as pd
 from grokscope.analysis.dynamics.parameter_groups import by_group, parameter_groups
 from grokscope.analysis.tables.declared import analysis
 from grokscope.model import Weights, trained_names
-from grokscope.norms import NormControl, bundles
-from grokscope.probes import row_table
+from grokscope.norms import NormControl, bundles, row_table
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
