@@ -43,10 +43,10 @@ def onset(run: Run) -> pd.DataFrame:
 
     Made of the kept tables `keys` and `restricted_loss`.
     """
-    found = pd.DataFrame([*_of_power(keys(run)), *_of_losses(restricted_loss(run))])
+    onsets = pd.DataFrame([*_of_power(keys(run)), *_of_losses(restricted_loss(run))])
     grok = run.grok_step
-    steps = {name: pd.array(found.pop(name), dtype="Int64") for name in ("after", "by")}
-    table = found.assign(**steps, grok_step=pd.array([grok] * len(found), dtype="Int64"))
+    steps = {name: pd.array(onsets.pop(name), dtype="Int64") for name in ("after", "by")}
+    table = onsets.assign(**steps, grok_step=pd.array([grok] * len(onsets), dtype="Int64"))
     table["lead_least"] = table["grok_step"] - table["by"]
     table["lead_most"] = table["grok_step"] - table["after"]
     for column in ("level", "split", "irrep"):

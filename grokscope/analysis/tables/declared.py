@@ -200,9 +200,9 @@ def analyses() -> dict[str, Analysis]:
     come after the package's of the same family, in the order in which they were declared.
     """
     _import_rooms()
-    families = list(dict.fromkeys([*FAMILIES, *(found.family for found in _declared.values())]))
-    ordered = sorted(_declared.values(), key=lambda found: (families.index(found.family), _place(found)))
-    return {found.name: found for found in ordered}
+    families = list(dict.fromkeys([*FAMILIES, *(each.family for each in _declared.values())]))
+    ordered = sorted(_declared.values(), key=lambda each: (families.index(each.family), _place(each)))
+    return {each.name: each for each in ordered}
 
 
 def needed_by(analysis: Analysis) -> list[Analysis]:
@@ -214,14 +214,14 @@ def needed_by(analysis: Analysis) -> list[Analysis]:
     return [known[name] for name in analysis.needs]
 
 
-def _place(found: Analysis) -> tuple[bool, str, int, str, int]:
+def _place(each: Analysis) -> tuple[bool, str, int, str, int]:
     """Where an analysis comes in its family."""
-    module = found.source.__module__
+    module = each.source.__module__
     if not module.startswith(f"{PACKAGE}."):
-        return True, "", 0, "", list(_declared).index(found.name)
+        return True, "", 0, "", list(_declared).index(each.name)
     room, _, name = module.rpartition(".")
     listed = contents(inspect.getdoc(importlib.import_module(room)) or "")
-    line = inspect.unwrap(found.source).__code__.co_firstlineno
+    line = inspect.unwrap(each.source).__code__.co_firstlineno
     return False, room, listed.index(name) if name in listed else len(listed), name, line
 
 
