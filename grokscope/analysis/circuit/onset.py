@@ -26,7 +26,13 @@ LEAST_FALL = 0.1
 """A loss that falls by less than this share of its first value has not fallen."""
 
 
-@analysis(family="fourier", needs=("keys", "restricted_loss"), applies_to=has_group, keep=False)
+@analysis(
+    family="fourier",
+    needs=("keys", "restricted_loss"),
+    applies_to=has_group,
+    reads=("checkpoints", "metrics"),
+    keep=False,
+)
 def onset(run: Run) -> pd.DataFrame:
     """The onset of every key irrep of the final checkpoint, and of the fall of the losses.
 
