@@ -115,12 +115,12 @@ class RunContext:
         """For every wrong frame the control of the own one's hindsight key set: as many irreps (or all there are),
         those of largest power in the final embedding. Its own key set would rarely do, for it should be empty."""
         count = {frame.operation: len(self.hindsight[frame]) for frame in self.own}
-        found = {}
+        strongest = {}
         for frame in self.frames:
             if frame.basis == "wrong":
                 power = self.final.embedding_test(frame).power[1:]
-                found[frame] = 1 + np.argsort(-power, kind="stable")[: count[frame.operation]]
-        return found
+                strongest[frame] = 1 + np.argsort(-power, kind="stable")[: count[frame.operation]]
+        return strongest
 
     def prepare_circuit(self) -> None:
         """Compute what analyses of a circuit compute on first use, before threads share it."""

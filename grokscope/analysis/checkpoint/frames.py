@@ -74,21 +74,21 @@ def frames(task: Task) -> tuple[Frame, ...]:
             f"task {task.name!r} has operands that share a group element, as a and -a share their square, so its "
             "tokens have no Fourier basis; use add, sub, mul, div, a permutation or a group task"
         )
-    found = []
+    every = []
     for operation in one_to_one:
-        found.append(_frame(operation, operation.name, "own"))
+        every.append(_frame(operation, operation.name, "own"))
         if operation.name in COUNTERPART:
             # The counterpart's dataset is not used: only which element each number stands for.
             other = TaskConfig(name=COUNTERPART[operation.name], modulus=task.n_answers, form="x_y_eq")
-            found.append(_frame(build_task(other).operations[0], operation.name, "wrong"))
-    found = [frame for frame in found if frame.group.order > 1]
-    if not any(frame.basis == "own" for frame in found):
+            every.append(_frame(build_task(other).operations[0], operation.name, "wrong"))
+    every = [frame for frame in every if frame.group.order > 1]
+    if not any(frame.basis == "own" for frame in every):
         raise ValueError(
             f"task {task.name!r} has the group {task.operations[0].group.name} of one element: "
             "nothing depends on its operands"
         )
-    own = {frame.operation for frame in found if frame.basis == "own"}
-    return tuple(frame for frame in found if frame.operation in own)
+    own = {frame.operation for frame in every if frame.basis == "own"}
+    return tuple(frame for frame in every if frame.operation in own)
 
 
 def has_group(run: Run) -> bool:

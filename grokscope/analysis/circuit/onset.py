@@ -26,7 +26,13 @@ LEAST_FALL = 0.1
 """A loss that falls by less than this share of its first value has not fallen."""
 
 
-@analysis(family="fourier", needs=("keys", "restricted_loss"), applies_to=has_group, keep=False)
+@analysis(
+    family="fourier",
+    needs=("keys", "restricted_loss"),
+    applies_to=has_group,
+    reads=("checkpoints", "metrics"),
+    keep=False,
+)
 def onset(run: Run) -> pd.DataFrame:
     """The onset of every key irrep of the final checkpoint, and of the fall of the losses.
 
@@ -43,10 +49,10 @@ def onset(run: Run) -> pd.DataFrame:
 
     Made of the kept tables `keys` and `restricted_loss`.
     """
-    found = pd.DataFrame([*_of_power(keys(run)), *_of_losses(restricted_loss(run))])
+    onsets = pd.DataFrame([*_of_power(keys(run)), *_of_losses(restricted_loss(run))])
     grok = run.grok_step
-    steps = {name: pd.array(found.pop(name), dtype="Int64") for name in ("after", "by")}
-    table = found.assign(**steps, grok_step=pd.array([grok] * len(found), dtype="Int64"))
+    steps = {name: pd.array(onsets.pop(name), dtype="Int64") for name in ("after", "by")}
+    table = onsets.assign(**steps, grok_step=pd.array([grok] * len(onsets), dtype="Int64"))
     table["lead_least"] = table["grok_step"] - table["by"]
     table["lead_most"] = table["grok_step"] - table["after"]
     for column in ("level", "split", "irrep"):

@@ -226,8 +226,8 @@ def _losses_behind_norm(
     of_resid, of_taken, constant = r @ read, t @ read, bias @ W_U + b_U
     variance = r.square().sum(-1) - 2 * torch.einsum("gad,sgd->sga", r, t) + t.square().sum(-1)[..., None]
     scale = (variance.clamp(min=0) / d_model + EPS).rsqrt()
-    found = resid.new_empty(scale.shape)
+    of_pairs = resid.new_empty(scale.shape)
     for s in range(len(taken)):
         logits = (of_resid - of_taken[s][:, None]).mul_(scale[s][..., None]).add_(constant)
-        found[s] = cross_entropies(logits, labels)
-    return found
+        of_pairs[s] = cross_entropies(logits, labels)
+    return of_pairs

@@ -63,12 +63,12 @@ def explained_neurons(checkpoint: Checkpoint, frame: Frame, layer: int) -> dict[
     """Which neurons each class of subgroups explains in either operand; only classes that explain any."""
     partitions = coset_partitions(frame.group)
     tables = [coset_table(partitions, marginal) for marginal in marginals(checkpoint, frame, layer).values()]
-    found = {}
+    explained = {}
     for one in partitions.classes:
         of_class = [(t["explains"] & (t["subgroup"] == one.name).fillna(False)).to_numpy(dtype=bool) for t in tables]
         if np.any(of_class):
-            found[one.name] = np.logical_or(*of_class)
-    return found
+            explained[one.name] = np.logical_or(*of_class)
+    return explained
 
 
 def equal_power(
@@ -94,12 +94,12 @@ def _table(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
     explained = explained_neurons(checkpoint, frame, layer)
     variance = next(iter(marginals(checkpoint, frame, layer).values())).neuron_variance.numpy()
     ablate = _Ablation(checkpoint, frame, layer)
-    classes = {found.name: found for found in coset_partitions(frame.group).classes}
+    classes = {one.name: one for one in coset_partitions(frame.group).classes}
     any_class = np.logical_or.reduce([np.zeros(len(variance), dtype=bool), *explained.values()])
     rows = []
     for name, chosen in [*explained.items(), (None, any_class)]:
         after = ablate(np.flatnonzero(chosen))
-        drawn = [found for seed in range(DRAWS) if (found := equal_power(variance, chosen, seed)) is not None]
+        drawn = [neurons for seed in range(DRAWS) if (neurons := equal_power(variance, chosen, seed)) is not None]
         controls = [ablate(neurons) for neurons in drawn] if len(drawn) == DRAWS else []
         whole = max(variance.sum(), np.finfo(float).tiny)
         for split, full in ablate.full.items():

@@ -99,10 +99,10 @@ class CosetPartitions:
                 "subgroup other than the trivial one and the whole group"
             )
         self.group, self.n = group, group.order
-        whole = [found for found in subgroup_classes(group) if 1 < found.order < group.order]
-        self.classes: tuple[SubgroupClass, ...] = tuple(sorted(whole, key=lambda found: found.index))
+        whole = [one for one in subgroup_classes(group) if 1 < one.order < group.order]
+        self.classes: tuple[SubgroupClass, ...] = tuple(sorted(whole, key=lambda one: one.index))
         """By index, then as `subgroup_classes` has them."""
-        places = [(c, m) for c, found in enumerate(self.classes) for m in range(len(found.members))]
+        places = [(c, m) for c, one in enumerate(self.classes) for m in range(len(one.members))]
         self.partitions: tuple[Partition, ...] = tuple(
             Partition(self.classes[c], m, side)
             for c, m in places
@@ -110,7 +110,7 @@ class CosetPartitions:
         )
         self.index: Int[np.ndarray, " partition"] = np.array([p.subgroup.index for p in self.partitions])
         """Number of cosets."""
-        number = {found.name: c for c, found in enumerate(self.classes)}
+        number = {one.name: c for c, one in enumerate(self.classes)}
         self.class_of: Int[np.ndarray, " partition"] = np.array([number[p.subgroup.name] for p in self.partitions])
         row = {place: i for i, place in enumerate(places)}
         # Rows of the sums of squares of all left, then all right partitions.
@@ -141,11 +141,11 @@ class CosetPartitions:
     @cached_property
     def labels(self) -> Int[np.ndarray, "partition element"]:
         """The coset of every element."""
-        found = []
+        labels = []
         for p in self.partitions:
             cosets = right_cosets if p.side == "right" else left_cosets
-            found.append(cosets(self.group, p.subgroup.members[p.member]))
-        return np.stack(found)
+            labels.append(cosets(self.group, p.subgroup.members[p.member]))
+        return np.stack(labels)
 
     def between(
         self,
@@ -241,10 +241,10 @@ def _products(
     f_hat: Float[Tensor, "row column unit"], i: Int[Tensor, "pair"], j: Int[Tensor, "pair"]
 ) -> Float[Tensor, "pair unit"]:
     """sum_k f[k, i] f[k, j]"""
-    found = f_hat[0, i] * f_hat[0, j]
+    products = f_hat[0, i] * f_hat[0, j]
     for row in f_hat[1:]:
-        found.addcmul_(row[i], row[j])
-    return found
+        products.addcmul_(row[i], row[j])
+    return products
 
 
 def _upper(matrix: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " pair"]:

@@ -95,8 +95,8 @@ def reading_table(group: FiniteGroup, x: Float[Tensor, "a b neuron"]) -> pd.Data
     constant = (variance * len(flat) <= rounding).numpy()
     unknown = (total <= rounding).numpy()
     r2 = {
-        name: np.where(unknown, np.nan, 1.0 - (_squares(held_out, found.predicted) / total).numpy())
-        for name, found in (("irrep", irrep), ("coset", coset))
+        name: np.where(unknown, np.nan, 1.0 - (_squares(held_out, fitted.predicted) / total).numpy())
+        for name, fitted in (("irrep", irrep), ("coset", coset))
     }
     note = np.where(constant, "constant", np.where(unknown, "does not vary over the held-out pairs", ""))
     return pd.DataFrame(

@@ -52,11 +52,11 @@ def _statistics(context: RunContext, weights: Weights) -> dict[str, float]:
     hidden = f"blocks.{engine.config.n_layers - 1}.hook_resid_post"
     sums: dict[str, float] = {}
     for chunk in examples.split(CHUNK):
-        found = engine.answer_activations(weights, chunk, ["logits", hidden])
-        logits, labels = found["logits"], engine.labels[chunk]
+        activations = engine.answer_activations(weights, chunk, ["logits", hidden])
+        logits, labels = activations["logits"], engine.labels[chunk]
         means = {"loss": float(context.loss(logits, labels, "mean")), **output_statistics(logits / temperature, labels)}
         means["logit_std"] **= 2
-        means["hidden_norm"] = float(torch.linalg.vector_norm(found[hidden].double(), dim=1).mean())
+        means["hidden_norm"] = float(torch.linalg.vector_norm(activations[hidden].double(), dim=1).mean())
         for name, value in means.items():
             sums[name] = sums.get(name, 0.0) + value * len(chunk) / len(examples)
     return {**sums, "logit_std": sums["logit_std"] ** 0.5}

@@ -20,7 +20,7 @@ def was_evaluated(run: Run) -> bool:
     return not run.metrics.empty
 
 
-@analysis(family="timing", applies_to=was_evaluated, keep=False)
+@analysis(family="timing", applies_to=was_evaluated, reads=("metrics",), keep=False)
 def learning_curves(run: Run) -> pd.DataFrame:
     """Loss and accuracy of a run at every evaluation.
 
@@ -56,7 +56,7 @@ def _bound(norms: NormConfig) -> float:
     return float(max((bound for _, bound in norms.group_max_norm), default=float("nan")))
 
 
-@analysis(family="timing", applies_to=was_evaluated, keep=False)
+@analysis(family="timing", applies_to=was_evaluated, reads=("metrics",), keep=False)
 def milestones(run: Run) -> pd.DataFrame:
     """One row per run: how far it was trained, and when it memorised and grokked.
 

@@ -67,8 +67,8 @@ class DelayLaw:
         left_out = "; ".join(f"{name} ({why})" for name, why in self.excluded)
         names = ("alpha", "alpha_low", "alpha_high", "intercept", "sigma", "r_squared", "runs", "censored", "resamples")
         values = {name: getattr(self, name) for name in names}
-        told = {"published_alpha": PUBLISHED_ALPHA, "excluded": left_out, "statement": self.statement}
-        return pd.DataFrame([{**values, **told}])
+        beside = {"published_alpha": PUBLISHED_ALPHA, "excluded": left_out, "statement": self.statement}
+        return pd.DataFrame([{**values, **beside}])
 
 
 @over_runs(family="dynamics", needs=("delay_table",), applies_to=is_clamped)
@@ -244,13 +244,13 @@ def _resampled(table: pd.DataFrame, delay: str, budget: str, resamples: int, see
     source = np.random.default_rng(seed)
     of_seed = [table.loc[table["seed"] == one] for one in table["seed"].unique()]
     # Few seeds have few samples, each of which is fitted once.
-    found: dict[tuple[int, ...], _Line | None] = {}
+    line_of: dict[tuple[int, ...], _Line | None] = {}
     lines = []
     for _ in range(resamples if len(of_seed) > 1 else 0):
         drawn = tuple(sorted(source.integers(len(of_seed), size=len(of_seed)).tolist()))
-        if drawn not in found:
-            found[drawn] = _fit(_Points.of(pd.concat([of_seed[i] for i in drawn]), delay, budget))
-        if (line := found[drawn]) is not None:
+        if drawn not in line_of:
+            line_of[drawn] = _fit(_Points.of(pd.concat([of_seed[i] for i in drawn]), delay, budget))
+        if (line := line_of[drawn]) is not None:
             lines.append(line)
     return lines
 
@@ -259,6 +259,6 @@ def _statement(alpha: float, interval: tuple[float, float], points: _Points, why
     n, censored = len(points.rho), int(points.censored.sum())
     if np.isnan(alpha):
         return f"No alpha: {why}."
-    told = why if np.isnan(interval[0]) else f"{LEVEL:.0%} over seeds: {interval[0]:.2f} to {interval[1]:.2f}"
+    interval_text = why if np.isnan(interval[0]) else f"{LEVEL:.0%} over seeds: {interval[0]:.2f} to {interval[1]:.2f}"
     runs = f"{n} runs, {censored} of them censored"
-    return f"alpha = {alpha:.2f} ({told or 'no interval'}; {runs}); published {PUBLISHED_ALPHA}."
+    return f"alpha = {alpha:.2f} ({interval_text or 'no interval'}; {runs}); published {PUBLISHED_ALPHA}."

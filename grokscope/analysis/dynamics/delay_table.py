@@ -23,7 +23,7 @@ def is_clamped(run: Run) -> bool:
     return run.config.norms.clamp_rho is not None
 
 
-@analysis(family="dynamics", applies_to=is_clamped, keep=False)
+@analysis(family="dynamics", applies_to=is_clamped, reads=("metrics",), keep=False)
 def delay_table(run: Run, reference_norm: float | None = None) -> pd.DataFrame:
     """What `delay_law` is fitted to, for runs whose weights are clamped.
 

@@ -33,11 +33,11 @@ def gradient_entropy(checkpoint: Checkpoint) -> pd.DataFrame:
     context = checkpoint.context
     names = trained_names(checkpoint.weights, context.config)
     _, gradient = loss_and_gradient(context, checkpoint.weights, names, context.train)
-    found = {}
+    by_name = {}
     for group, of in parameter_groups(names).items():
         values = {f"gradient_{name}": value for name, value in entropies(gradient[name] for name in of).items()}
-        found[group] = {**values, "weight_absolute_entropy": sum(absolute_entropy(checkpoint.weights[x]) for x in of)}
-    return by_group(found)
+        by_name[group] = {**values, "weight_absolute_entropy": sum(absolute_entropy(checkpoint.weights[x]) for x in of)}
+    return by_group(by_name)
 
 
 def loss_and_gradient(

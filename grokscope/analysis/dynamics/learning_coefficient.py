@@ -8,7 +8,7 @@ minibatch noise on top of the Langevin noise; Lau et al. warn that its absolute 
 that orders of it are. It is negative where the walk finds a lower loss than it started from, as before the end of
 training: the coefficient is one of minima. Too large an epsilon finds too large a value or diverges, too small a one
 does not get away from the start, and gamma ties the walk to it. So no value is given without those for other
-epsilons and gammas, and values that hang on epsilon are flagged.
+epsilons and gammas, and values that depend on epsilon are flagged.
 Source: Lau et al. 2023 ("The local learning coefficient"), algorithm 1.
 """
 
@@ -124,19 +124,19 @@ def _at(
         walk = Walk(epsilon, gamma, draws, burn_in, chains)
         # The same batches for every setting, so that settings differ in nothing else.
         at_point = _on_batches(context, weights, names, batch_size, seed)
-        found = estimate(at_point, start, start_loss, n, walk, seed)
+        coefficient = estimate(at_point, start, start_loss, n, walk, seed)
         rows.append(
             {
                 "step": step,
                 "epsilon": epsilon,
                 "gamma": gamma,
-                "learning_coefficient": found.value,
-                "spread": found.spread,
+                "learning_coefficient": coefficient.value,
+                "spread": coefficient.spread,
                 "loss": start_loss,
                 "n": n,
                 "parameters": len(start),
-                "diverged": found.diverged,
-                "negative": found.value < 0,
+                "diverged": coefficient.diverged,
+                "negative": coefficient.value < 0,
                 "relaxation": epsilon * gamma * burn_in / 2,
             }
         )

@@ -33,6 +33,6 @@ def phase(run: Run) -> pd.DataFrame:
         return pd.DataFrame({name: pd.Series(dtype=float) for name in ("step", "norm", "train_loss", "val_loss")})
     at, known = numbers(curves, "step"), numbers(norms, "step")
     inside = (at >= known[0]) & (at <= known[-1])
-    found = {"norm": np.interp(at, known, numbers(norms, "norm"))}
-    found |= {f"{split}_loss": numbers(curves, split) for split in ("train", "val")}
-    return pd.DataFrame({"step": curves["step"], **found}).loc[inside].reset_index(drop=True)
+    columns = {"norm": np.interp(at, known, numbers(norms, "norm"))}
+    columns |= {f"{split}_loss": numbers(curves, split) for split in ("train", "val")}
+    return pd.DataFrame({"step": curves["step"], **columns}).loc[inside].reset_index(drop=True)

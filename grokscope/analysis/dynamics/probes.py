@@ -34,7 +34,7 @@ def recorded_probes(run: Run) -> bool:
     return not run.probes.empty
 
 
-@analysis(family="dynamics", applies_to=recorded_probes, keep=False)
+@analysis(family="dynamics", applies_to=recorded_probes, reads=("probes",), keep=False)
 def probes(run: Run) -> pd.DataFrame:
     """The probes of a run as they were recorded, a row per step, group and parameter.
 

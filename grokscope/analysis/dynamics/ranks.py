@@ -41,6 +41,6 @@ def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
 
 def parts_of(matrix: str) -> tuple[str | None, str, str | None]:
     """Layer, kind and head of a name of `grokscope.probes.circuits`."""
-    found = _NAME.fullmatch(matrix)
-    assert found is not None, matrix
-    return found["layer"], found["kind"], found["head"]
+    parts = _NAME.fullmatch(matrix)
+    assert parts is not None, matrix
+    return parts["layer"], parts["kind"], parts["head"]

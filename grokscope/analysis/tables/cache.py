@@ -20,7 +20,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, update_wrapper
-from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec
 
 import numpy as np
 import pandas as pd
@@ -36,8 +36,18 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 P = ParamSpec("P")
-Source = Literal["checkpoints", "metrics"]
+Source = Literal["checkpoints", "metrics", "probes"]
 """What of a run a table can depend on, beside its config."""
+
+
+class Needed(NamedTuple):
+    """What tables depend on through other tables that they are made of."""
+
+    sources: tuple[str, ...] = ()
+    """Digests of the source that those are computed with."""
+    reads: tuple[Source, ...] = ()
+    """What of the run those depend on."""
+
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +64,7 @@ class KeptTables(Generic[P]):
         reads: what of the run it depends on.
         name: of the folder that the tables are in; left out: the function's.
         computed_by: the function whose source the tables are computed with, if it is another.
-        needs: gives the digests of the source of what else the table is made of.
+        needs: gives what the tables depend on through others that they are made of.
 
     Where the run's folder cannot be written to, tables are not kept.
     """
@@ -66,7 +76,7 @@ class KeptTables(Generic[P]):
         reads: tuple[Source, ...] = ("checkpoints",),
         name: str | None = None,
         computed_by: Callable[..., object] | None = None,
-        needs: Callable[[], Sequence[str]] = tuple,
+        needs: Callable[[], Needed] = Needed,
     ) -> None:
         self.analyse, self.version, self.reads = analyse, version, reads
         self.name = analyse.__name__ if name is None else name
@@ -91,7 +101,7 @@ class KeptTables(Generic[P]):
     @cached_property
     def source(self) -> tuple[str, ...]:
         """Digests of the source that the tables are computed with."""
-        return (source_digest(self._computed_by), *self._needs())
+        return (source_digest(self._computed_by), *self._needs().sources)
 
     def _folder(self, run: Run) -> Path:
         return run.analysis_path / re.sub(r"[^\w.]", "_", self.name)
@@ -101,7 +111,8 @@ class KeptTables(Generic[P]):
         bound = self._signature.bind(run, *args, **kwargs)
         bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
-        state = {"analysis": self.name, "version": self.version, "source": self.source, **run_state(run, self.reads)}
+        reads = (*self.reads, *self._needs().reads)
+        state = {"analysis": self.name, "version": self.version, "source": self.source, **run_state(run, reads)}
         return digest(arguments, self.name), digest(state, self.name)
 
 
@@ -146,6 +157,8 @@ def run_state(run: Run, reads: tuple[Source, ...]) -> dict[str, Any]:
     if "metrics" in reads:
         # As text, and not the file: metrics.jsonl becomes metrics.parquet when a run ends.
         state["metrics"] = hashlib.sha256(run.metrics.to_csv(index=False).encode()).hexdigest()
+    if "probes" in reads:
+        state["probes"] = hashlib.sha256(run.probes.to_csv(index=False).encode()).hexdigest()
     return state
 
 

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache, update_wrapper
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
-from grokscope.analysis.tables.cache import KeptTables, Source
+from grokscope.analysis.tables.cache import KeptTables, Needed, Source
 from grokscope.analysis.tables.identity import as_list, of_runs
 from grokscope.analysis.tables.source import source_digest
 
@@ -96,10 +96,19 @@ class Analysis(Generic[P]):
     @cached_property
     def source_digests(self) -> tuple[str, ...]:
         """Of the source that it computes with: its own, and that of the analyses that it is made of."""
-        return (source_digest(self.source), *self._needed())
+        return (source_digest(self.source), *self._needed().sources)
 
-    def _needed(self) -> Sequence[str]:
-        return [digest for needed in needed_by(self) for digest in needed.source_digests]
+    @property
+    def all_reads(self) -> tuple[Source, ...]:
+        """What of a run it depends on, itself and through the analyses that it is made of."""
+        return tuple(dict.fromkeys([*self.reads, *self._needed().reads]))
+
+    def _needed(self) -> Needed:
+        needed = needed_by(self)
+        return Needed(
+            tuple(digest for each in needed for digest in each.source_digests),
+            tuple(source for each in needed for source in each.all_reads),
+        )
 
 
 class AnalysisOfRuns(Analysis[P]):
@@ -108,7 +117,7 @@ class AnalysisOfRuns(Analysis[P]):
     def __init__(
         self, function: Callable[Concatenate[list[Run], P], pd.DataFrame], *, family: str, **declared: object
     ) -> None:
-        super().__init__(function, family=family, version=1, reads=(), keep=False, **declared)  # type: ignore[arg-type]
+        super().__init__(function, family=family, version=1, reads=("metrics",), keep=False, **declared)  # type: ignore[arg-type]
         self.together = function
 
     def __call__(self, runs: Run | Sequence[Run], /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
@@ -133,7 +142,8 @@ def analysis(
         version: raised by hand where its tables change and no source of it does, as with a dependency.
         needs: names of the analyses whose tables it is made of; they are made first, in one pass over the checkpoints.
         applies_to: whether a run has what it looks at; left out: every run does.
-        reads: what of the run a kept table depends on beside its config: `checkpoints`, `metrics`.
+        reads: what of the run it depends on beside its config: `checkpoints`, `metrics`, `probes`. What the analyses
+            in `needs` read is added.
         on_request: made when asked for by name only, for it takes minutes or is about one detail.
         keep: whether tables are kept in the run's folder, as is worth while for what takes longer than reading them.
 
@@ -200,9 +210,9 @@ def analyses() -> dict[str, Analysis]:
     come after the package's of the same family, in the order in which they were declared.
     """
     _import_rooms()
-    families = list(dict.fromkeys([*FAMILIES, *(found.family for found in _declared.values())]))
-    ordered = sorted(_declared.values(), key=lambda found: (families.index(found.family), _place(found)))
-    return {found.name: found for found in ordered}
+    families = list(dict.fromkeys([*FAMILIES, *(each.family for each in _declared.values())]))
+    ordered = sorted(_declared.values(), key=lambda each: (families.index(each.family), _place(each)))
+    return {each.name: each for each in ordered}
 
 
 def needed_by(analysis: Analysis) -> list[Analysis]:
@@ -214,14 +224,14 @@ def needed_by(analysis: Analysis) -> list[Analysis]:
     return [known[name] for name in analysis.needs]
 
 
-def _place(found: Analysis) -> tuple[bool, str, int, str, int]:
+def _place(each: Analysis) -> tuple[bool, str, int, str, int]:
     """Where an analysis comes in its family."""
-    module = found.source.__module__
+    module = each.source.__module__
     if not module.startswith(f"{PACKAGE}."):
-        return True, "", 0, "", list(_declared).index(found.name)
+        return True, "", 0, "", list(_declared).index(each.name)
     room, _, name = module.rpartition(".")
     listed = contents(inspect.getdoc(importlib.import_module(room)) or "")
-    line = inspect.unwrap(found.source).__code__.co_firstlineno
+    line = inspect.unwrap(each.source).__code__.co_firstlineno
     return False, room, listed.index(name) if name in listed else len(listed), name, line
 
 

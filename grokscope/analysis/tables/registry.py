@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def applicable(run: Run) -> tuple[str, ...]:
     """The analyses that a run has, but for those on request only, in the order of `analyses`."""
-    return tuple(name for name, found in analyses().items() if not found.on_request and found.applies(run))
+    return tuple(name for name, each in analyses().items() if not each.on_request and each.applies(run))
 
 
 def run_all(
@@ -75,13 +75,13 @@ def resolve(only: Iterable[str], runs: Sequence[Run], *, explain: bool = True) -
     Raises ValueError for a name that is neither, and with `explain` for a family of which no run has any, saying why.
     """
     known, available = analyses(), applicable_to_any(runs)
-    families = dict.fromkeys(found.family for found in known.values())
+    families = dict.fromkeys(each.family for each in known.values())
     names: list[str] = []
     for name in only:
         if name in families:
             of_family = [part for part in available if known[part].family == name]
             if explain and not of_family:
-                next(found for found in known.values() if found.family == name)(runs)
+                next(each for each in known.values() if each.family == name)(runs)
             names += of_family
         elif name in known:
             names.append(name)
@@ -96,16 +96,16 @@ def resolve(only: Iterable[str], runs: Sequence[Run], *, explain: bool = True) -
 def _tables_of_run(run: Run, wanted: Sequence[Analysis], workers: int, *, progress: bool) -> dict[str, pd.DataFrame]:
     """The tables of some analyses of one run, made of one pass over its checkpoints; but for those of several runs."""
     with_needs = _with_needs(wanted)
-    of_checkpoints = {found.name: found for found in with_needs if isinstance(found, CheckpointAnalysis)}
+    of_checkpoints = {each.name: each for each in with_needs if isinstance(each, CheckpointAnalysis)}
     made = in_one_pass(run, of_checkpoints, workers, progress=progress)
-    others = [found for found in wanted if not isinstance(found, CheckpointAnalysis | AnalysisOfRuns)]
-    made |= {found.name: found(run) for found in others}
-    return {found.name: made[found.name] for found in wanted if found.name in made}
+    others = [each for each in wanted if not isinstance(each, CheckpointAnalysis | AnalysisOfRuns)]
+    made |= {each.name: each(run) for each in others}
+    return {each.name: made[each.name] for each in wanted if each.name in made}
 
 
 def _with_needs(wanted: Sequence[Analysis]) -> list[Analysis]:
     """Analyses, those that they are made of, and so on, each once."""
     every = list(wanted)
-    for found in every:
-        every += [needed for needed in needed_by(found) if needed not in every]
+    for each in every:
+        every += [needed for needed in needed_by(each) if needed not in every]
     return every

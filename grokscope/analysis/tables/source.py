@@ -141,8 +141,10 @@ class _Tree:
         if self.find(f"{module}.{name}") is not None:
             return self._at(f"{module}.{name}", rest)
         # A package can make a name when it is asked for: then any module in it that defines the name may be meant.
-        below = [] if path is None else [file for file in sorted(path.parent.rglob("*.py")) if name in _defined(file)]
-        return {self._name(module, path, file) for file in below if path is not None} or {module}
+        if path is None or name.startswith("__"):
+            return {module}
+        below = [file for file in sorted(path.parent.rglob("*.py")) if name in _defined(file)]
+        return {self._name(module, path, file) for file in below} or {module}
 
     @staticmethod
     def _name(package: str, init: Path, file: Path) -> str:

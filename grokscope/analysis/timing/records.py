@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
-@analysis(family="timing", applies_to=was_evaluated, keep=False)
+@analysis(family="timing", applies_to=was_evaluated, reads=("metrics",), keep=False)
 def timing_table(run: Run) -> pd.DataFrame:
     """The table that every statistic of this package takes.
 

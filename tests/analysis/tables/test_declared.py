@@ -105,6 +105,23 @@ def test_what_an_analysis_is_made_of_is_part_of_its_key(write_run) -> None:
     assert mine["growth"].kept(run, factor=2.0) is None
 
 
+def test_what_an_analysis_is_made_of_reads_is_part_of_its_key(write_run) -> None:
+    from grokscope.analysis import milestones
+    from grokscope.runs import open_run, reopen_run
+
+    @analysis(family="mine", needs=("milestones",))
+    def trained(run: Run) -> pd.DataFrame:
+        """How far the run was trained."""
+        return milestones(run)[["steps"]]
+
+    run = write_run()
+    trained(run)
+    with reopen_run(run.path, run.config) as writer:
+        writer.log({"step": 1000, "train_loss": 0.0, "train_accuracy": 1.0, "val_loss": 0.0, "val_accuracy": 1.0})
+        writer.finish("finished")
+    assert trained(open_run(run.path))["steps"].tolist() == [1000]
+
+
 def test_tables_of_several_runs_are_those_of_each(write_run) -> None:
     runs = [write_run("a"), write_run("b", seed=1, **{"task.name": "parity", "task.bits": 4})]
     tables = run_all(runs, ["keys", "norm_trajectories", "milestones", "embedding_overlap"])
