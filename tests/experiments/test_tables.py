@@ -116,7 +116,7 @@ def test_the_list_has_every_experiment_with_what_it_asks(capsys):
     [
         (["max-norms"], "there is no experiment 'max-norms': did you mean max-norm?"),
         (["max-norm", "--only", "lions"], "max-norm has no part 'lions': did you mean lion?"),
-        (["delay-law", "--only", "-1"], "delay-law has no part '-1'"),
+        (["delay-law", "--only", "inf"], "delay-law has no part 'inf'"),
         (["presets", "--only", "mul-lion-clips"], "presets has no part 'mul-lion-clips': did you mean mul-lion-clip?"),
         (["why-clipping", "--seeds", "0"], "seeds are not accepted by why-clipping"),
     ],

@@ -59,7 +59,7 @@ def rounds(plan: Plan) -> Iterator[list[Job]]:
     name="accelerators",
     asks="What is clipping worth against other accelerators, in steps, gradient evaluations and seconds?",
     published=Size(seeds=(0, 1, 2), parts=("mul", "sub")),
-    small=Size(seeds=(0,), parts=("mul",), settings=TINY | {"training.steps": 40}, tasks=TINY_TASKS),
+    small=Size(seeds=(0,), parts=("mul",), settings={**TINY, "training.steps": 40}, tasks=TINY_TASKS),
     rounds=rounds,
     folder=Path("checkpoints", "why-clipping", "accelerators"),
 )
@@ -67,11 +67,11 @@ def accelerators(plan: Plan, runs: list[Run]) -> Publication:
     """A row for each task, method and clip over its seeds, a row for each run, and the tables of the README."""
     times = times_of(runs)
     table = summary(times, step_cost())
-    written = times[["task", "clip", "arm", "seed", *TIMES, "gradient_evaluations"]]
+    written = times.reindex(columns=["task", "clip", "arm", "seed", *TIMES, "gradient_evaluations"])
     return Publication(
         {"accelerators-runs": written, "accelerators": table},
         {"accelerators": figures.methods(written, table)},
-        table[["task", "arm", "clip", "seeds", "grokked", "grok_step", "published_step"]],
+        table.reindex(columns=["task", "arm", "clip", "seeds", "grokked", "grok_step", "published_step"]),
         tuple(line for task in plan.parts for line in ["", *readme_table(written, table, task)]),
     )
 
@@ -103,9 +103,11 @@ def summary(times: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
     `cost` has milliseconds per step, by method, with the ending `-clip` where it is clipped.
     """
     lines = []
-    for (task, arm, clip), of_setting in times.groupby(["task", "arm", "clip"], sort=False):
+    settings = times[["task", "arm", "clip"]].drop_duplicates()
+    for task, arm, clip in settings.itertuples(index=False):
+        of_setting = rows(times, task=task, arm=arm, clip=clip)
         label = f"{arm}-clip" if clip else str(arm)
-        grok = medians(of_setting).iloc[0]
+        (grok,) = medians(of_setting).to_dict("records")
         ms = cost.get(label, float("nan"))
         lines.append(
             {
@@ -120,7 +122,7 @@ def summary(times: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
                 "ms_per_step": round(ms, 1),
                 "seconds": round(grok["median"] * ms / 1000, 1),
                 "published_step": PUBLISHED.get((str(task), label)),
-                "diverged": int((of_setting["status"] == "diverged").sum()),
+                "diverged": len(rows(of_setting, status="diverged")),
             }
         )
     return pd.DataFrame(lines).astype({"published_step": float})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from grokscope import figures
 from grokscope.analysis import delay_law as fitted_law
-from grokscope.analysis import delay_table, reference_norm
+from grokscope.analysis import delay_table, names, reference_norm
 from grokscope.analysis.timing import medians, timing_table
 from grokscope.config import preset
 from grokscope.experiments.table import TINY, Plan, Publication, Size, table_experiment
@@ -74,7 +74,7 @@ def is_rho(part: str) -> bool:
             "optimizer.lr": 1e-2,
             "norms.clamp_from_step": 20,
             "task.train_fraction": 0.9,
-            "training.steps": 300,
+            "training.steps": 150,
         },
         # Large enough that the controls generalise: the reference norm is measured where they do.
         tasks={"add": {"task.modulus": 23}},
@@ -92,7 +92,7 @@ def delay_law(plan: Plan, runs: list[Run]) -> Publication:
     table = table.merge(times[["run", "memorisation_step"]], on="run")
     table = table.assign(reference_norm=clamped[0].config.norms.clamp_reference)
     law = fitted_law(table)
-    middles = medians(times, arms=list(dict.fromkeys(table["arm"])))[["arm", "n", "events", "median"]]
+    middles = medians(times, arms=names(table, "arm")).reindex(columns=["arm", "n", "events", "median"])
     middles = middles.assign(median_from_clamp=middles["median"] - clamped[0].config.norms.clamp_from_step)
     return Publication(
         {"delay-law": table, "delay-law-fit": law.summary()},

@@ -28,6 +28,9 @@ COLUMNS = [
     "restricted_mean", "horizon", "cadence", "published_median", "statement",
 ]  # fmt: skip
 
+SHOWN = ["optimizer", "max_norm", "n", "events", "median", "low", "high", "published_median"]
+"""Of those, the columns that are printed."""
+
 
 def rounds(plan: Plan) -> Iterator[list[Job]]:
     """Every optimizer at every bound, seed by seed: the runs of sweeps/max-norm-mul.toml."""
@@ -86,12 +89,13 @@ def max_norm(plan: Plan, runs: list[Run]) -> Publication:
     summary = medians(table).merge(arms, on="arm").merge(published, how="left", on=["optimizer", "max_norm"])
     order = {name: place for place, name in enumerate(TITLES)}
     summary = summary.sort_values(["optimizer", "max_norm"], key=lambda c: c.map(order) if c.name == "optimizer" else c)
-    titled = [part.assign(optimizer=part["optimizer"].map(TITLES)) for part in (table, summary, published)]
+    drawn = (part.assign(optimizer=part["optimizer"].map(TITLES.__getitem__)) for part in (table, summary, published))
+    of_runs, middles, crosses = drawn
     return Publication(
         {
-            TABLE: summary[COLUMNS],
-            f"{TABLE}-published": published.assign(max_norm=published["max_norm"].map("{:g}".format)),
+            TABLE: summary.reindex(columns=COLUMNS),
+            f"{TABLE}-published": published.assign(max_norm=[f"{bound:g}" for bound in published["max_norm"]]),
         },
-        {TABLE: figures.dose_response(*titled)},
-        summary[["optimizer", "max_norm", "n", "events", "median", "low", "high", "published_median"]],
+        {TABLE: figures.dose_response(of_runs, middles, crosses)},
+        summary.reindex(columns=SHOWN),
     )

@@ -44,11 +44,12 @@ def reproduced(plan: Plan, runs: list[Run]) -> Publication:
     """A row for each preset and seed, with the median that its source reports."""
     of_run = {directory(name, seed): name for name in plan.parts for seed in plan.seeds}
     table = timing_table(runs)
-    table = table.assign(preset=table["run"].map(of_run))
-    written = table[COLUMNS].sort_values(["preset", "seed"], ignore_index=True)
+    table = table.assign(preset=table["run"].map(of_run.__getitem__))
+    written = table.reindex(columns=COLUMNS).sort_values(["preset", "seed"], ignore_index=True)
     published = {name: presets()[name].published for name in plan.parts}
     for column, field in (("published_median", "grok_step"), ("published_seeds", "seeds")):
         values = [getattr(published[name], field, None) for name in written["preset"]]
         written[column] = pd.array(values, dtype="Int64")
-    middles = medians(table.assign(arm=table["preset"]))[["arm", "n", "events", "median", "low", "high"]]
-    return Publication({"presets": written}, shown=middles.rename(columns={"arm": "preset"}))
+    middles = medians(table.assign(arm=table["preset"])).rename(columns={"arm": "preset"})
+    shown = middles.reindex(columns=["preset", "n", "events", "median", "low", "high"])
+    return Publication({"presets": written}, shown=shown)

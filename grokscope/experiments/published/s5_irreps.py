@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from grokscope.analysis import rows, run_all
+from grokscope.analysis import numbers, rows, run_all
 from grokscope.config import preset
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
 from grokscope.runs import Run
@@ -29,14 +29,14 @@ def rounds(plan: Plan) -> Iterator[list[Job]]:
     name="s5-irreps",
     asks="What does a network trained on S5 compute with?",
     published=Size(seeds=(0, 1, 2), parts=()),
-    small=Size(seeds=(0, 1), parts=(), settings=TINY, tasks=TINY_TASKS),
+    small=Size(seeds=(0, 1), parts=(), settings={**TINY, "training.steps": 30}, tasks=TINY_TASKS),
     rounds=rounds,
 )
 def s5_irreps(plan: Plan, runs: list[Run]) -> Publication:
     """A row for each seed and irrep, and one for the key set; and a report on the first seed."""
     workers = min(2, os.cpu_count() or 1)
     table = pd.concat([irreps_of(run, run_all(run, ANALYSES, workers)) for run in runs], ignore_index=True)
-    shown = rows(table, irrep=KEY_SET)[["seed", "grok_step", "logit_share", "full_loss", "subgroups"]]
+    shown = rows(table, irrep=KEY_SET).reindex(columns=["seed", "grok_step", "logit_share", "full_loss", "subgroups"])
     return Publication({"s5-irreps": table}, shown=shown, reports={"s5": runs[:1]})
 
 
@@ -57,7 +57,7 @@ def irreps_of(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
             "neurons": int((last_layer["cluster"] == irrep).sum()),
             "logit_cosine": characters.loc[irrep, "cosine"],
             "logit_share": characters.loc[irrep, "share"],
-            **_losses(losses[(losses["set"] == "one") & (losses["irrep"] == irrep)]),
+            **_losses(rows(losses, set="one", irrep=irrep)),
         }
         for irrep in keys.index
     ]
@@ -68,7 +68,7 @@ def irreps_of(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         "embedding_power": float(keys.loc[chosen, "power"].sum()),
         "neurons": sum(row["neurons"] for row in by_irrep if row["key"]),
         "logit_share": float(characters.loc[chosen, "share"].sum()),
-        **_losses(losses[losses["set"] == "hindsight"]),
+        **_losses(rows(losses, set="hindsight")),
         "subgroups": _subgroups(_last(tables["coset_summary"])),
     }
     table = pd.DataFrame([*by_irrep, together])
@@ -96,11 +96,12 @@ def _losses(table: pd.DataFrame) -> dict[str, float]:
 
 def _subgroups(summary: pd.DataFrame) -> str:
     """The classes that explain most neurons of each layer, with how many."""
-    either = summary[(summary["operand"] == "either") & (summary["n_explained"] > 0)]
+    either = rows(summary, operand="either")
+    either = either.loc[either["n_explained"] > 0]
     layers = []
     for layer, part in either.groupby("layer"):
-        best = part[part["subgroup"] != "any"].nlargest(3, "n_explained")
+        best = part.loc[part["subgroup"] != "any"].nlargest(3, "n_explained")
         counts = ", ".join(f"{row['subgroup']} {row['n_explained']}" for row in best.to_dict("records"))
-        whole = int(part.loc[part["subgroup"] == "any", "n_explained"].sum())
-        layers.append(f"layer {layer}: {counts} ({whole} of {int(part['n_neurons'].max())})")
+        whole = int(numbers(rows(part, subgroup="any"), "n_explained").sum())
+        layers.append(f"layer {layer}: {counts} ({whole} of {int(numbers(part, 'n_neurons').max())})")
     return "; ".join(layers)

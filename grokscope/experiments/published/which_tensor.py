@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from grokscope.analysis import names
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
 from grokscope.analysis.dynamics.collapse import collapse
-from grokscope.analysis.timing import medians, timing_table
+from grokscope.analysis.timing import Event, medians, timing_table
 from grokscope.config import preset, presets
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
 from grokscope.runs import Run
@@ -56,14 +57,7 @@ def which_tensor(plan: Plan, runs: list[Run]) -> Publication:
     order = {arm: place for place, arm in enumerate(plan.parts)}
     table = table.sort_values(["arm", "seed"], key=lambda c: c.map(order) if c.name == "arm" else c, ignore_index=True)
     scales = [name for name in table if name.startswith(("logit_std", "final_gain"))]
-    of_event = [
-        medians(times, event, arms=names_in(table)).set_index("arm")["median"].rename(event)
-        for event in ("memorisation", "grok", "delay")
-    ]
-    shown = pd.concat(of_event, axis=1).reset_index()
-    return Publication({"which-tensor": table[[*TIMES, *scales]]}, shown=shown)
-
-
-def names_in(table: pd.DataFrame) -> list[str]:
-    """The arms of a table, in its order."""
-    return list(dict.fromkeys(table["arm"]))
+    arms = names(table, "arm")
+    events: tuple[Event, ...] = ("memorisation", "grok", "delay")
+    shown = pd.DataFrame({"arm": arms, **{event: list(medians(times, event, arms=arms)["median"]) for event in events}})
+    return Publication({"which-tensor": table.reindex(columns=[*TIMES, *scales])}, shown=shown)

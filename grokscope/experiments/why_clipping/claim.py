@@ -20,7 +20,7 @@ class Answer:
 
     verdict: Verdict
     sentences: tuple[str, ...]
-    """What is told of it; the numbers are those of the effects."""
+    """The answer in words; the numbers are those of the effects."""
     effects: pd.DataFrame
     """The columns `evidence.COLUMNS`, a row for each measured effect."""
     plates: tuple[Plate, ...] = ()
@@ -87,9 +87,14 @@ class AnsweredClaim:
 
     def rows(self) -> pd.DataFrame:
         """Its part of `claims.csv`: a row for each effect, or one without any."""
-        told = {"claim": self.number, "question": self.question, "prediction": self.prediction, "verdict": self.verdict}
+        declared = {
+            "claim": self.number,
+            "question": self.question,
+            "prediction": self.prediction,
+            "verdict": self.verdict,
+        }
         measured = self.effects if len(self.effects) else pd.DataFrame([dict.fromkeys(COLUMNS)])
-        return measured.assign(**told).reindex(columns=[*told, *COLUMNS])
+        return measured.assign(**declared).reindex(columns=[*declared, *COLUMNS])
 
     def effect_table(self) -> Table:
         """Its effects as they stand on the page."""

@@ -34,14 +34,17 @@ class Study:
         return sorted(chosen, key=lambda run: run.config.seed)
 
     def traced(self, task: str, arm: str) -> list[Run]:
-        """Runs of the seeds that are looked into. Raises ValueError if there are none."""
+        """Runs of an arm of which probes or dense checkpoints are kept. Raises ValueError where none has ended."""
         traced = [run for run in self.runs("arms", task, arm) if run.config.seed in self.scale.traced_seeds]
         if not traced:
             raise ValueError(f"no run of {arm} on {task} with seeds {self.scale.traced_seeds} has ended: train them")
         return traced
 
     def timing(self, task: str, arms: Sequence[str] | None = None, stages: Sequence[str] = ("arms",)) -> pd.DataFrame:
-        """Their times, as `timing_table` has them, arms in the order given. No rows where no run has ended."""
+        """The times of runs that have ended, as `timing_table` has them, arms in the order given.
+
+        The table has no rows where no run has ended.
+        """
         runs = [run for stage in stages for run in self.runs(stage, task)]
         if arms is not None:
             runs = [run for arm in arms for run in runs if run.config.arm == arm]
@@ -57,7 +60,7 @@ class Study:
 
 
 def up_to_grok(recorded: pd.DataFrame, runs: Sequence[Run]) -> pd.DataFrame:
-    """Rows of `probes` after step 0 and up to each run's grok; all of them, of a run that did not."""
+    """Recorded probes after step 0 and up to each run's grok; of a run that did not grok, all after step 0."""
     until = {run.name: run.grok_step or run.final_step for run in runs}
     return recorded.loc[(recorded["step"] > 0) & (recorded["step"] <= recorded["run"].map(until.__getitem__))]
 

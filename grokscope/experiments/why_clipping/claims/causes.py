@@ -49,8 +49,8 @@ def _interval(table: pd.DataFrame, task: str, arm: str) -> tuple[float, float] |
 
 def sentence(table: pd.DataFrame, arm: str, what: str) -> list[str]:
     """`what`: its share on each task, in words; nothing where there is none."""
-    told = by_tasks(rows(table, arm=arm, kind=SHARE))
-    return [f"{what} {told}."] if told else []
+    effects_by_task = by_tasks(rows(table, arm=arm, kind=SHARE))
+    return [f"{what} {effects_by_task}."] if effects_by_task else []
 
 
 def strips(

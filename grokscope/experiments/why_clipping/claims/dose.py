@@ -130,12 +130,12 @@ def _verdict(interior: list[Verdict], law: DelayLaw | None) -> Verdict:
 
 
 def _sentences(table: pd.DataFrame, best: dict[str, str]) -> list[str]:
-    told = []
+    sentences = []
     for task, arm in best.items():
         rows = table.loc[(table["task"] == task) & (table["kind"] == "speed-up")].to_dict("records")
         ends = ", ".join(f"{in_words(row)} against {_words(str(row['against']))}" for row in rows)
-        told.append(f"{task}: soonest at {_words(arm)}: {ends}.")
-    return told
+        sentences.append(f"{task}: soonest at {_words(arm)}: {ends}.")
+    return sentences
 
 
 def _words(arm: str) -> str:

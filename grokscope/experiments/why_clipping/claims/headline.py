@@ -116,7 +116,7 @@ def _verdict(table: pd.DataFrame) -> Verdict:
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    told, in_lion = [], []
+    sentences, in_lion = [], []
     for task in names(table, "task"):
         said = {
             (row["quantity"], row["arm"], row["against"]): in_words(row)
@@ -124,13 +124,13 @@ def _sentences(table: pd.DataFrame) -> list[str]:
         }
         steps = {(arm, against): words for (what, arm, against), words in said.items() if what == "speed-up in steps"}
         if (BEGINNING, PUBLISHED) in steps:
-            told.append(
+            sentences.append(
                 f"{task}: over AdamW as published, tuned AdamW without a clip is faster by "
                 f"{steps[BEGINNING, PUBLISHED]}, Lion with projection and clip by {steps[arms.HEADLINE, PUBLISHED]}."
             )
         if (arms.HEADLINE, BEGINNING) in steps:
             lasting = said["speed-up in steps to a sustained grok", arms.HEADLINE, BEGINNING]
-            told.append(
+            sentences.append(
                 f"{task}: Lion with projection and clip against tuned AdamW {steps[arms.HEADLINE, BEGINNING]}; by the "
                 f"first grok that holds for five more evaluations {lasting}."
             )
@@ -142,12 +142,12 @@ def _sentences(table: pd.DataFrame) -> list[str]:
             )
     for row in rows(table, arm="clip-tuned", against="lion-tuned").to_dict("records"):
         in_lion.append(f"With equal tuning, the clip against Lion without it on {row['task']}: {in_words(row)}.")
-    return [*told, *in_lion]
+    return [*sentences, *in_lion]
 
 
 def _contribution(task: str, beginning: str, row: dict[str, Any]) -> dict[str, object]:
     """Of one switch, on average over the orders."""
-    told = (row["bound"] if row["bound"] != "exact" else "", row["statement"])
+    notes = (row["bound"] if row["bound"] != "exact" else "", row["statement"])
     return {
         "task": task,
         "arm": row["factor"],
@@ -158,7 +158,7 @@ def _contribution(task: str, beginning: str, row: dict[str, Any]) -> dict[str, o
         "low": row["speed_up_low"],
         "high": row["speed_up_high"],
         "seeds": row["seeds"],
-        "statement": "; ".join(filter(None, told)),
+        "statement": "; ".join(filter(None, notes)),
     }
 
 

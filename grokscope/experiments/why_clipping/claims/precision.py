@@ -116,8 +116,8 @@ def claim(study: Study) -> Answer:
 
 
 def _verdict(verdicts: list[Verdict]) -> Verdict:
-    """What either does is what exactness can do."""
-    for told in ("yes", "partly"):
-        if told in verdicts:
-            return told
+    """The better of the two verdicts, for each arm is one way to be exact; no, if both are no."""
+    for verdict in ("yes", "partly"):
+        if verdict in verdicts:
+            return verdict
     return "no" if set(verdicts) == {"no"} else "cannot tell"

@@ -77,13 +77,13 @@ def _verdict(early: list[Verdict]) -> Verdict:
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    told = []
+    sentences = []
     for kind, of, what in (("on", ON, "switched on at step"), ("off", OFF, "switched off after step")):
         rows = {row["arm"]: in_words(row) for row in table.to_dict("records")}
         parts = ", ".join(f"{step}: {rows[arm]}" for arm, step in of.items() if arm in rows)
         whole = "over Lion" if kind == "on" else "over the projection"
-        told += [f"Share of its speed-up {whole} that the clip has when it is {what} {parts}."] if parts else []
-    return told
+        sentences += [f"Share of its speed-up {whole} that the clip has when it is {what} {parts}."] if parts else []
+    return sentences
 
 
 def _plates(study: Study) -> list[Plate]:
