@@ -107,13 +107,16 @@ class RunContext:
 
     @cached_property
     def hindsight(self) -> dict[Frame, Int[np.ndarray, " key"]]:
-        """The key set of the final checkpoint, by frame: what a look back from the end of the run would choose."""
+        """The key set of the final checkpoint, by frame: the irreps that are chosen by looking back from the end."""
         return {frame: self.final.embedding_test(frame).keys for frame in self.frames}
 
     @cached_property
     def matched(self) -> dict[Frame, Int[np.ndarray, " irrep"]]:
-        """For every wrong frame the control of the own one's hindsight key set: as many irreps (or all there are),
-        those of largest power in the final embedding. Its own key set would rarely do, for it should be empty."""
+        """Irreps that stand in for a key set, by wrong frame: the control of the own frame's hindsight key set.
+
+        They are as many as that has (or all there are), those of largest power in the final embedding. A wrong frame's
+        own key set would rarely do, for it should be empty.
+        """
         count = {frame.operation: len(self.hindsight[frame]) for frame in self.own}
         strongest = {}
         for frame in self.frames:

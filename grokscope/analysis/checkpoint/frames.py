@@ -2,8 +2,8 @@
 
 The own frame of an operation is the group that its answers are computed in. The wrong frame reads the same
 tokens in the group of the other arithmetic: the units mod p for addition and subtraction, Z_p for
-multiplication and division. A network has no reason to be sparse there, so whatever an analysis finds in the
-wrong frame is what it finds where there is nothing to be found.
+multiplication and division. A network has no reason to be sparse there, so an analysis of the wrong frame shows what
+that analysis gives where there is no structure.
 
 A mixed task embeds each number once for all its operations, so the wrong frame of one may be the own frame of
 another. Then it is a control of the answers alone: in the embedding, and in layers that do not yet tell operations

@@ -1,4 +1,4 @@
-"""What neurons make of one operand alone: means of their activations over the other, functions on the group."""
+"""Neurons as functions of one operand: the means of their activations over the other operand."""
 
 from __future__ import annotations
 

@@ -32,8 +32,8 @@ def keys(checkpoint: Checkpoint) -> pd.DataFrame:
 
     A key's power exceeds the 99th percentile of the *largest* power of any irrep under 200 random relabellings of
     the group elements (largest for its size: `checkpoint.null`), so that a checkpoint whose labels mean
-    nothing has any key at all with probability 0.01. In the basis `wrong` there is nothing to be found: it is the
-    control.
+    nothing has any key at all with probability 0.01. The basis `wrong` is the
+    control: the network has no keys there.
 
     Returns:
         run, task, arm, seed, step, operation, basis, group, site (`embed`, `unembed`, `blocks.L.mlp.post`),

@@ -29,7 +29,7 @@ def collapse(checkpoint: Checkpoint) -> pd.DataFrame:
         collapse (share with sum_j exp(z_j - max z) == 1), hidden_norm (mean norm of the final hidden state before the
         last norm), final_gain_norm (NaN without LayerNorm). See `grokscope.probes.outputs`.
 
-    Softmax collapse is a matter of rounding: what is there in float32 and not in float64 of the same weights is.
+    Softmax collapse comes from rounding: it is the part that float32 shows and float64 of the same weights does not.
     Raises ValueError for a network whose train set is not known.
     """
     context = checkpoint.context

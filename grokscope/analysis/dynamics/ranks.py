@@ -1,4 +1,4 @@
-"""How many directions each weight matrix uses, and each product of matrices that acts as one."""
+"""How many directions each weight matrix uses, and each product of matrices that the network applies as one matrix."""
 
 from __future__ import annotations
 
