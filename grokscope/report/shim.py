@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from grokscope import analysis
+from grokscope.analysis import branches, delay_table, learning_curves
 from grokscope.analysis.tables import registry
 from grokscope.analysis.tables.identity import each_run
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 OTHERS: dict[str, Callable[..., pd.DataFrame]] = {
-    "learning_curves": analysis.learning_curves,
-    "branches": analysis.branches,
-    "delay_table": analysis.delay_table,
+    "learning_curves": learning_curves,
+    "branches": branches,
+    "delay_table": delay_table,
 }
 
 
