@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from grokscope.analysis import names
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.dynamics.collapse import collapse
 from grokscope.analysis.timing import Event, medians, timing_table
 from grokscope.config import preset, presets
@@ -34,10 +34,10 @@ def rounds(plan: Plan) -> Iterator[list[Job]]:
 
 def logit_scales(run: Run) -> dict[str, object]:
     """The scale of the logits on the train set, as the loss sees it, and the final gain, at the start and the end."""
-    scope = Scope(run)
+    context = RunContext(run)
     values: dict[str, object] = {"run": run.name}
     for place, step in (("start", run.steps[0]), ("end", run.steps[-1])):
-        table = collapse.measure(Checkpoint(scope, step)).set_index("dtype")
+        table = collapse.measure(Checkpoint(context, step)).set_index("dtype")
         for column in ("logit_std", "final_gain_norm"):
             values[f"{column}_{place}"] = round(float(table.loc[run.config.model.dtype, column]), 4)
     return values
