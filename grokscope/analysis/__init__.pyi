@@ -25,6 +25,6 @@ from .tables.registry import run_all as run_all
 from .tables.select import names as names
 from .tables.select import numbers as numbers
 from .tables.select import reached as reached
-from .tables.select import rows as rows
+from .tables.select import where as where
 
 def __getattr__(name: str) -> Analysis: ...

@@ -75,7 +75,7 @@ class DeclaredPlate:
             runs: the shown runs.
         """
         if self.by_run:
-            tables = [(select.rows(table, run=run.name), {"milestones": milestones, "run": run}) for run in runs]
+            tables = [(select.where(table, run=run.name), {"milestones": milestones, "run": run}) for run in runs]
         else:
             tables = [(table, {"milestones": milestones})]
         parts = [(call_with(self.part, of_runs, known), known) for of_runs, known in tables]
@@ -165,7 +165,7 @@ def _part(of: Mapping[str, object] | Callable[..., pd.DataFrame] | None) -> Call
     if callable(of):
         return of
     keys = dict(of or {})
-    return lambda table: select.rows(table, **keys)
+    return lambda table: select.where(table, **keys)
 
 
 def _caption(caption: str | Callable[[pd.DataFrame], str]) -> Callable[[pd.DataFrame], str]:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 
 INK = "#222222"
 FAINT = "#b8b8b8"
@@ -80,7 +80,7 @@ def arm_colours(milestones: pd.DataFrame) -> dict[str, str]:
     With more than four arms of a kind, their colours go from light to dark, all cold or all warm.
     """
     arms = names(milestones, "arm")
-    clipped = [arm for arm in arms if not np.isnan(numbers(rows(milestones, arm=arm), "max_norm")).any()]
+    clipped = [arm for arm in arms if not np.isnan(numbers(where(milestones, arm=arm), "max_norm")).any()]
     colours: dict[str, str] = {}
     unclipped = [arm for arm in arms if arm not in clipped]
     for some, fixed, palette in ((clipped, CLIPPED, "crest"), (unclipped, UNCLIPPED, "flare")):
@@ -92,7 +92,7 @@ def arm_colours(milestones: pd.DataFrame) -> dict[str, str]:
 def arms_of_tasks(milestones: pd.DataFrame) -> list[tuple[str, str]]:
     """Every (task, arm) of a table of milestones: task by task, arms in the order in which they appear."""
     tasks = names(milestones, "task")
-    return [(task, arm) for task in tasks for arm in names(rows(milestones, task=task), "arm")]
+    return [(task, arm) for task in tasks for arm in names(where(milestones, task=task), "arm")]
 
 
 def log_steps(ax: Axes, steps: Float[np.ndarray, "..."]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from grokscope.analysis import ALL, milestones, names, norm_trajectories, numbers, reached, rows
+from grokscope.analysis import ALL, milestones, names, norm_trajectories, numbers, reached, where
 from grokscope.analysis.timing import speed_up, timing_table
 
 if TYPE_CHECKING:
@@ -28,10 +28,10 @@ def findings(runs: Sequence[Run]) -> list[str]:
     sentences = []
     for task in tasks:
         prefix = f"{task}: " if len(tasks) > 1 else ""
-        arms = _arms(rows(table, task=task))
+        arms = _arms(where(table, task=task))
         lines = [_when(arm) for arm in arms]
         if [arm.clipped for arm in arms] == [True, False]:
-            lines[-1] += f"; {_speed_up(rows(times, task=task), *arms)}"
+            lines[-1] += f"; {_speed_up(where(times, task=task), *arms)}"
         lines.append(_final_norms(arms, norms))
         sentences += [f"{prefix}{sentence}." for sentence in lines]
     return sentences
@@ -52,7 +52,7 @@ def _arms(of_task: pd.DataFrame) -> list[_Arm]:
     """The arms of a task, clipped ones first."""
     arms = []
     for name in names(of_task, "arm"):
-        runs = rows(of_task, arm=name)
+        runs = where(of_task, arm=name)
         arms.append(_Arm(name, len(reached(runs, "max_norm")) > 0, runs))
     return sorted(arms, key=lambda arm: not arm.clipped)
 
@@ -100,7 +100,7 @@ def _speed_up(times: pd.DataFrame, clipped: _Arm, unclipped: _Arm) -> str:
 
 def _final_norms(arms: Sequence[_Arm], norms: pd.DataFrame) -> str:
     """Total norm and largest row at the last checkpoint of each arm, medians over its runs."""
-    totals = rows(norms, group=ALL, parameter="").drop_duplicates("run", keep="last")
+    totals = where(norms, group=ALL, parameter="").drop_duplicates("run", keep="last")
     parts = []
     for arm in arms:
         last = totals.loc[totals["run"].isin(names(arm.runs, "run"))]

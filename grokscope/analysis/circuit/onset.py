@@ -88,7 +88,7 @@ def half_fallen(steps: Sequence[int], values: Float[np.ndarray, " checkpoint"]) 
 
 
 def _of_power(table: pd.DataFrame) -> Iterator[dict[str, object]]:
-    chosen = select.rows(table, basis="own", site="embed", hindsight=True)
+    chosen = select.where(table, basis="own", site="embed", hindsight=True)
     for key, rows in chosen.groupby(["operation", "group", "irrep"], sort=False):
         operation, group, irrep = cast("tuple[str, str, str]", key)
         after, by = held_from(rows["step"].tolist(), rows["key"].to_numpy(dtype=bool))
@@ -107,7 +107,7 @@ def _of_power(table: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 
 def _of_losses(table: pd.DataFrame) -> Iterator[dict[str, object]]:
-    chosen = select.rows(table, basis="own", set="hindsight")
+    chosen = select.where(table, basis="own", set="hindsight")
     for key, rows in chosen.groupby(["operation", "group", "level", "split"], sort=False):
         operation, group, level, split = cast("tuple[str, str, str, str]", key)
         for quantity in ("restricted_loss", "full_loss"):

@@ -11,7 +11,7 @@ from grokscope.analysis.dynamics.curves import learning_curves
 from grokscope.analysis.dynamics.norm_trajectories import norm_trajectories
 from grokscope.analysis.dynamics.parameter_groups import ALL
 from grokscope.analysis.tables.declared import analysis
-from grokscope.analysis.tables.select import numbers, rows
+from grokscope.analysis.tables.select import numbers, where
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -27,7 +27,7 @@ def phase(run: Run) -> pd.DataFrame:
 
     Made of the kept table `norm_trajectories` and the run's metrics; no rows for a run without checkpoints.
     """
-    norms = rows(norm_trajectories(run), group=ALL, parameter="")
+    norms = where(norm_trajectories(run), group=ALL, parameter="")
     curves = learning_curves(run).pivot(index="step", columns="split", values="loss").reset_index()
     if not len(norms) or not len(curves):
         return pd.DataFrame({name: pd.Series(dtype=float) for name in ("step", "norm", "train_loss", "val_loss")})

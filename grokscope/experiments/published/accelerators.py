@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import names, rows
+from grokscope.analysis import names, where
 from grokscope.analysis.timing import medians, timing_table
 from grokscope.experiments.accelerators import ARMS, TITLES, accelerator, settled, step_cost
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
@@ -105,7 +105,7 @@ def summary(times: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
     lines = []
     settings = times[["task", "arm", "clip"]].drop_duplicates()
     for task, arm, clip in settings.itertuples(index=False):
-        of_setting = rows(times, task=task, arm=arm, clip=clip)
+        of_setting = where(times, task=task, arm=arm, clip=clip)
         label = f"{arm}-clip" if clip else str(arm)
         (grok,) = medians(of_setting).to_dict("records")
         ms = cost.get(label, float("nan"))
@@ -122,7 +122,7 @@ def summary(times: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
                 "ms_per_step": round(ms, 1),
                 "seconds": round(grok["median"] * ms / 1000, 1),
                 "published_step": PUBLISHED.get((str(task), label)),
-                "diverged": len(rows(of_setting, status="diverged")),
+                "diverged": len(where(of_setting, status="diverged")),
             }
         )
     return pd.DataFrame(lines).astype({"published_step": float})
@@ -134,15 +134,15 @@ def readme_table(runs: pd.DataFrame, table: pd.DataFrame, task: str) -> list[str
         f"| {task} | steps | gradient evaluations | seconds | clipped: steps | gradient evaluations | seconds |",
         "|---|---|---|---|---|---|---|",
     ]
-    for arm in names(rows(table, task=task), "arm"):
+    for arm in names(where(table, task=task), "arm"):
         cells = [TITLES[arm]]
         for clip in (False, True):
-            setting = rows(table, task=task, arm=arm, clip=clip)
+            setting = where(table, task=task, arm=arm, clip=clip)
             if setting.empty:
                 cells += ["–"] * 3
                 continue
             median = setting.iloc[0]
-            steps = rows(runs, task=task, arm=arm, clip=clip).sort_values("seed")["grok_step"]
+            steps = where(runs, task=task, arm=arm, clip=clip).sort_values("seed")["grok_step"]
             told = ", ".join("never" if pd.isna(step) else f"{step:,.0f}" for step in steps)
             published = "" if pd.isna(median["published_step"]) else f" ({median['published_step']:,.0f})"
             cells.append(told + published)

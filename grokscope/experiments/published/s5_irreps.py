@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from grokscope.analysis import numbers, rows, run_all
+from grokscope.analysis import numbers, run_all, where
 from grokscope.config import preset
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
 from grokscope.runs import Run
@@ -36,7 +36,7 @@ def s5_irreps(plan: Plan, runs: list[Run]) -> Publication:
     """A row for each seed and irrep, and one for the key set; and a report on the first seed."""
     workers = min(2, os.cpu_count() or 1)
     table = pd.concat([irreps_of(run, run_all(run, ANALYSES, workers)) for run in runs], ignore_index=True)
-    shown = rows(table, irrep=KEY_SET).reindex(columns=["seed", "grok_step", "logit_share", "full_loss", "subgroups"])
+    shown = where(table, irrep=KEY_SET).reindex(columns=["seed", "grok_step", "logit_share", "full_loss", "subgroups"])
     return Publication({"s5-irreps": table}, shown=shown, reports={"s5": runs[:1]})
 
 
@@ -45,7 +45,7 @@ def irreps_of(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
     keys = _last(tables["keys"], site="embed").set_index("irrep")
     characters = _last(tables["logit_characters"]).set_index("irrep")
     losses = _last(tables["restricted_loss"], split="val")
-    onsets = rows(tables["onset"], quantity="power").set_index("irrep")
+    onsets = where(tables["onset"], quantity="power").set_index("irrep")
     neurons = _last(tables["neurons"])
     last_layer = neurons[neurons["layer"] == neurons["layer"].max()]
     by_irrep = [
@@ -57,7 +57,7 @@ def irreps_of(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
             "neurons": int((last_layer["cluster"] == irrep).sum()),
             "logit_cosine": characters.loc[irrep, "cosine"],
             "logit_share": characters.loc[irrep, "share"],
-            **_losses(rows(losses, set="one", irrep=irrep)),
+            **_losses(where(losses, set="one", irrep=irrep)),
         }
         for irrep in keys.index
     ]
@@ -68,7 +68,7 @@ def irreps_of(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
         "embedding_power": float(keys.loc[chosen, "power"].sum()),
         "neurons": sum(row["neurons"] for row in by_irrep if row["key"]),
         "logit_share": float(characters.loc[chosen, "share"].sum()),
-        **_losses(rows(losses, set="hindsight")),
+        **_losses(where(losses, set="hindsight")),
         "subgroups": _subgroups(_last(tables["coset_summary"])),
     }
     table = pd.DataFrame([*by_irrep, together])
@@ -81,7 +81,7 @@ def irreps_of(run: Run, tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
 
 def _last(table: pd.DataFrame, **values: object) -> pd.DataFrame:
     """The rows of the last checkpoint in the network's own basis, where columns have some values."""
-    return rows(table, step=table["step"].max(), basis="own", **values)
+    return where(table, step=table["step"].max(), basis="own", **values)
 
 
 def _losses(table: pd.DataFrame) -> dict[str, float]:
@@ -96,12 +96,12 @@ def _losses(table: pd.DataFrame) -> dict[str, float]:
 
 def _subgroups(summary: pd.DataFrame) -> str:
     """The classes that explain most neurons of each layer, with how many."""
-    either = rows(summary, operand="either")
+    either = where(summary, operand="either")
     either = either.loc[either["n_explained"] > 0]
     layers = []
     for layer, part in either.groupby("layer"):
         best = part.loc[part["subgroup"] != "any"].nlargest(3, "n_explained")
         counts = ", ".join(f"{row['subgroup']} {row['n_explained']}" for row in best.to_dict("records"))
-        whole = int(numbers(rows(part, subgroup="any"), "n_explained").sum())
+        whole = int(numbers(where(part, subgroup="any"), "n_explained").sum())
         layers.append(f"layer {layer}: {counts} ({whole} of {int(numbers(part, 'n_neurons').max())})")
     return "; ".join(layers)

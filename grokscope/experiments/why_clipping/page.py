@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from grokscope.analysis import names, reached, rows
+from grokscope.analysis import names, reached, where
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import AnsweredClaim
 from grokscope.experiments.why_clipping.declared import declared_claims
@@ -94,10 +94,10 @@ def _runs(table: pd.DataFrame) -> Table:
     """How many runs of each task and stage there are, and how many of them grokked."""
     written = []
     for stage in names(table, "stage"):
-        of_stage = rows(table, stage=stage)
+        of_stage = where(table, stage=stage)
         for task in names(of_stage, "task"):
-            part = rows(of_stage, task=task)
-            grokked, diverged = len(reached(part, "grok_step")), len(rows(part, status="diverged"))
+            part = where(of_stage, task=task)
+            grokked, diverged = len(reached(part, "grok_step")), len(where(part, status="diverged"))
             arms_, seeds = (len(set(part[name])) for name in ("arm", "seed"))
             counts = (len(part), arms_, seeds, grokked, len(part) - grokked, diverged)
             written.append((stage, task, *map(str, counts)))
@@ -106,7 +106,7 @@ def _runs(table: pd.DataFrame) -> Table:
 
 
 def _opening(scale: Scale, runs: pd.DataFrame) -> tuple[str, ...]:
-    trained = {task: set(rows(runs, stage="arms", task=task)["seed"]) for task in scale.seeds} if len(runs) else {}
+    trained = {task: set(where(runs, stage="arms", task=task)["seed"]) for task in scale.seeds} if len(runs) else {}
     seeds = ", ".join(f"{task} {len(of)}" for task, of in trained.items())
     told = (
         "Clipping the norm of every weight row after each optimizer step makes small transformers generalise sooner on "

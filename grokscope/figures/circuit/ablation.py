@@ -65,8 +65,8 @@ def ablation(table: pd.DataFrame) -> Figure:
     figure, grid = style.blank(len(panels), len(QUANTITIES), panel=(style.PAGE / 2, 1.15))
     for row, panel in zip(grid, panels, strict=True):
         here = of_operation(final, panel)
-        count = int(select.rows(here, set="hindsight")["n_irreps"].iloc[0])
-        own, wrong = (select.rows(here, split="val", set=name) for name in ("hindsight", "matched"))
+        count = int(select.where(here, set="hindsight")["n_irreps"].iloc[0])
+        own, wrong = (select.where(here, split="val", set=name) for name in ("hindsight", "matched"))
         for ax, quantity in zip(row, QUANTITIES, strict=True):
             floor = FLOOR if quantity == "loss" else 0.0
             _dress(ax, quantity)

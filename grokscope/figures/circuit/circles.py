@@ -30,7 +30,7 @@ class _Plane(NamedTuple):
 
 def _with_key_irreps(circles: pd.DataFrame) -> pd.DataFrame:
     """The circles of a run, or nothing of a run that has no key irreps in its own basis."""
-    return circles if len(select.rows(circles, basis="own")) else circles.iloc[:0]
+    return circles if len(select.where(circles, basis="own")) else circles.iloc[:0]
 
 
 def _caption(circles: pd.DataFrame) -> str:
@@ -63,7 +63,7 @@ def embedding_circles(table: pd.DataFrame) -> Figure:
 
     Raises ValueError for a table of several runs, or without key irreps.
     """
-    runs, own = select.names(table, "run"), select.rows(table, basis="own")
+    runs, own = select.names(table, "run"), select.where(table, basis="own")
     if len(runs) != 1 or own.empty:
         raise ValueError(
             f"embedding_circles draws one run that has key irreps; the table has {len(runs) if len(own) else 0}"
@@ -82,10 +82,10 @@ def _rows_of_planes(table: pd.DataFrame, own: pd.DataFrame) -> list[list[_Plane]
     groups = select.names(own, "group")
     rows_of_planes = []
     for group in groups:
-        operation = select.names(select.rows(own, group=group), "operation")[0]
-        planes = _planes(select.rows(own, operation=operation), f"{operation}: " if len(groups) > 1 else "")[:MOST]
+        operation = select.names(select.where(own, group=group), "operation")[0]
+        planes = _planes(select.where(own, operation=operation), f"{operation}: " if len(groups) > 1 else "")[:MOST]
         rows_of_planes += [planes[start : start + ACROSS] for start in range(0, len(planes), ACROSS)]
-        wrong = select.rows(table, operation=operation, basis="wrong")
+        wrong = select.where(table, operation=operation, basis="wrong")
         if len(wrong) and wrong["group"].iloc[0] not in groups:
             rows_of_planes.append(_planes(wrong, "wrong: ", control=True)[:ACROSS])
     return rows_of_planes
@@ -95,7 +95,7 @@ def _planes(of_basis: pd.DataFrame, prefix: str, *, control: bool = False) -> li
     """The planes of one operation in one basis, by falling power."""
     planes = []
     for name in select.names(of_basis, "irrep"):
-        points = select.rows(of_basis, irrep=name)
+        points = select.where(of_basis, irrep=name)
         frequency, power = points["frequency"].iloc[0], float(select.numbers(points, "power")[0])
         label = name if pd.isna(frequency) else f"k = {int(frequency)}"
         planes.append(_Plane(points, power, f"{prefix}{label}  ({100 * power:.0f}%)", control))

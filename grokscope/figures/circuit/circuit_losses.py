@@ -52,17 +52,17 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.restricted_loss`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    chosen = select.rows(table, basis="own", set="hindsight")
+    chosen = select.where(table, basis="own", set="hindsight")
     panels = runs_and_operations(chosen)
     figure, grid = style.blank(len(panels), len(LEVELS), panel=(style.PAGE / 2, 1.9))
     for row, panel in zip(grid, panels, strict=True):
         for ax, level in zip(row, LEVELS, strict=True):
-            here = select.rows(of_operation(chosen, panel), level=level)
+            here = select.where(of_operation(chosen, panel), level=level)
             grok = grok_step(milestones, panel[0])
             if grok is not None:
                 style.mark_step(ax, grok, "grok_step", style.INK)
             for name, (split, quantity, colour, _) in CURVES.items():
-                curve = select.rows(here, split=split)
+                curve = select.where(here, split=split)
                 loss = select.numbers(curve, quantity)
                 ax.plot(
                     curve["step"], loss.clip(FLOOR / 10), color=colour, marker=style.marker_of(curve),
@@ -104,13 +104,13 @@ def irrep_losses(table: pd.DataFrame) -> Figure:
     Args:
         table: of `grokscope.analysis.restricted_loss`.
     """
-    final = select.rows(last_checkpoint(table), basis="own", set="one", split="val")
+    final = select.where(last_checkpoint(table), basis="own", set="one", split="val")
     panels = runs_and_operations(final)
     figure, grid = style.blank(len(panels), len(LEVELS), panel=(style.PAGE / 2, 1.7))
     for row, panel in zip(grid, panels, strict=True):
         low, high = np.inf, 0.0
         for ax, level in zip(row, LEVELS, strict=True):
-            here = select.rows(of_operation(final, panel), level=level)
+            here = select.where(of_operation(final, panel), level=level)
             places = np.arange(1, len(here) + 1)
             whole = float(select.numbers(here, "full_loss")[0])
             ax.axhline(whole, color=style.INK, linewidth=0.9, zorder=1, label="full")

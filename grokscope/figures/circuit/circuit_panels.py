@@ -33,7 +33,7 @@ def runs_and_operations(table: pd.DataFrame) -> list[RunOperation]:
 
 def of_operation(table: pd.DataFrame, panel: RunOperation) -> pd.DataFrame:
     """The rows of one run and operation."""
-    return select.rows(table, run=panel[0], operation=panel[1])
+    return select.where(table, run=panel[0], operation=panel[1])
 
 
 def panels_by_layer(table: pd.DataFrame) -> list[tuple[RunOperation, int]]:
@@ -49,7 +49,7 @@ def last_checkpoint(table: pd.DataFrame) -> pd.DataFrame:
 
 def panel_title(table: pd.DataFrame, panel: RunOperation) -> str:
     """The name of the run; if its task has several operations, with that of the operation."""
-    several = len(select.names(select.rows(table, run=panel[0]), "operation")) > 1
+    several = len(select.names(select.where(table, run=panel[0]), "operation")) > 1
     return f"{panel[0]}: {panel[1]}" if several else panel[0]
 
 
@@ -78,8 +78,8 @@ def caption_of_controls(text: str) -> Callable[[pd.DataFrame], str]:
     """The caption of a plate with the wrong basis as control; in a mixed task it says what that basis shares."""
 
     def caption(table: pd.DataFrame) -> str:
-        own = select.rows(table, basis="own")
-        groups = [select.names(select.rows(own, run=run), "group") for run in select.names(own, "run")]
+        own = select.where(table, basis="own")
+        groups = [select.names(select.where(own, run=run), "group") for run in select.names(own, "run")]
         return text + SHARED if any(len(of_run) > 1 for of_run in groups) else text
 
     return caption
@@ -133,5 +133,5 @@ def _mean(values: Sequence[float]) -> float:
 
 def grok_step(milestones: pd.DataFrame, run: str) -> float | None:
     """The grok step of a run, or None if it did not grok."""
-    steps = select.reached(select.rows(milestones, run=run), "grok_step")
+    steps = select.reached(select.where(milestones, run=run), "grok_step")
     return float(steps[0]) if len(steps) else None

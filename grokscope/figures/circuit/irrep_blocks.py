@@ -40,7 +40,7 @@ def irrep_blocks(table: pd.DataFrame) -> Figure:
     Args:
         table: of `grokscope.analysis.irrep_blocks`.
     """
-    final = select.rows(last_checkpoint(table), basis="own")
+    final = select.where(last_checkpoint(table), basis="own")
     panels, layers = runs_and_operations(final), sorted(final["layer"].unique())
     size = min(style.PAGE / max(len(layers), 2), 3.0)
     figure, grid = style.blank(len(panels), len(layers), panel=(size, size * 0.86))
@@ -52,7 +52,7 @@ def irrep_blocks(table: pd.DataFrame) -> Figure:
         order = {name: i for i, name in enumerate(["trivial", *(n for n in names if n != "trivial")])}
         for ax, layer in zip(row, layers, strict=True):
             matrix = np.zeros((len(order), len(order)))
-            here = select.rows(of_run, layer=layer)
+            here = select.where(of_run, layer=layer)
             places = [[order[str(name)] for name in here[operand]] for operand in ("left", "right")]
             matrix[places[0], places[1]] = select.numbers(here, "power")
             drawn = ax.imshow(matrix, cmap=sns.color_palette(POWER_MAP, as_cmap=True), norm=colour_of)

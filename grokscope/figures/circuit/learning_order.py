@@ -30,7 +30,7 @@ def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.onset`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    power = select.rows(table, quantity="power")
+    power = select.where(table, quantity="power")
     panels = runs_and_operations(table)
     counts = [max(len(of_operation(power, panel)), 1) for panel in panels]
     columns = min(len(panels), 2)
@@ -58,7 +58,7 @@ def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         ax.plot(by, range(len(by)), "|", color=colour, markersize=7, markeredgewidth=1.6)
         if not len(labels):
             ax.text(0.5, 0.5, "no key irrep", transform=ax.transAxes, ha="center", size=style.LABEL, color=style.FAINT)
-        grok = select.reached(select.rows(milestones, run=panel[0]), "grok_step")
+        grok = select.reached(select.where(milestones, run=panel[0]), "grok_step")
         for step in grok:
             style.mark_step(ax, float(step), "grok_step", style.INK)
         task = tasks[panel[0]]

@@ -49,7 +49,7 @@ def logit_characters(table: pd.DataFrame) -> Figure:
         here = of_operation(final, panel)
         bases = bases_of(here)
         for number, basis in enumerate(bases):
-            part = select.rows(here, basis=basis)
+            part = select.where(here, basis=basis)
             share = select.numbers(part, "share")
             at = np.arange(1, len(part) + 1)
             shift = 0.4 * (number - (len(bases) - 1) / 2)

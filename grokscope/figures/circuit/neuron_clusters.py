@@ -47,15 +47,15 @@ def neuron_clusters(table: pd.DataFrame) -> Figure:
     places = panels_by_layer(final)
     figure, grid = style.blank(len(places), 1, panel=(style.PAGE, 1.45))
     for ax, (panel, layer) in zip((row[0] for row in grid), places, strict=True):
-        here = select.rows(of_operation(final, panel), layer=layer)
-        own = select.rows(here, basis="own").dropna(subset=["irrep"])
+        here = select.where(of_operation(final, panel), layer=layer)
+        own = select.where(here, basis="own").dropna(subset=["irrep"])
         order = {name: i for i, name in enumerate(sorted(short_irreps(own), key=lambda n: _rank(own, n)))}
         own = own.assign(rank=[order[str(name)] for name in own["irrep"]]).sort_values(["rank", "share"], kind="stable")
         share = select.numbers(own, "share")
         palette = sns.color_palette("husl", max(len(order), 1))
         ax.bar(np.arange(len(own)), share, width=1.0, color=[palette[int(r)] for r in own["rank"]], linewidth=0)
         _label_irreps(ax, own)
-        wrong = select.rows(here, basis="wrong")
+        wrong = select.where(here, basis="wrong")
         if len(wrong):
             ax.plot(np.arange(len(wrong)), np.sort(select.numbers(wrong, "share")), color=WRONG, linewidth=1.3)
         ax.axhline(CLUSTER_SHARE, color=style.INK, linestyle=":", linewidth=0.9)
@@ -78,7 +78,7 @@ def neuron_clusters(table: pd.DataFrame) -> Figure:
 
 def _rank(here: pd.DataFrame, irrep: str) -> tuple[float, str]:
     """A key to sort irreps by: frequencies by their number, other irreps by their name."""
-    frequency = select.rows(here, irrep=irrep)["frequency"].iloc[0]
+    frequency = select.where(here, irrep=irrep)["frequency"].iloc[0]
     return (0.0 if pd.isna(frequency) else float(frequency), irrep)
 
 

@@ -55,11 +55,11 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
         table: of `grokscope.analysis.keys`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    embed = select.rows(table, site="embed", basis="own")
+    embed = select.where(table, site="embed", basis="own")
     panels = runs_and_operations(embed)
     figure, axes = grid_of_panels(len(panels), 2.7)
     tasks = select.names(embed, "task")
-    top = {task: float(select.numbers(select.rows(embed, task=task), "power").max()) or 1.0 for task in tasks}
+    top = {task: float(select.numbers(select.where(embed, task=task), "power").max()) or 1.0 for task in tasks}
     for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         here = of_operation(embed, panel)
         names = short_irreps(here)
@@ -112,7 +112,7 @@ def _colour_bar(figure: Figure, mesh: QuadMesh, axes: Sequence[Axes], named: boo
 
 
 def _final_embedding(keys: pd.DataFrame) -> pd.DataFrame:
-    return last_checkpoint(select.rows(keys, site="embed"))
+    return last_checkpoint(select.where(keys, site="embed"))
 
 
 @plate(
@@ -139,7 +139,7 @@ def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
     figure, axes = grid_of_panels(len(panels), 1.9)
     for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         for basis, sign, colour in (("own", 1, OWN), ("wrong", -1, WRONG)):
-            here = select.rows(of_operation(final, panel), basis=basis)
+            here = select.where(of_operation(final, panel), basis=basis)
             if here.empty:
                 continue
             names = short_irreps(here)

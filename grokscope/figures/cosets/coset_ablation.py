@@ -45,7 +45,7 @@ def coset_ablation(table: pd.DataFrame) -> Figure:
     Args:
         table: of `grokscope.analysis.coset_ablation`.
     """
-    final = select.rows(last_checkpoint(table), split="val")
+    final = select.where(last_checkpoint(table), split="val")
     panels = runs_and_operations(last_checkpoint(table))
     most = max([len(of_operation(final, panel)) for panel in panels] + [1])
     figure, grid = style.blank(len(panels), 2, panel=(style.PAGE / 2, 0.65 + 0.19 * most))

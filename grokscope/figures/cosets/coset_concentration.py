@@ -50,7 +50,7 @@ def coset_concentration(table: pd.DataFrame) -> Figure:
     mesh: QuadMesh | None = None
     for row, (panel, layer) in zip(grid, places, strict=True):
         for ax, operand in zip(row, OPERANDS, strict=True):
-            here = select.rows(of_operation(final, panel), layer=layer, operand=operand)
+            here = select.where(of_operation(final, panel), layer=layer, operand=operand)
             mesh = _draw(ax, here, labelled=operand == "left")
             ax.set_title(f"{operand} operand", loc="right", size=style.TICK, color=style.INK, pad=5)
         style.title(row[0], f"{panel_title(final, panel)}, layer {layer}")

@@ -38,7 +38,7 @@ def coset_counts(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.coset_summary`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    either = select.rows(table, operand="either")
+    either = select.where(table, operand="either")
     single = either.loc[either["subgroup"] != "any"]
     most = single.groupby("subgroup", sort=False)["n_explained"].max().sort_values(ascending=False, kind="stable")
     shown = [str(name) for name, count in most.items() if count > 0][:SHOWN]
@@ -52,12 +52,12 @@ def coset_counts(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     for ax in axes[len(places) :]:
         ax.remove()
     for number, (ax, (panel, layer)) in enumerate(zip(axes, places, strict=False)):
-        here = select.rows(of_operation(either, panel), layer=layer)
+        here = select.where(of_operation(either, panel), layer=layer)
         grok = grok_step(milestones, panel[0])
         if grok is not None:
             style.mark_step(ax, grok, "grok_step", style.INK)
         for name, (colour, width) in curves.items():
-            curve = select.rows(here, subgroup=name)
+            curve = select.where(here, subgroup=name)
             ax.plot(
                 curve["step"], curve["n_explained"], color=colour, marker=style.marker_of(curve),
                 linewidth=width, label=name,

@@ -47,7 +47,7 @@ def readings(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     places = panels_by_layer(table)
     figure, grid = style.blank(len(places), 2, panel=(style.PAGE / 2, 2.2))
     for (scatter, curves), (panel, layer) in zip(grid, places, strict=True):
-        here = select.rows(of_operation(table, panel), layer=layer)
+        here = select.where(of_operation(table, panel), layer=layer)
         _at_the_end(scatter, last_checkpoint(here))
         style.title(scatter, f"{panel_title(table, panel)}, layer {layer}")
         grok = grok_step(milestones, panel[0])
@@ -68,7 +68,7 @@ def readings(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
 def _at_the_end(ax: Axes, here: pd.DataFrame) -> None:
     ax.plot([FLOOR, 1], [FLOOR, 1], color=style.FAINT, linewidth=style.WIDTH["thin"], zorder=1)
     for name, colour in COLOURS.items():
-        part = select.rows(here, better=name)
+        part = select.where(here, better=name)
         if part.empty:  # of nothing that may leave the axes, a layout makes room for the figure's corner
             continue
         x, y = (select.numbers(part, f"{reading}_r2").clip(FLOOR) for reading in ("irrep", "coset"))
@@ -85,7 +85,7 @@ def _at_the_end(ax: Axes, here: pd.DataFrame) -> None:
 def _over_training(ax: Axes, here: pd.DataFrame) -> None:
     count = here.groupby("step").size()
     for name, colour in COLOURS.items():
-        share = select.rows(here, better=name).groupby("step").size().reindex(count.index, fill_value=0) / count
+        share = select.where(here, better=name).groupby("step").size().reindex(count.index, fill_value=0) / count
         ax.plot(
             share.index, share, color=colour, marker="o", markersize=3, linewidth=style.WIDTH["line"], label=name,
             clip_on=False, zorder=3,

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import linear_steps
 from grokscope.figures.dynamics.over_steps import log_values
@@ -36,19 +36,19 @@ def branches(table: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.branches`.
     """
     parents = names(table, "parent")
-    switches = names(rows(table, role="branch"), "switch")
+    switches = names(where(table, role="branch"), "switch")
     shades = COLOURS if len(switches) <= len(COLOURS) else sns.color_palette("husl", len(switches)).as_hex()
     colours = dict(zip(switches, shades, strict=False))
-    val = rows(table, split="val")
+    val = where(table, split="val")
     figure, grid = style.blank(max(len(parents), 1), 2, panel=(style.PAGE / 2, 1.9))
     for (accuracy, loss), parent in zip(grid, parents, strict=False):
-        here = rows(val, parent=parent)
+        here = where(val, parent=parent)
         for ax, column in ((accuracy, "accuracy"), (loss, "loss")):
             for step in here["branch_step"].dropna().unique():
                 ax.axvline(float(step), color=style.FAINT, linewidth=0.9, zorder=0, label="_branch_step")
             for run in names(here, "run"):
-                for role in names(rows(here, run=run), "role"):
-                    _curve(ax, rows(here, run=run, role=role), column, colours)
+                for role in names(where(here, run=run), "role"):
+                    _curve(ax, where(here, run=run, role=role), column, colours)
             linear_steps(ax, numbers(here, "step"))
         accuracy.set_ylim(-0.03, 1.03)
         log_values(loss, numbers(val, "loss"))

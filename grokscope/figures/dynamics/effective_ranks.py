@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import arm_handles, curve, label_steps, panels
 from grokscope.figures.plates import plate
@@ -35,11 +35,11 @@ def effective_ranks(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     colours = style.arm_colours(milestones)
     figure, axes = panels(len(kinds), height=1.35)
     for index, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
-        here = rows(table, kind=kind)
+        here = where(table, kind=kind)
         for run in milestones.to_dict("records"):
-            of_run = rows(here, run=run["run"])
+            of_run = where(here, run=run["run"])
             for matrix in names(of_run, "matrix"):
-                line = rows(of_run, matrix=matrix)
+                line = where(of_run, matrix=matrix)
                 layer, head = line[["layer", "head"]].iloc[0]
                 look = {
                     "linestyle": "-" if pd.isna(layer) else LAYER_DASH[int(layer) % len(LAYER_DASH)],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from matplotlib.figure import Figure
 
-from grokscope.analysis import numbers, rows
+from grokscope.analysis import numbers, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import (
     arm_handles,
@@ -36,7 +36,7 @@ def _caption(table: pd.DataFrame) -> str:
 
 def _of_all_parameters(table: pd.DataFrame) -> pd.DataFrame:
     """Of `probes`, the part that is drawn; all of a table that was made from checkpoints."""
-    return rows(table, group="all", parameter="") if "total" in table else table
+    return where(table, group="all", parameter="") if "total" in table else table
 
 
 @plate(
@@ -53,13 +53,13 @@ def gradient_entropy(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.gradient_entropy` or of `grokscope.analysis.probes`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    whole = rows(table, group="all", parameter="")
+    whole = where(table, group="all", parameter="")
     whole = whole.loc[whole["gradient_l1"].notna()]
     colours = style.arm_colours(milestones)
     figure, axes = panels(len(PANELS), height=1.9)
     for ax, (column, name) in zip(axes, PANELS.items(), strict=True):
         for run in milestones.to_dict("records"):
-            line, colour = rows(whole, run=run["run"]), colours[run["arm"]]
+            line, colour = where(whole, run=run["run"]), colours[run["arm"]]
             curve(ax, line, column, colour, run["run"], linewidth=min(0.9, width(milestones, run["arm"])))
             dot_at_grok(ax, line, column, run["grok_step"], colour)
         if column == "gradient_l1":

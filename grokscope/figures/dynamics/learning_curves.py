@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, reached, rows
+from grokscope.analysis import names, numbers, reached, where
 from grokscope.figures import style
 from grokscope.figures.plates import plate
 
@@ -52,7 +52,7 @@ def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         _curves(accuracy, table, milestones, (task, arm), "accuracy", colours[arm])
         _curves(loss, table, milestones, (task, arm), "loss", colours[arm])
         style.title(accuracy, f"{task}: {arm}" if several_tasks else arm, weight="bold", pad=13)
-        _write_how_many_grokked(accuracy, rows(milestones, task=task, arm=arm))
+        _write_how_many_grokked(accuracy, where(milestones, task=task, arm=arm))
         accuracy.set_ylim(-0.03, 1.03)
         accuracy.set_yticks([0, 0.25, 0.5, 0.75, 1])
         loss.set_yscale("log", nonpositive="clip")
@@ -77,7 +77,7 @@ def _curves(
     colour: str,
 ) -> None:
     style.log_steps(ax, numbers(table, "step"))  # of all panels, so that they can be compared
-    here = rows(milestones, task=panel[0], arm=panel[1])
+    here = where(milestones, task=panel[0], arm=panel[1])
     several = len(here) > 1
     for milestone in style.MILESTONE_STYLE:
         steps = reached(here, milestone)
@@ -87,7 +87,7 @@ def _curves(
             _write_step(ax, steps, milestone)
     for run in names(here, "run"):
         for split, dash in style.SPLIT_STYLE.items():
-            curve = rows(table, run=run, split=split)
+            curve = where(table, run=run, split=split)
             ax.plot(
                 curve["step"],
                 curve[quantity],

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import (
     arm_handles,
@@ -47,21 +47,21 @@ def logit_scale(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.collapse`, or of `grokscope.analysis.probes` (which has no float64).
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    whole = rows(table, group="all", parameter="") if "parameter" in table else table
+    whole = where(table, group="all", parameter="") if "parameter" in table else table
     whole = whole.loc[whole["logit_std"].notna()]
     own = whole.drop_duplicates(["run", "step"])  # the run's dtype comes first
-    exact = rows(whole, dtype="float64") if "dtype" in whole else whole.iloc[:0]
+    exact = where(whole, dtype="float64") if "dtype" in whole else whole.iloc[:0]
     colours = style.arm_colours(milestones)
     # Without LayerNorm there is no final gain.
     shown = {column: name for column, name in (SCALES | SHARES).items() if own[column].notna().any()}
     figure, axes = panels(len(shown), height=1.6)
     for ax, (column, name) in zip(axes, shown.items(), strict=True):
         for run in milestones.to_dict("records"):
-            line, colour = rows(own, run=run["run"]), colours[run["arm"]]
+            line, colour = where(own, run=run["run"]), colours[run["arm"]]
             thickness = width(milestones, run["arm"])
             curve(ax, line, column, colour, run["run"], linewidth=thickness)
             if column in SHARES:
-                twin = rows(exact, run=run["run"])
+                twin = where(exact, run=run["run"])
                 curve(ax, twin, column, colour, "_float64", linestyle=style.SPLIT_STYLE["train"], linewidth=thickness)
                 curve(ax, line, "zero_loss", colour, "_zero_loss", linestyle=(0, (1, 1.2)), linewidth=thickness)
             dot_at_grok(ax, line, column, run["grok_step"], colour)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 
 PARAMETER_GROUP_TITLE = {
@@ -115,7 +115,7 @@ def curve(ax: Axes, of_run: pd.DataFrame, column: str, colour: str, label: str, 
 
 def width(milestones: pd.DataFrame, arm: str) -> float:
     """Width of the lines of an arm: they are thin if it has several runs."""
-    return style.WIDTH["thin" if len(rows(milestones, arm=arm)) > 1 else "line"]
+    return style.WIDTH["thin" if len(where(milestones, arm=arm)) > 1 else "line"]
 
 
 def dot_at_grok(ax: Axes, line: pd.DataFrame, column: str, step: object, colour: str) -> None:

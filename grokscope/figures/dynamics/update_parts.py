@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grokscope.analysis import PARTS, names, numbers, reached, rows, update_parts
+from grokscope.analysis import PARTS, names, numbers, reached, update_parts, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import (
     PARAMETER_GROUP_COLOUR,
@@ -29,13 +29,13 @@ PART_NAME = {"gradient": "gradient step", "decay": "weight decay", "clip": "clip
 
 def _clip_of_steps(probes: pd.DataFrame) -> pd.DataFrame:
     """What the clip did in every recorded step; nothing of runs in which it did nothing."""
-    clip = rows(update_parts(probes), part="clip")
+    clip = where(update_parts(probes), part="clip")
     return clip if numbers(clip, "size").max(initial=0.0) > 0 else clip.iloc[:0]
 
 
 def _rows_of_groups(probes: pd.DataFrame) -> pd.DataFrame:
     """Of every parameter group all its rows; nothing where displacements were not recorded."""
-    groups = rows(probes, parameter="")
+    groups = where(probes, parameter="")
     return groups if len(reached(groups, "total")) else groups.iloc[:0]
 
 
@@ -61,16 +61,16 @@ def clip_accounting(parts: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     arms = [arm for arm in style.arms_of_tasks(milestones) if arm in _arms_in(clipped)]
     figure, columns = stacks(len(arms), 2)
     for (size, share), (task, arm) in zip(columns, arms, strict=True):
-        here = rows(clipped, task=task, arm=arm)
+        here = where(clipped, task=task, arm=arm)
         for group in groups:
             for run in names(here, "run"):
-                line = rows(here, run=run, group=group)
+                line = where(here, run=run, group=group)
                 curve(size, line, "size", PARAMETER_GROUP_COLOUR[group], group, linewidth=0.9)
                 curve(share, line, "share", PARAMETER_GROUP_COLOUR[group], group, linewidth=0.9)
         log_values(size, numbers(clipped, "size"))
         share.set_ylim(0, max(0.05, min(1.0, float(numbers(clipped, "share").max()) * 1.1)))
         style.title(size, arm, weight="bold")
-        _mark_groks(size, share, milestones=rows(milestones, task=task, arm=arm))
+        _mark_groks(size, share, milestones=where(milestones, task=task, arm=arm))
     _side_labels(columns, ("norm removed", "share of path"))
     label_steps([ax for stack in columns for ax in stack], numbers(clipped, "step"))
     colours = {group: PARAMETER_GROUP_COLOUR[group] for group in groups}
@@ -98,17 +98,17 @@ def update_anatomy(parts: pd.DataFrame, milestones: pd.DataFrame, group: str = "
         group: of parameters. Left out: all parameters.
     """
     arms = style.arms_of_tasks(milestones)
-    shown = rows(parts, group=group)
+    shown = where(parts, group=group)
     shown = shown.loc[shown["part"].isin(PARTS) & (shown["size"] > 0)]
     figure, columns = stacks(len(arms), 2)
     for stack, (task, arm) in zip(columns, arms, strict=True):
         for part in PARTS:
-            here = rows(shown, task=task, arm=arm, part=part)
+            here = where(shown, task=task, arm=arm, part=part)
             for run in names(here, "run"):
                 for ax, direction in zip(stack, ("tangential", "radial"), strict=True):
-                    curve(ax, rows(here, run=run), direction, PART_COLOUR[part], part, linewidth=0.9)
+                    curve(ax, where(here, run=run), direction, PART_COLOUR[part], part, linewidth=0.9)
         style.title(stack[0], arm, weight="bold")
-        _mark_groks(*stack, milestones=rows(milestones, task=task, arm=arm))
+        _mark_groks(*stack, milestones=where(milestones, task=task, arm=arm))
     for row, direction in enumerate(("tangential", "radial")):
         for stack in columns:
             log_values(stack[row], numbers(shown, direction))
@@ -133,16 +133,16 @@ def angular_steps(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.probes`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    whole = rows(table, parameter="")
+    whole = where(table, parameter="")
     whole = whole.loc[whole["angle_mean"].notna()]
     groups = [group for group in PARAMETER_GROUP_TITLE if group in names(whole, "group")]
     colours = style.arm_colours(milestones)
     figure, axes = panels(len(groups))
     for index, (ax, group) in enumerate(zip(axes, groups, strict=False)):
-        here = rows(whole, group=group)
+        here = where(whole, group=group)
         log_values(ax, numbers(here, "angle_mean"))
         for run in milestones.to_dict("records"):
-            line, colour = rows(here, run=run["run"]), colours[run["arm"]]
+            line, colour = where(here, run=run["run"]), colours[run["arm"]]
             curve(ax, line, "angle_mean", colour, run["run"], linewidth=min(0.9, width(milestones, run["arm"])))
             dot_at_grok(ax, line, "angle_mean", run["grok_step"], colour)
         style.title(ax, PARAMETER_GROUP_TITLE[group])

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, reached, rows
+from grokscope.analysis import names, numbers, reached, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import (
     PARAMETER_GROUP_TITLE,
@@ -63,16 +63,16 @@ def row_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
 
 
 def _by_group(table: pd.DataFrame, milestones: pd.DataFrame, groups: list[str], column: str, label: str) -> Figure:
-    whole = rows(table, parameter="")
+    whole = where(table, parameter="")
     groups = [group for group in groups if group in names(whole, "group")]
     colours = style.arm_colours(milestones)
     of_rows = column == "row_mean"
     figure, axes = panels(len(groups))
     for index, (ax, group) in enumerate(zip(axes, groups, strict=True)):
-        here = rows(whole, group=group)
+        here = where(whole, group=group)
         log_values(ax, numbers(here, column))
         for run in milestones.to_dict("records"):
-            line, colour = rows(here, run=run["run"]), colours[run["arm"]]
+            line, colour = where(here, run=run["run"]), colours[run["arm"]]
             curve(ax, line, column, colour, run["run"], linewidth=width(milestones, run["arm"]))
             dot_at_grok(ax, line, column, run["grok_step"], colour)
             if of_rows:

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.timing.times import time_label
 
@@ -39,11 +39,11 @@ def grid_map(table: pd.DataFrame, row: str, column: str, chosen: pd.DataFrame | 
     norm = LogNorm(low, high if high > low else low * 1.01) if high > 0 else LogNorm(1, 10)
     colour_of = ScalarMappable(norm, COLOURS)
     for ax, arm in zip(axes, arms, strict=True):
-        _panel(ax, rows(table, arm=arm), values, colour_of)
+        _panel(ax, where(table, arm=arm), values, colour_of)
         style.title(ax, arm)
         ax.set_xlabel(column.replace("_", " "), size=style.LABEL)
         if chosen is not None:
-            for y, x in _places(rows(chosen, arm=arm), values):
+            for y, x in _places(where(chosen, arm=arm), values):
                 frame = Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor=FRAME, linewidth=2.2, label="chosen")
                 frame.set(zorder=5, clip_on=False)
                 ax.add_patch(frame)

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.timing.times import logarithmic
 
@@ -42,10 +42,10 @@ def methods(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure
     for index, (ax, task) in enumerate(zip(axes, tasks, strict=False)):
         for place, arm in enumerate(arms):
             for clip in (False, True):
-                part = rows(runs, task=task, arm=arm)
+                part = where(runs, task=task, arm=arm)
                 _row(ax, place + SHIFT[clip], part.loc[part["clip"] == clip], COLOUR[clip])
                 if published is not None:
-                    of_arm = rows(published, task=task, arm=arm)
+                    of_arm = where(published, task=task, arm=arm)
                     for step in _steps(of_arm.loc[of_arm["clip"] == clip]):
                         ax.plot(step, place + SHIFT[clip], "x", color=style.INK, markersize=5, zorder=5)
         logarithmic(ax.xaxis, float(drawn.min()), float(drawn.max()))

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 
 TITLE_LETTERS = 34
@@ -34,9 +34,9 @@ def paired(table: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
     axes = [ax for line in grid for ax in line]
     for ax, (column, words) in zip(axes, measures.items(), strict=False):
         for place, task in enumerate(tasks):
-            of_task = rows(table, task=task)
+            of_task = where(table, task=task)
             for seed in sorted(set(of_task["seed"])):
-                pair = [numbers(rows(of_task, arm=arm, seed=seed), column) for arm in arms]
+                pair = [numbers(where(of_task, arm=arm, seed=seed), column) for arm in arms]
                 y = [float(value[0]) if len(value) else np.nan for value in pair]
                 x = [place + (index - (len(arms) - 1) / 2) * 0.44 for index in range(len(arms))]
                 ax.plot(x, y, color=style.FAINT, linewidth=style.WIDTH["thin"], zorder=1, label="_pair")

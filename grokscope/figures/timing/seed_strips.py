@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import outcomes
 from grokscope.figures import style
 from grokscope.figures.timing.times import event_and_unit, logarithmic, time_label
@@ -48,7 +48,7 @@ def seed_strips(table: pd.DataFrame, medians: pd.DataFrame, colour: Mapping[str,
                     one.time[chosen], y[chosen], linestyle="none", marker=marker, fillstyle=fill, markersize=4.0,
                     color=shade, alpha=0.75, zorder=3, clip_on=False, label=f"_{arm}",
                 )  # fmt: skip
-        row = rows(medians, arm=arm)
+        row = where(medians, arm=arm)
         at, low, high = (float(numbers(row, name)[0]) for name in ("median", "low", "high"))
         if not np.isnan(low):
             ax.hlines(

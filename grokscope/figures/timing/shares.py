@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from grokscope.analysis import names, rows
+from grokscope.analysis import names, where
 from grokscope.figures import style
 
 EDGES = (-1.0, 1.6)
@@ -32,7 +32,7 @@ def shares(table: pd.DataFrame) -> Figure:
     for task in tasks:
         ax.axhspan(len(labels) - 0.5, len(labels) + 0.5, color="#f3f4f6", zorder=0)
         labels.append(task)
-        for row in rows(table, task=task).to_dict("records"):
+        for row in where(table, task=task).to_dict("records"):
             _draw(ax, len(labels), *(float(row[name]) for name in ("value", "low", "high")))
             labels.append(str(row["arm"]))
     for at in (0.0, 1.0):

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.timing.times import NOT_YET, colours, event_and_unit, logarithmic, time_label
 
@@ -32,7 +32,7 @@ def survival_curves(table: pd.DataFrame, colour: Mapping[str, str] | None = None
     shown = times[times > 0] if log else times
     low, high = float(shown.min()), float(shown.max())
     for arm, shade in colours(arms, colour).items():
-        curve = rows(table, arm=arm)
+        curve = where(table, arm=arm)
         time, survival = numbers(curve, "time"), numbers(curve, "survival")
         if log:
             time = np.maximum(time, low / 1.15)  # a curve is 1 from the left edge on

@@ -21,8 +21,8 @@ from grokscope.analysis import (
     norm_trajectories,
     numbers,
     reached,
-    rows,
     run_all,
+    where,
 )
 from grokscope.analysis.circuit.circles import is_cyclic
 from grokscope.figures import style
@@ -66,7 +66,7 @@ def scrubber_data(runs: Sequence[Run]) -> Data:
     wanted = [int(step) for step in _milestone_steps(table)]
     steps = common_steps([run.steps for run in runs], wanted, most_stops(runs[0].task, len(runs)))
     colours = style.arm_colours(table)
-    norms, curves = rows(norm_trajectories(runs), parameter=""), learning_curves(runs)
+    norms, curves = where(norm_trajectories(runs), parameter=""), learning_curves(runs)
     made = [
         {**_run(run, row, steps), **_circuit(run, steps), **_dynamics(run.name, norms, curves, _own(run, steps))}
         for run, row in zip(runs, table.to_dict("records"), strict=True)
@@ -154,18 +154,18 @@ def _circuit(run: Run, steps: Sequence[int]) -> Data:
     wanted, workers = ("keys", "embedding_planes"), min(4, os.cpu_count() or 1)
     tables = run_all(run, wanted, workers, progress=sys.stderr.isatty())
     own = _own(run, steps)
-    embed, planes = rows(tables["keys"], site="embed", basis="own"), tables["embedding_planes"]
+    embed, planes = where(tables["keys"], site="embed", basis="own"), tables["embedding_planes"]
     spectra = []
     for group in names(embed, "group"):
         # Operations of one group share the embedding's spectrum in it.
-        operation = names(rows(embed, group=group), "operation")[0]
-        spectrum = rows(embed, operation=operation)
+        operation = names(where(embed, group=group), "operation")[0]
+        spectrum = where(embed, operation=operation)
         spectra.append({"group": group, **_spectrum(spectrum, own), **_planes(planes, spectrum, operation, own)})
     return {"spectra": spectra}
 
 
 def _spectrum(spectrum: pd.DataFrame, own: Sequence[int]) -> Data:
-    last = rows(spectrum, step=spectrum["step"].max())
+    last = where(spectrum, step=spectrum["step"].max())
     irreps, frequencies = names(last, "irrep"), numbers(last, "frequency")
     cyclic = frequencies.tolist() == list(range(1, len(irreps) + 1))
 
@@ -183,11 +183,11 @@ def _spectrum(spectrum: pd.DataFrame, own: Sequence[int]) -> Data:
 
 def _planes(planes: pd.DataFrame, spectrum: pd.DataFrame, operation: str, own: Sequence[int]) -> Data:
     """The planes of the key frequencies of one operation. It has none in a group that is not cyclic."""
-    of_operation = rows(planes, operation=operation)
+    of_operation = where(planes, operation=operation)
     irreps = names(spectrum, "irrep")
     key_planes = []
     for irrep in names(of_operation, "irrep"):
-        points = rows(of_operation, irrep=irrep)
+        points = where(of_operation, irrep=irrep)
         at = {axis: points.pivot(index="step", columns="element", values=axis).loc[list(own)] for axis in "xy"}
         reach = max(float(np.abs(of_axis.to_numpy(dtype=float)).max()) for of_axis in at.values())
         decimals = 3 - math.floor(math.log10(reach)) if reach > 0 else 0
@@ -198,7 +198,7 @@ def _planes(planes: pd.DataFrame, spectrum: pd.DataFrame, operation: str, own: S
                 "irrep": irreps.index(irrep),
                 "reach": _rounded(reach),
                 "colours": around(element * k / len(element) % 1),
-                "labels": names(rows(points, step=own[-1]), "label"),
+                "labels": names(where(points, step=own[-1]), "label"),
                 **{axis: at[axis].to_numpy(dtype=float).round(decimals).tolist() for axis in "xy"},
             }
         )
@@ -206,10 +206,10 @@ def _planes(planes: pd.DataFrame, spectrum: pd.DataFrame, operation: str, own: S
 
 
 def _dynamics(run: str, norms: pd.DataFrame, curves: pd.DataFrame, own: Sequence[int]) -> Data:
-    of_run, of_curves = rows(norms, run=run), rows(curves, run=run)
-    by_step = {group: rows(of_run, group=group).set_index("step")["norm"] for group in names(of_run, "group")}
+    of_run, of_curves = where(norms, run=run), where(curves, run=run)
+    by_step = {group: where(of_run, group=group).set_index("step")["norm"] for group in names(of_run, "group")}
     data: Data = {"norms": {group: _rounded(norm.loc[list(own)].to_numpy()) for group, norm in by_step.items()}}
-    evaluations = {split: rows(of_curves, split=split).set_index("step") for split in ("train", "val")}
+    evaluations = {split: where(of_curves, split=split).set_index("step") for split in ("train", "val")}
     steps = evaluations["val"].index.tolist()
     at = [step for step in (_last_until(steps, checkpoint) for checkpoint in own) if step is not None]
     kept = thinned(steps, [*at, *steps[:1], *steps[-1:]], CURVE_POINTS)

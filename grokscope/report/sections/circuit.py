@@ -55,7 +55,7 @@ def algorithm_table(readings: pd.DataFrame) -> Table:
 
 def overlap_table(overlaps: pd.DataFrame) -> Table:
     """How much of the embedding the groups of a mixed task share, at the last checkpoint of each run."""
-    last = select.rows(last_checkpoint(overlaps), set="hindsight", angle=1)
+    last = select.where(last_checkpoint(overlaps), set="hindsight", angle=1)
     lines = tuple(
         (
             str(row["run"]),

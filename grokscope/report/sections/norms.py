@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def final_norms(norms: pd.DataFrame, runs: Sequence[Run]) -> Table | None:
     """Norm and largest row of every parameter group at the last checkpoint of each run; None without checkpoints."""
-    last = last_checkpoint(select.rows(norms, parameter="")).set_index(["group", "run"])
+    last = last_checkpoint(select.where(norms, parameter="")).set_index(["group", "run"])
     if last.empty:
         return None
     names = [run.name for run in runs]

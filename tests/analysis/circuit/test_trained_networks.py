@@ -16,8 +16,8 @@ from grokscope.analysis import (
     neurons,
     onset,
     restricted_loss,
-    rows,
     run_all,
+    where,
 )
 from grokscope.config import preset
 from grokscope.runs import Run, open_run
@@ -44,19 +44,19 @@ def run(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="module")
 def final(run: Run) -> Callable[..., pd.DataFrame]:
     """The rows of a table at the last checkpoint, with given values."""
-    return lambda table, **values: rows(table, step=run.steps[-1], **values)
+    return lambda table, **values: where(table, step=run.steps[-1], **values)
 
 
 def test_a_few_frequencies_are_key_in_the_right_basis_and_none_in_the_wrong_one(run: Run, final: Callable) -> None:
     table = final(keys(run), site="embed")
-    own, wrong = rows(table, basis="own"), rows(table, basis="wrong")
+    own, wrong = where(table, basis="own"), where(table, basis="wrong")
     assert 3 <= own["key"].sum() <= 16
     assert own.loc[own["key"], "power"].sum() > 0.6
     assert not wrong["key"].any()
 
 
 def test_an_untrained_checkpoint_has_no_keys(run: Run) -> None:
-    table = rows(keys(run), step=0, site="embed")
+    table = where(keys(run), step=0, site="embed")
     assert not table["key"].any()
 
 
@@ -68,33 +68,33 @@ def test_logits_are_characters_of_the_task_s_own_group(run: Run, final: Callable
 
 def test_neurons_of_the_first_layer_cluster_by_key_frequency(run: Run, final: Callable) -> None:
     table = final(neurons(run), layer=0)
-    own = rows(table, basis="own")
+    own = where(table, basis="own")
     embed = final(keys(run), site="embed", basis="own")
     clustered = own[~own["cluster"].isin(["other", "constant"])]
     assert len(clustered) > 0.1 * len(own)
     power = embed.set_index("irrep")["power"]
     assert (power[clustered["cluster"].unique()] > 1 / len(power)).all()
-    assert not rows(table, basis="wrong")["cluster"].str.startswith("k=").any()
+    assert not where(table, basis="wrong")["cluster"].str.startswith("k=").any()
 
 
 def test_restricted_loss_falls_before_validation_loss_does(run: Run) -> None:
     table = onset(run).dropna(subset=["split"])
-    table = rows(table, split="val", level="neurons").set_index("quantity")
+    table = where(table, split="val", level="neurons").set_index("quantity")
     assert table.loc["restricted_loss", "by"] < table.loc["full_loss", "by"]
     assert table.loc["restricted_loss", "lead_least"] > 0
 
 
 def test_a_key_frequency_is_there_before_the_grok(run: Run) -> None:
-    power = rows(onset(run), quantity="power")
+    power = where(onset(run), quantity="power")
     assert power["lead_least"].max() > 0
 
 
 def test_the_wrong_basis_explains_no_behaviour(run: Run, final: Callable) -> None:
     table = final(restricted_loss(run), split="val", level="logits")
-    wrong = rows(table, basis="wrong", set="matched").iloc[0]
+    wrong = where(table, basis="wrong", set="matched").iloc[0]
     assert wrong["n_irreps"] > 0
     assert wrong["excluded_loss"] == pytest.approx(wrong["full_loss"], abs=0.02)
-    own = rows(table, basis="own", set="hindsight").iloc[0]
+    own = where(table, basis="own", set="hindsight").iloc[0]
     assert own["excluded_loss"] > 5 * own["full_loss"]
 
 

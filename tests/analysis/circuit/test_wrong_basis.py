@@ -41,7 +41,7 @@ def test_an_additive_circle_read_by_multiplication_is_as_flat_as_gauss_sums_are(
     principal components. Among few even characters the sign may be alone or one frequency the largest.
     """
     run = planted(tmp_path, "add", modulus, {"k=5": 1.0})
-    wrong = select.rows(keys(run), basis="wrong", site="embed")
+    wrong = select.where(keys(run), basis="wrong", site="embed")
     expected = [(1 if irrep == "sign" else 2) / (modulus - 2) for irrep in wrong["irrep"]]
     assert wrong["power"].to_numpy() == pytest.approx(expected, abs=1e-9)
     table = clock_pizza(run).set_index("basis")
@@ -51,7 +51,7 @@ def test_an_additive_circle_read_by_multiplication_is_as_flat_as_gauss_sums_are(
 
 def test_a_multiplicative_circle_read_by_addition_is_as_flat(tmp_path: Path) -> None:
     run = planted(tmp_path, "mul", 29, {"k=5": 1.0})
-    wrong = select.rows(keys(run), basis="wrong", site="embed")
+    wrong = select.where(keys(run), basis="wrong", site="embed")
     assert wrong["power"].to_numpy() == pytest.approx(2 / 28, abs=1e-9)
     table = clock_pizza(run).set_index("basis")
     assert table.loc["own", "circularity"] == pytest.approx(1.0)
@@ -149,10 +149,10 @@ def test_what_is_ablated_in_the_wrong_basis_are_its_strongest_irreps_as_many_as_
     reading: Reading,
 ) -> None:
     table = ablation(reading.run)
-    own, wrong = select.rows(table, basis="own"), select.rows(table, basis="wrong")
+    own, wrong = select.where(table, basis="own"), select.where(table, basis="wrong")
     assert set(own["set"]) == {"one", "key", "hindsight"}
     assert set(wrong["set"]) == {"matched"}
-    count = int(select.rows(own, set="hindsight")["n_irreps"].iloc[0])
+    count = int(select.where(own, set="hindsight")["n_irreps"].iloc[0])
     assert count >= 1
     assert set(wrong["n_irreps"]) == {count}
     removed = reading.strongest[:count]
@@ -204,7 +204,7 @@ def test_the_distance_in_the_wrong_basis_is_that_of_the_other_arithmetic(reading
 
 def test_circles_of_the_wrong_basis_are_planes_of_its_strongest_irreps(reading: Reading) -> None:
     table = circles(reading.run)
-    own, wrong = select.rows(table, basis="own"), select.rows(table, basis="wrong")
+    own, wrong = select.where(table, basis="own"), select.where(table, basis="wrong")
     assert wrong["irrep"].nunique() == own["irrep"].nunique() >= 1
     embedding = reading.run.weights(0)["embed.W_E"][reading.numbers].numpy()
     centred = embedding - embedding.mean(0)
@@ -225,8 +225,8 @@ def test_circles_of_the_wrong_basis_are_planes_of_its_strongest_irreps(reading: 
 
 
 def test_all_tables_of_the_control_remove_the_same_irreps(reading: Reading) -> None:
-    matched = select.rows(restricted_loss(reading.run), basis="wrong", set="matched")
-    assert set(matched["n_irreps"]) == set(select.rows(ablation(reading.run), basis="wrong")["n_irreps"])
+    matched = select.where(restricted_loss(reading.run), basis="wrong", set="matched")
+    assert set(matched["n_irreps"]) == set(select.where(ablation(reading.run), basis="wrong")["n_irreps"])
     context = RunContext(reading.run)
     assert [len(irreps) for irreps in context.matched.values()] == [matched["n_irreps"].iloc[0]]
 
@@ -236,7 +236,7 @@ def test_a_control_of_almost_all_irreps_says_that_too_few_are_left_to_stand_in(t
     context = RunContext(run)
     # 5 of the 6 irreps of the units mod 13.
     context.__dict__["hindsight"] = {frame: np.arange(1, 6) for frame in context.frames}
-    wrong: pd.DataFrame = select.rows(ablation.measure(Checkpoint(context, 0)), basis="wrong")
+    wrong: pd.DataFrame = select.where(ablation.measure(Checkpoint(context, 0)), basis="wrong")
     assert set(wrong["n_irreps"]) == {5}
     assert wrong["control_loss"].isna().all()
     assert (wrong["note"] == "there are too few other irreps for a control").all()

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from transformer_lens import HookedTransformer
 
-from grokscope.analysis import collapse, gradient_entropy, names, probes, ranks, rows, run_all, update_parts
+from grokscope.analysis import collapse, gradient_entropy, names, probes, ranks, run_all, update_parts, where
 from grokscope.analysis.dynamics.ranks import parts_of
 from grokscope.analysis.tables.registry import applicable
 from grokscope.model import role
@@ -44,7 +44,7 @@ def with_weights(run: Run, change: Callable[[str, torch.Tensor], torch.Tensor], 
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_logit_statistics_agree_with_numpy_on_a_hooked_transformer(write_run, settings):
     run = write_run(growth=2.0, modulus=7, **settings)
-    table = rows(collapse(run), step=run.steps[-1]).set_index("dtype")
+    table = where(collapse(run), step=run.steps[-1]).set_index("dtype")
     tokens, labels = train_of(run)
     y = labels.numpy()
     model = hooked(run, torch.float64)
@@ -85,7 +85,7 @@ def test_collapse_in_float32_is_gone_in_float64_of_the_same_weights(write_run):
 
 def test_the_loss_is_told_of_the_logits_that_the_run_minimises(write_run):
     plain, hot = write_run("plain"), write_run("hot", **{"loss.temperature": 4.0})
-    one, four = (rows(collapse(run), step=0, dtype="float64").iloc[0] for run in (plain, hot))
+    one, four = (where(collapse(run), step=0, dtype="float64").iloc[0] for run in (plain, hot))
     assert four["logit_std"] == pytest.approx(one["logit_std"] / 4)
     assert four["margin"] == pytest.approx(one["margin"] / 4)
     assert four["loss"] != pytest.approx(one["loss"])
@@ -111,7 +111,7 @@ def test_many_examples_are_read_in_chunks(write_run, monkeypatch):
 @pytest.mark.parametrize("settings", SETTINGS)
 def test_gradient_entropy_agrees_with_numpy_on_autograd_of_a_hooked_transformer(write_run, settings):
     run = write_run(modulus=7, dtype="float64", **settings)
-    table = rows(gradient_entropy(run), step=run.steps[-1])
+    table = where(gradient_entropy(run), step=run.steps[-1])
     tokens, labels = train_of(run)
     model = hooked(run, torch.float64)
     F.cross_entropy(model(tokens)[:, -1], labels).backward()
@@ -124,7 +124,7 @@ def test_gradient_entropy_agrees_with_numpy_on_autograd_of_a_hooked_transformer(
     assert len(table) == len(chosen)
     for (group, parameter), of in chosen.items():
         g, w = (np.concatenate([values[k] for k in of]) for values in (gradients, weights))
-        found = rows(table, group=group, parameter=parameter).iloc[0]
+        found = where(table, group=group, parameter=parameter).iloc[0]
         age = -(g[g > 1e-18] * np.log(g[g > 1e-18])).sum()
         assert found["gradient_l1"] == pytest.approx(g.sum(), rel=1e-6, abs=1e-12)
         assert found["gradient_l2"] == pytest.approx(np.sqrt((g**2).sum()), rel=1e-6, abs=1e-12)
@@ -140,7 +140,7 @@ def test_gradient_entropy_agrees_with_numpy_on_autograd_of_a_hooked_transformer(
 
 def test_effective_ranks_agree_with_numpy(write_run):
     run = write_run(n_layers=2, growth=2.0)
-    table = rows(ranks(run), step=0).set_index("matrix")
+    table = where(ranks(run), step=0).set_index("matrix")
     w = {k: v.double().numpy() for k, v in run.weights(0).items() if v.ndim > 1 and v.dtype.is_floating_point}
 
     def rank(m: np.ndarray) -> float:
@@ -162,7 +162,7 @@ def test_effective_ranks_agree_with_numpy(write_run):
 
 def test_effective_rank_does_not_change_when_weights_are_scaled(write_run):
     table = ranks(write_run(growth=5.0, every=600))
-    first, last = (rows(table, step=step)["effective_rank"].to_numpy() for step in (0, 600))
+    first, last = (where(table, step=step)["effective_rank"].to_numpy() for step in (0, 600))
     np.testing.assert_allclose(last, first, rtol=1e-5)
 
 
@@ -175,18 +175,18 @@ def test_names_of_matrices_are_taken_apart():
 def test_a_network_of_zeros_has_no_rank_and_no_normalised_entropy(write_run):
     zeros = with_weights(write_run(), lambda k, v: torch.zeros_like(v) if v.ndim else v, "zeros")
     assert ranks(zeros)["effective_rank"].isna().all()
-    table = rows(gradient_entropy(zeros), group="attention", parameter="").iloc[0]
+    table = where(gradient_entropy(zeros), group="attention", parameter="").iloc[0]
     assert table["gradient_l1"] == 0
     assert np.isnan(table["gradient_normalised_entropy"])
-    found = rows(collapse(zeros), dtype="float64").iloc[0]
+    found = where(collapse(zeros), dtype="float64").iloc[0]
     assert (found["logit_std"], found["margin"], found["collapse"]) == (0, 0, 0)
 
 
 def test_a_diverged_run_keeps_its_tables(write_run):
     run = with_weights(write_run(), lambda k, v: v * torch.nan if k == "unembed.W_U" else v, "diverged")
     tables = run_all(run, ["collapse", "gradient_entropy", "norm_trajectories"])
-    assert rows(tables["collapse"], dtype="float64")["logit_std"].isna().all()
-    found = rows(tables["norm_trajectories"], parameter="").set_index("group")["norm"]
+    assert where(tables["collapse"], dtype="float64")["logit_std"].isna().all()
+    found = where(tables["norm_trajectories"], parameter="").set_index("group")["norm"]
     assert np.isnan(found["unembed"])
     assert found["embed"] > 0
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 import grokscope.analysis as package
-from grokscope.analysis import Analysis, analyses, analysis, applicable, over_checkpoints, over_runs, rows, run_all
+from grokscope.analysis import Analysis, analyses, analysis, applicable, over_checkpoints, over_runs, run_all, where
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.tables.declared import FAMILIES, contents
 from grokscope.runs import Run
@@ -130,7 +130,7 @@ def test_tables_of_several_runs_are_those_of_each(write_run) -> None:
     for run in runs:
         for name in ("norm_trajectories", "milestones"):
             one = run_all(run, [name])[name]
-            pd.testing.assert_frame_equal(rows(tables[name], run=run.name).reset_index(drop=True), one)
+            pd.testing.assert_frame_equal(where(tables[name], run=run.name).reset_index(drop=True), one)
 
 
 def test_two_analyses_of_one_name_are_refused_with_both_homes() -> None:

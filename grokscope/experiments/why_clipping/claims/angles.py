@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grokscope import figures
-from grokscope.analysis import milestones, numbers, probes, rows
+from grokscope.analysis import milestones, numbers, probes, where
 from grokscope.config import GroupName, GroupValues
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Answer
@@ -41,7 +41,7 @@ def angular_step(study: Study, arm: str) -> GroupValues:
     """
     runs = study.traced(MAIN, arm)
     table = up_to_grok(probes(runs), runs)
-    angles = {group: numbers(rows(table, group=group, parameter=""), "angle_mean") for group in TURNED}
+    angles = {group: numbers(where(table, group=group, parameter=""), "angle_mean") for group in TURNED}
     return tuple((group, rounded(float(np.nanmedian(angles[group])))) for group in TURNED)
 
 
@@ -69,7 +69,7 @@ def claim(study: Study) -> Answer:
     timing = study.timing(MAIN, stages=("arms", "matched"))
     table = effects(shares_of(timing, MAIN, [MATCHED, UNMATCHED]))
     shown = [run for arm in (arms.HEADLINE, arms.BASELINE) for run in study.traced(MAIN, arm)]
-    recorded, reached = rows(probes(shown), parameter=""), milestones(shown)
+    recorded, reached = where(probes(shown), parameter=""), milestones(shown)
     plate = Plate(
         "angles_over_training",
         figures.angular_steps(recorded, reached),

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians
 from grokscope.experiments.why_clipping.evidence import SHARE, by_tasks
 from grokscope.experiments.why_clipping.scale import MAIN
@@ -43,13 +43,13 @@ def by_task(table: pd.DataFrame, with_it: str, without_it: str) -> dict[str, Ver
 
 def _interval(table: pd.DataFrame, task: str, arm: str) -> tuple[float, float] | None:
     """Of an arm's share on a task; None where it was not measured."""
-    share = rows(table, task=task, arm=arm, kind=SHARE)
+    share = where(table, task=task, arm=arm, kind=SHARE)
     return None if share.empty else (float(numbers(share, "low")[0]), float(numbers(share, "high")[0]))
 
 
 def sentence(table: pd.DataFrame, arm: str, what: str) -> list[str]:
     """`what`: its share on each task, in words; nothing where there is none."""
-    effects_by_task = by_tasks(rows(table, arm=arm, kind=SHARE))
+    effects_by_task = by_tasks(where(table, arm=arm, kind=SHARE))
     return [f"{what} {effects_by_task}."] if effects_by_task else []
 
 
@@ -68,7 +68,7 @@ def strips(
 
 def share_plate(name: str, table: pd.DataFrame, caption: str) -> list[Plate]:
     """Where arms stand between the baseline and the clipped network, on every task."""
-    chosen = rows(table, kind=SHARE)
+    chosen = where(table, kind=SHARE)
     if chosen.empty:
         return []
     whole = f"{caption} 0%: as slow as the arm that the share starts from; 100%: as fast as the one it ends at. 95% "

@@ -9,7 +9,7 @@ import pandas as pd
 from jaxtyping import Float
 
 from grokscope import figures
-from grokscope.analysis import milestones, names, numbers, rows, run_all
+from grokscope.analysis import milestones, names, numbers, run_all, where
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Answer
 from grokscope.experiments.why_clipping.declared import declare_claim
@@ -84,14 +84,14 @@ def measures(run: Run, tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     if run.grok_step is None:
         return dict.fromkeys(MEASURES, np.nan)
     keys, characters, losses, ablated = (
-        rows(tables[name], step=_nearest(tables[name], run.grok_step), basis="own")
+        where(tables[name], step=_nearest(tables[name], run.grok_step), basis="own")
         for name in ("keys", "logit_characters", "restricted_loss", "ablation")
     )
-    embed = rows(keys, site="embed")
+    embed = where(keys, site="embed")
     chosen = set(embed.loc[embed["key"].astype(bool), "irrep"])
-    of_keys = rows(losses, level="logits", split="val", set="hindsight")
-    without = rows(ablated, site="embedding", split="val", set="hindsight")
-    onset = rows(tables["onset"], quantity="restricted_loss", level="logits", split="val")
+    of_keys = where(losses, level="logits", split="val", set="hindsight")
+    without = where(ablated, site="embedding", split="val", set="hindsight")
+    onset = where(tables["onset"], quantity="restricted_loss", level="logits", split="val")
     return {
         "keys": float(len(chosen)),
         "explained": float(numbers(characters.loc[characters["irrep"].isin(sorted(chosen))], "share").sum()),
@@ -132,7 +132,7 @@ def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
     for task in names(table, "task"):
         within, beyond = [], []
         for name, margin in MARGIN.items():
-            row = rows(table, task=task, quantity=f"difference in {MEASURES[name]}").iloc[0]
+            row = where(table, task=task, quantity=f"difference in {MEASURES[name]}").iloc[0]
             low, high = float(row["low"]), float(row["high"])
             within.append(-margin < low and high < margin)
             beyond.append(low > margin or high < -margin)
@@ -152,8 +152,8 @@ def _sentences(table: pd.DataFrame) -> list[str]:
 def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.DataFrame) -> list[Plate]:
     tables = {name: pd.concat(parts, ignore_index=True) for name, parts in kept.items()}
     reached = milestones(shown)
-    embed = rows(tables["keys"], site="embed")
-    losses = rows(tables["restricted_loss"], basis="own", set="hindsight")
+    embed = where(tables["keys"], site="embed")
+    losses = where(tables["restricted_loss"], basis="own", set="hindsight")
     return [
         Plate(
             "circuit_at_grok",
@@ -164,7 +164,7 @@ def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.D
         Plate(
             "circuit_spectrum",
             figures.spectrum_over_training(embed, reached),
-            rows(embed, basis="own").reindex(columns=list(SPECTRUM)),
+            where(embed, basis="own").reindex(columns=list(SPECTRUM)),
             "Share of the embedding's variance that each irrep (frequency) carries, one seed of each arm and task.",
         ),
         Plate(

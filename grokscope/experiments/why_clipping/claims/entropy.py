@@ -8,7 +8,7 @@ from jaxtyping import Float
 from scipy import stats
 
 from grokscope import figures
-from grokscope.analysis import milestones, names, numbers, probes, rows
+from grokscope.analysis import milestones, names, numbers, probes, where
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Answer
 from grokscope.experiments.why_clipping.declared import declare_claim
@@ -50,7 +50,7 @@ def claim(study: Study) -> Answer:
     for task in study.scale.seeds:
         runs = [run for arm in arms.FACTORS for run in study.traced(task, arm)]
         recorded = whole_gradients(runs)
-        values = pd.DataFrame([{"task": task, **of_run(run, rows(recorded, run=run.name))} for run in runs])
+        values = pd.DataFrame([{"task": task, **of_run(run, where(recorded, run=run.name))} for run in runs])
         of_runs.append(values)
         measured += _effects(task, values)
     table, every = effects(measured), pd.concat(of_runs, ignore_index=True)
@@ -81,7 +81,7 @@ def claim(study: Study) -> Answer:
 
 def whole_gradients(runs: list[Run]) -> pd.DataFrame:
     """Recorded entropies of the whole gradient, up to the grok of each run."""
-    table = up_to_grok(rows(probes(runs), group="all", parameter=""), runs)
+    table = up_to_grok(where(probes(runs), group="all", parameter=""), runs)
     table = table.loc[table["gradient_l1"].notna()]
     columns = ("gradient_absolute_entropy", "gradient_normalised_entropy", "gradient_l1", "gradient_l2")
     return table[["run", "task", "arm", "seed", "step", "group", "parameter", *columns]]
@@ -117,7 +117,7 @@ def _effects(task: str, values: pd.DataFrame) -> list[dict[str, object]]:
             | within
         )
     for name, quantity in MEASURES.items():
-        pair = [rows(values, arm=arm).set_index("seed")[name] for arm in (arms.HEADLINE, arms.BASELINE)]
+        pair = [where(values, arm=arm).set_index("seed")[name] for arm in (arms.HEADLINE, arms.BASELINE)]
         measured.append(difference(task, arms.HEADLINE, arms.BASELINE, quantity, list(pair[0] - pair[1])))
         at, low, high = _rank_correlation(values, name)
         told = "runs that did not grok rank last; resampled by run"
@@ -150,7 +150,7 @@ def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
     verdicts: dict[str, Verdict] = {}
     for task in names(table, "task"):
         quantity = f"rank correlation of {MEASURES['normalised']} {GOES_WITH}"
-        row = rows(table, task=task, quantity=quantity).iloc[0]
+        row = where(table, task=task, quantity=quantity).iloc[0]
         low, high = float(row["low"]), float(row["high"])
         if low > STRONG or high < -STRONG:
             verdicts[task] = "partly"

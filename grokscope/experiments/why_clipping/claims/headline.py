@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import names, rows
+from grokscope.analysis import names, where
 from grokscope.analysis.timing import best_settings, decomposition, grid_medians
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Answer
@@ -94,7 +94,7 @@ def claim(study: Study) -> Answer:
         measured += speed_ups(table, task, arms.BASELINE, [arm for arm in arms.IN_LION if arm != arms.BASELINE])
         for factors in (arms.IN_LION, arms.FACTORS):
             if set(factors) <= set(names(table, "arm")):
-                parts = rows(decomposition(table, factors), order="average")
+                parts = where(decomposition(table, factors), order="average")
                 measured += [_contribution(task, next(iter(factors)), row) for row in parts.to_dict("records")]
     main = study.timing(MAIN)
     measured += speed_ups(main, MAIN, BEGINNING, TUNED)
@@ -111,7 +111,7 @@ def claim(study: Study) -> Answer:
 
 def _verdict(table: pd.DataFrame) -> Verdict:
     """By the share of the published speed-up that is missing without the clip."""
-    of_tuning = rows(table, kind=SHARE, quantity=TUNING)
+    of_tuning = where(table, kind=SHARE, quantity=TUNING)
     return over_tasks([undone(of_tuning, task, BEGINNING) for task in names(of_tuning, "task")])
 
 
@@ -120,7 +120,7 @@ def _sentences(table: pd.DataFrame) -> list[str]:
     for task in names(table, "task"):
         said = {
             (row["quantity"], row["arm"], row["against"]): in_words(row)
-            for row in rows(table, task=task).to_dict("records")
+            for row in where(table, task=task).to_dict("records")
         }
         steps = {(arm, against): words for (what, arm, against), words in said.items() if what == "speed-up in steps"}
         if (BEGINNING, PUBLISHED) in steps:
@@ -140,7 +140,7 @@ def _sentences(table: pd.DataFrame) -> list[str]:
                 f"{task}: Lion gains {steps[arms.HEADLINE, arms.BASELINE]} from projection and clip; on average over "
                 f"both orders {steps['init', average]} by the projection and {steps['clip', average]} by the clip."
             )
-    for row in rows(table, arm="clip-tuned", against="lion-tuned").to_dict("records"):
+    for row in where(table, arm="clip-tuned", against="lion-tuned").to_dict("records"):
         in_lion.append(f"With equal tuning, the clip against Lion without it on {row['task']}: {in_words(row)}.")
     return [*sentences, *in_lion]
 

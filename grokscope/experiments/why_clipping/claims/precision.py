@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grokscope import figures
-from grokscope.analysis import milestones, numbers, probes, rows
+from grokscope.analysis import milestones, numbers, probes, where
 from grokscope.experiments.why_clipping import arms
 from grokscope.experiments.why_clipping.claim import Answer
 from grokscope.experiments.why_clipping.claims.causes import alone, sentence, share_plate, strips
@@ -61,7 +61,7 @@ def claim(study: Study) -> Answer:
     for arm in (arms.HEADLINE, arms.BASELINE):
         worst = []
         for run in study.traced(MAIN, arm):
-            whole = rows(recorded, run=run.name, group="all", parameter="")
+            whole = where(recorded, run=run.name, group="all", parameter="")
             until = whole.loc[whole["step"] <= (run.grok_step or run.final_step)]
             worst.append(float(np.nanmax(numbers(until, "collapse"), initial=0.0)))
         collapse.append(
@@ -79,7 +79,7 @@ def claim(study: Study) -> Answer:
             }
         )
     table = effects([*measured, *collapse])
-    whole = rows(recorded, group="all", parameter="")
+    whole = where(recorded, group="all", parameter="")
     return Answer(
         _verdict([alone(table, MAIN, arm) for arm in (DOUBLE, STABLE)]),
         (
