@@ -4,6 +4,7 @@ app        the table of commands, and what becomes of errors
 settings   `--lr 1e-4` on the command line to changes of a config
 training   train, resume
 importing  import
+experimenting  experiment
 browsing   presets, runs, verify, report
 analyze    analyses of runs, kept in them
 demo       two runs and their report

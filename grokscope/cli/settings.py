@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
-from grokscope.config import FILE_READERS, SECTIONS, ConfigError, GroupLmos, GroupValues, RunConfig, resolve
+from grokscope.config import FILE_READERS, SECTIONS, ConfigError, GroupLmos, GroupValues, resolve, setting_type
 
 SHORT_NAMES = (
     "Every setting also goes by the last part of its name where that is unique (--lr 1e-4, --seed 3, --max-norm none), "
@@ -57,13 +57,8 @@ def _full(name: str) -> str:
     return f"{name}.name" if name in SECTIONS and hasattr(SECTIONS[name], "name") else resolve(name)
 
 
-def _type_of(full: str) -> Any:
-    section, _, leaf = full.rpartition(".")
-    return get_type_hints(SECTIONS[section] if section else RunConfig)[leaf]
-
-
 def _value(full: str, words: list[str]) -> Any:
-    kind = _type_of(full)
+    kind = setting_type(full)
     if kind in (GroupValues, GroupLmos):
         # `--angular-step mlp=1e-3 attention=2e-3`, or with commas.
         pairs = (part.partition("=") for word in words for part in word.split(",") if part)
@@ -100,7 +95,7 @@ def show_settings(settings: type, prog: str, description: str) -> None:
     import tyro
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-    tables = {_type_of(full) for full in FILE_READERS}
+    tables = {setting_type(full) for full in FILE_READERS}
     registry = ConstructorRegistry()
 
     @registry.primitive_rule

@@ -30,7 +30,7 @@ from grokscope.engine.block import Tap, block, normalised
 from grokscope.engine.evaluation import CHUNK, evaluate
 from grokscope.engine.gather import add_rows_, rows
 from grokscope.engine.layers import Backward, Gradients, linear
-from grokscope.engine.losses import cross_entropy
+from grokscope.engine.losses.cross_entropy import cross_entropy
 from grokscope.engine.prefixes import Batch, PrefixTable
 from grokscope.model import Weights, d_vocab_out
 from grokscope.tasks import Task

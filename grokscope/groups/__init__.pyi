@@ -5,10 +5,10 @@ from .dihedral import DihedralGroup as DihedralGroup
 from .finite import FiniteGroup as FiniteGroup
 from .irreps import Irrep as Irrep
 from .number_theory import discrete_log as discrete_log
-from .number_theory import is_prime as is_prime
-from .number_theory import nearest_primes as nearest_primes
 from .number_theory import primitive_root as primitive_root
 from .permutations import PermutationGroup as PermutationGroup
+from .primes import is_prime as is_prime
+from .primes import nearest_primes as nearest_primes
 from .products import ProductGroup as ProductGroup
 from .products import product as product
 from .recognised import RecognisedGroup as RecognisedGroup

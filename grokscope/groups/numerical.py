@@ -12,10 +12,16 @@ again by `split_representation`. Each irrep occurs in the regular representation
 import numpy as np
 from jaxtyping import Float, Int
 
-from grokscope.groups.irreps import Irrep, Kind, character_order, irreducible_kind
+from grokscope.groups.irreps import Irrep, character_order
 from grokscope.groups.naming import letters
-from grokscope.groups.orthogonal import orthonormal_columns
-from grokscope.groups.splitting import distinct_constituents, eigenspaces, split_representation
+from grokscope.groups.splitting import (
+    Kind,
+    distinct_constituents,
+    eigenspaces,
+    irreducible_kind,
+    orthonormal_columns,
+    split_representation,
+)
 
 KIND_ORDER: tuple[Kind, ...] = ("real", "complex", "quaternionic")
 

@@ -110,11 +110,6 @@ def import_config(
     return merged, read_off
 
 
-def setting(config: RunConfig, full: str) -> Any:
-    section, _, leaf = full.rpartition(".")
-    return getattr(getattr(config, section) if section else config, leaf)
-
-
 def split_words(config: RunConfig, own_split: bool) -> str:
     indices = config.task.train_indices
     if indices is None:

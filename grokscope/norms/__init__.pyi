@@ -1,13 +1,12 @@
-from .cap import MatrixCap as MatrixCap
-from .cap import frobenius_norm as frobenius_norm
-from .cap import spectral_norm as spectral_norm
-from .control import INIT_SCOPES as INIT_SCOPES
 from .control import NormControl as NormControl
-from .control import clamp_ as clamp_
+from .control import begin_ as begin_
 from .control import start_rows_ as start_rows_
-from .matrices import as_matrix as as_matrix
-from .matrices import is_matrix as is_matrix
-from .matrices import write_matrix_ as write_matrix_
+from .controls.cap import MatrixCap as MatrixCap
+from .controls.cap import frobenius_norm as frobenius_norm
+from .controls.cap import spectral_norm as spectral_norm
+from .controls.clamp import clamp_ as clamp_
+from .controls.projection import INIT_SCOPES as INIT_SCOPES
+from .one_control import Control as Control
 from .rows import bundle_norms as bundle_norms
 from .rows import bundles as bundles
 from .rows import clip_rows_ as clip_rows_
@@ -17,3 +16,4 @@ from .rows import project_rows_ as project_rows_
 from .rows import row_angles as row_angles
 from .rows import row_dims as row_dims
 from .rows import row_norms as row_norms
+from .rows import row_table as row_table

@@ -226,7 +226,8 @@ class Hub:
 
 def _train_here(hub: Any, config: dict[str, Any], path: str, hang_seconds: float) -> Outcome:
     """The task of a run on a path that this node shares with the sweep."""
-    job, run = Job(from_dict(config)), Path(path)
+    run = Path(path)
+    job = Job(from_dict(config), run.name)
     found = places((job,), run.parent)
 
     def watch(board: Board) -> None:
@@ -237,7 +238,7 @@ def _train_here(hub: Any, config: dict[str, Any], path: str, hang_seconds: float
 
 def _train_and_fetch(hub: Any, config: dict[str, Any], path: str, hang_seconds: float) -> Outcome:
     """The task of a run that is trained in a temporary directory, its files sent whenever a state was saved."""
-    job = Job(from_dict(config))
+    job = Job(from_dict(config), Path(path).name)
     while (begun := _answer(hub.begin.remote(job.name, config))) is None:
         _answer(hub.tell.remote(job.name, "elsewhere", 0, None, None))
         time.sleep(_LOOK_AGAIN)

@@ -28,9 +28,19 @@ from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
-from grokscope.config import FILE_READERS, SECTIONS, ConfigError, RunConfig, override, preset, read_settings, resolve
+from grokscope.config import (
+    FILE_READERS,
+    SECTIONS,
+    ConfigError,
+    RunConfig,
+    override,
+    preset,
+    read_settings,
+    resolve,
+    setting_type,
+)
 from grokscope.config.checks import integer, number
 from grokscope.sweeps.job import Job, Resources, Sweep
 
@@ -155,9 +165,7 @@ def _value(full: str, value: Any, folder: Path) -> Any:
     """A value as the schema takes it: the text "none" as None, a file's name as what is in it, where that may be."""
     if not isinstance(value, str):
         return value
-    section, _, leaf = full.rpartition(".")
-    kind = get_type_hints(SECTIONS[section] if section else RunConfig)[leaf]
-    if value.lower() == "none" and NoneType in get_args(kind):
+    if value.lower() == "none" and NoneType in get_args(setting_type(full)):
         return None
     return FILE_READERS[full](folder / value) if full in FILE_READERS else value
 

@@ -19,7 +19,6 @@ from grokscope.runs import (
     Run,
     RunError,
     RunWriter,
-    checkpoint_due,
     create_run,
     milestones,
     open_run,
@@ -134,7 +133,7 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
             writer.log({"step": step, **metrics, "seconds": clock.seconds})
             reached.update(step, metrics["train_accuracy"], metrics["val_accuracy"])
             shown.evaluation(metrics)
-        if done() or checkpoint_due(config.checkpoints, step, reached.sustained_at):
+        if done() or config.checkpoints.due(step, reached.sustained_at):
             pause = True
             writer.checkpoint(step, trainer.weights)
         if pause and time.monotonic() > state_due:

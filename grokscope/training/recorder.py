@@ -1,7 +1,7 @@
 """Probes of a run while it trains: rows of numbers about one step, by parameter group and by parameter.
 
-What is recorded is defined in `grokscope.probes`; here it is put together for one step. Recording changes nothing
-that is trained.
+What is recorded is defined in `grokscope.probes` and `grokscope.norms`; here it is put together for one step.
+Recording changes nothing that is trained.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from grokscope.model import ROLES, Weights, in_scope, role
+from grokscope.norms import row_table
 from grokscope.probes import (
     Displacement,
     absolute_entropy,
@@ -18,7 +19,6 @@ from grokscope.probes import (
     entropy_of_sums,
     entropy_sums,
     output_statistics,
-    row_table,
 )
 from grokscope.training.trainer import StepRecord, Trainer
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
         ["train", "mul-lion-clip", "--help"],
         ["import", "--help"],
         ["verify", "--help"],
+        ["experiment", "--help"],
         ["presets"],
     ],
     ids=" ".join,

@@ -20,6 +20,7 @@ from grokscope.config import (
     preset,
     presets,
     resolve,
+    setting,
     to_dict,
 )
 
@@ -124,6 +125,24 @@ def test_differences_name_what_changed_and_nothing_else():
         "norms.scope": (("decoder",), ("mlp",)),
     }
     assert differences(first, first) == {}
+
+
+def test_every_setting_is_read_by_its_full_name():
+    config = override(preset("mul-lion-clip"), {"seed": 5, "lr": 0.5})
+    assert setting(config, "seed") == 5
+    assert setting(config, "optimizer.lr") == 0.5
+    nested = to_dict(config)
+    sections = [name for name, value in nested.items() if isinstance(value, dict)]
+    flat = {name: value for name, value in nested.items() if name not in sections}
+    flat |= {f"{section}.{leaf}": value for section in sections for leaf, value in nested[section].items()}
+    read = {name: setting(config, name) for name in field_names()}
+    assert json.loads(json.dumps(read)) == flat
+
+
+@pytest.mark.parametrize("name", ["optimizer.rate", "lr", "optimiser.lr"])
+def test_a_setting_that_does_not_exist_cannot_be_read(name):
+    with pytest.raises(AttributeError):
+        setting(RunConfig(), name)
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest():

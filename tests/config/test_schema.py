@@ -22,8 +22,6 @@ from grokscope.config import (
     TaskConfig,
     TrainingConfig,
     field_names,
-    is_prime,
-    nearest_primes,
 )
 
 NO_GROUPS = [(), "mlp", ["mlp"], ("decoder",), ("mlp", "head"), None]
@@ -203,13 +201,6 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
     if leaf == "amplifier":
         extra = {"name": "neuralgrok"}
     assert getattr(SECTIONS.get(section, RunConfig)(**{leaf: option}, **extra), leaf) == option
-
-
-@given(st.integers(-10, 20_000))
-def test_primes_agree_with_sympy(n):
-    assert is_prime(n) == sympy.isprime(n)
-    expected = ([sympy.prevprime(n)] if n > 2 else []) + [sympy.nextprime(n)]
-    assert list(nearest_primes(n)) == expected
 
 
 COMPOSITES = st.integers(4, 5000).filter(lambda n: not sympy.isprime(n))

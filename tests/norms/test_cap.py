@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.config import ConfigError, ModelConfig, NormConfig, TaskConfig
-from grokscope.model import in_scope, trained_names
-from grokscope.norms import MatrixCap, NormControl, as_matrix, is_matrix, row_norms, start_rows_
+from grokscope.model import as_matrix, in_scope, is_matrix, trained_names
+from grokscope.norms import MatrixCap, NormControl, row_norms, start_rows_
 from grokscope.norms.cap import frobenius_norm, spectral_norm
 from grokscope.tasks import build_task
 from tests.model.strategies import random_weights

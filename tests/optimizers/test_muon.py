@@ -6,8 +6,7 @@ import pytest
 import torch
 
 from grokscope.config import OptimizerConfig
-from grokscope.model import role
-from grokscope.norms import as_matrix
+from grokscope.model import as_matrix, role
 from grokscope.optimizers import Muon, WeightDecay, build_optimizer, set_learning_rate
 from grokscope.optimizers.muon import is_orthogonalised
 from tests.optimizers.parameters import copies, flat_parameters, gradients, named_gradients

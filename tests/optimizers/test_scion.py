@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from grokscope.config import ModelConfig, OptimizerConfig, TaskConfig
-from grokscope.model import initial_weights, is_buffer, trained_names
-from grokscope.norms import as_matrix, is_matrix
+from grokscope.model import as_matrix, initial_weights, is_buffer, is_matrix, trained_names
 from grokscope.optimizers import Scion, build_optimizer, start_inside_
 from grokscope.optimizers.lmo import SPECTRAL_EXCESS
 from grokscope.optimizers.scion import balls

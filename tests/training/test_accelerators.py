@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.model import in_scope
-from grokscope.norms import as_matrix, is_matrix, row_norms
+from grokscope.model import as_matrix, in_scope, is_matrix
+from grokscope.norms import row_norms
 from grokscope.optimizers import NeuralGrok
 from grokscope.optimizers.scion import balls
 from grokscope.optimizers.transforms import across_

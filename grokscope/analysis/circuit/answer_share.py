@@ -14,18 +14,18 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
+from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.checkpoint.parts import PARTS
 
 
-def prepare(scope: Scope) -> None:
+def prepare(context: RunContext) -> None:
     """What threads share: grids, and the parts of every split."""
-    _ = scope.grids, scope.parts
+    _ = context.grids, context.parts
 
 
-@over_checkpoints(version=1, prepare=prepare)
+@over_checkpoints(family="fourier", applies_to=has_group, prepare=prepare)
 def answer_share(checkpoint: Checkpoint) -> pd.DataFrame:
     """What share of the variance of every site is about the answer, about one operand, or about neither.
 
@@ -47,9 +47,9 @@ def answer_share(checkpoint: Checkpoint) -> pd.DataFrame:
         A site that does not vary has share and median NaN. A split without two pairs has no rows.
     """
     rows = []
-    for frame in checkpoint.scope.own:
+    for frame in checkpoint.context.own:
         for site, x in sites(checkpoint, frame):
-            for split, parts in checkpoint.scope.parts[frame].items():
+            for split, parts in checkpoint.context.parts[frame].items():
                 energies = parts.energies(x)
                 columns = zip(
                     PARTS, energies.weighted.tolist(), energies.median.tolist(), parts.chance.tolist(), strict=True
@@ -68,7 +68,7 @@ def sites(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, Float[Ten
     def at(name: str) -> Float[Tensor, "pair unit"]:
         return checkpoint.activations(frame.operation, name).flatten(0, 1)
 
-    for layer in checkpoint.scope.layers:
+    for layer in checkpoint.context.layers:
         yield f"blocks.{layer}.attn_out", at(f"blocks.{layer}.hook_attn_out")
         yield f"blocks.{layer}.mlp.post", at(f"blocks.{layer}.mlp.hook_post")
         yield f"blocks.{layer}.resid_post", at(f"blocks.{layer}.hook_resid_post")

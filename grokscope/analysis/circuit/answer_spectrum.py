@@ -26,6 +26,7 @@ from torch import Tensor
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.circuit.spectra import centred_logits
 
@@ -34,7 +35,7 @@ FORM_SHARE = 0.85
 """The simplest form that, with those that it contains, has this share of S is its form; as for neurons and irreps."""
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", applies_to=has_group)
 def answer_spectrum(checkpoint: Checkpoint) -> pd.DataFrame:
     """Through which irreps the logits tell the answers apart, and with how many coefficients.
 
@@ -46,8 +47,8 @@ def answer_spectrum(checkpoint: Checkpoint) -> pd.DataFrame:
         An S that does not vary has power 0 throughout.
     """
     tables = []
-    for frame in checkpoint.scope.frames:
-        basis = checkpoint.scope.bases[frame]
+    for frame in checkpoint.context.frames:
+        basis = checkpoint.context.bases[frame]
         means = basis.product_coefficients(centred_logits(checkpoint, frame))
         parts = answer_parts(basis, means.double())
         columns = irrep_columns(frame.group, range(1, len(parts)))

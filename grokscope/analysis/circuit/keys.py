@@ -5,7 +5,7 @@ Two key sets, and every table says which it means:
     key         online: of this checkpoint, by what is in this checkpoint
     hindsight   the key set of the run's final checkpoint, for looking back
 
-The embedding's is the network's key set, which restricted loss and ablations use; `Checkpoint.embedding` says why.
+The embedding's is the network's key set, which restricted loss and ablations use; `Checkpoint.embedding_test` says why.
 The other sites have their own, by the same test on the tables for which relabelling leaves an untrained network
 as it was: `unembed`, and what each MLP's neurons make of one operand alone (means over the other, both operands
 side by side). Attention and logits are sums of these and of a * b, and are left to `spectra`.
@@ -21,19 +21,19 @@ import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.null import Significance
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_group)
 def keys(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power of every irrep at the sites that have a null, and whether it exceeds it.
 
     A key's power exceeds the 99th percentile of the *largest* power of any irrep under 200 random relabellings of
     the group elements (largest for its size: `checkpoint.null`), so that a checkpoint whose labels mean
-    nothing has any key at all with probability 0.01. In the basis `wrong` there is nothing to be found: it is the
-    control.
+    nothing has any key at all with probability 0.01. The basis `wrong` is the
+    control: the network has no keys there.
 
     Returns:
         run, task, arm, seed, step, operation, basis, group, site (`embed`, `unembed`, `blocks.L.mlp.post`),
@@ -41,8 +41,8 @@ def keys(checkpoint: Checkpoint) -> pd.DataFrame:
         hindsight (in the embedding's key set at the final checkpoint).
     """
     tables = []
-    for frame in checkpoint.scope.frames:
-        hindsight = checkpoint.scope.hindsight[frame]
+    for frame in checkpoint.context.frames:
+        hindsight = checkpoint.context.hindsight[frame]
         for site, tested in _tests(checkpoint, frame):
             irreps = np.arange(1, len(tested.power))
             tables.append(
@@ -63,11 +63,11 @@ def keys(checkpoint: Checkpoint) -> pd.DataFrame:
 
 
 def _tests(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, Significance]]:
-    null, basis = checkpoint.scope.nulls[frame], checkpoint.scope.bases[frame]
-    yield "embed", checkpoint.embedding(frame)
+    null, basis = checkpoint.context.nulls[frame], checkpoint.context.bases[frame]
+    yield "embed", checkpoint.embedding_test(frame)
     unembed = checkpoint.weights["unembed.W_U"].double()[:, torch.from_numpy(frame.answer)]
     yield "unembed", null.test((unembed - unembed.mean(1, keepdim=True)).T.numpy())
-    for layer in checkpoint.scope.layers:
+    for layer in checkpoint.context.layers:
         x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
         of_operands = basis.F @ torch.cat([x_hat[:, 0], x_hat[0]], dim=1).double()
         yield f"blocks.{layer}.mlp.post", null.test(of_operands.numpy())

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.declared import analysis
 from grokscope.analysis.tables.select import numbers
 from grokscope.probes.margins import margin_rows
 
@@ -27,12 +27,12 @@ SIGNAL = 1.0
 """nats: a network whose signal exceeds this has begun to know the answer."""
 
 
-def prepare(scope: Scope) -> None:
+def prepare(context: RunContext) -> None:
     """What threads share: the network, and the grids of pairs where there are such."""
-    _ = scope.engine, scope.grids_by_operation
+    _ = context.engine, context.grids_by_operation
 
 
-@over_checkpoints(version=1, prepare=prepare)
+@over_checkpoints(family="dynamics", prepare=prepare)
 def margins(checkpoint: Checkpoint) -> pd.DataFrame:
     """How far the right answer leads because of the answer, and because the pair was trained on.
 
@@ -45,10 +45,10 @@ def margins(checkpoint: Checkpoint) -> pd.DataFrame:
         pooled_memory_train, pooled_memory_val, and left_out (examples). What needs to know the trained examples is NaN
         where they are not known.
     """
-    return pd.DataFrame(margin_rows(checkpoint.scope.task, checkpoint.scope.is_train, checkpoint.example_logits))
+    return pd.DataFrame(margin_rows(checkpoint.context.task, checkpoint.context.is_train, checkpoint.example_logits))
 
 
-@each_run
+@analysis(family="dynamics", needs=("margins",), reads=("checkpoints", "metrics"), keep=False)
 def margin_onset(run: Run) -> pd.DataFrame:
     """When a network knew the answer, and when it remembered most.
 

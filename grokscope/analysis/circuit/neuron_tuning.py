@@ -15,15 +15,14 @@ from jaxtyping import Float, Int
 
 from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.frames import Frame
-from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
-from grokscope.analysis.circuit.circles import last_step
+from grokscope.analysis.checkpoint.frames import Frame, has_group
+from grokscope.analysis.checkpoint.over_checkpoints import last_step, over_checkpoints
 from grokscope.analysis.circuit.neurons import family_energies
 
 BY = ("irrep", "answer")
 
 
-@over_checkpoints(version=1, steps=last_step)
+@over_checkpoints(family="fourier", applies_to=has_group, steps=last_step)
 def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
     """What share of each first-layer neuron each irrep explains, and what each last-layer neuron makes of each answer.
 
@@ -37,14 +36,14 @@ def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
         explains (left, right and block; see `neurons`), for `answer` the neuron's mean over the pairs with that answer,
         less its mean over all, in its standard deviations over pairs.
     """
-    tables = [_layer(checkpoint, frame, by) for frame in checkpoint.scope.own for by in BY]
+    tables = [_layer(checkpoint, frame, by) for frame in checkpoint.context.own for by in BY]
     return pd.concat(tables, ignore_index=True)
 
 
 def _layer(checkpoint: Checkpoint, frame: Frame, by: str) -> pd.DataFrame:
-    scope = checkpoint.scope
-    layer = 0 if by == "irrep" else scope.last
-    basis = scope.bases[frame]
+    context = checkpoint.context
+    layer = 0 if by == "irrep" else context.last
+    basis = context.bases[frame]
     x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
     variance = unit_variances(x_hat).double().numpy()
     varies = np.flatnonzero(variance > 0)
@@ -54,7 +53,7 @@ def _layer(checkpoint: Checkpoint, frame: Frame, by: str) -> pd.DataFrame:
         labels = [irrep.name if irrep.frequency is None else str(irrep.frequency) for irrep in frame.group.irreps[1:]]
     else:
         values = _by_answer(basis, x_hat)[:, varies] / np.sqrt(variance[varies] / basis.n**2)
-        labels = [scope.task.token_names[token] for token in frame.answer]
+        labels = [context.task.token_names[token] for token in frame.answer]
     order = sorted_by_best(values)
     where, place = np.divmod(np.arange(values.size), max(len(order), 1))
     return pd.DataFrame(

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from grokscope.analysis.tables.identity import IDENTITY, each_run
+from grokscope.analysis.tables.declared import analysis
+from grokscope.analysis.tables.identity import IDENTITY
 from grokscope.analysis.tables.select import numbers
 
 if TYPE_CHECKING:
@@ -23,7 +24,12 @@ KEYS = ("step", "operation", "quantity")
 STAGES = ("before", "updated", "after")
 
 
-@each_run
+def recorded_margins(run: Run) -> bool:
+    """Whether signal, memory and noise were recorded while the run was trained."""
+    return not run.recorded_margins.empty
+
+
+@analysis(family="dynamics", applies_to=recorded_margins, reads=("probes",), keep=False)
 def clip_effect(run: Run) -> pd.DataFrame:
     """How the optimizer and the clip changed signal, memory and noise, at every step that was recorded.
 

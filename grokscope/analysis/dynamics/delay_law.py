@@ -11,7 +11,6 @@ Source: Khanh et al. 2026 (the law, alpha = 15.45); Tobin 1958 (censored regress
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from math import log, nan
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,11 +21,10 @@ from jaxtyping import Bool, Float
 from scipy.optimize import minimize
 from scipy.stats import norm
 
-from grokscope.analysis.tables.identity import each_run
-from grokscope.analysis.tables.select import numbers
-from grokscope.config import NormConfig
-from grokscope.model import in_scope
-from grokscope.norms import joint_norm
+from grokscope.analysis.dynamics.delay_table import delay_table, is_clamped
+from grokscope.analysis.tables.declared import over_runs
+from grokscope.analysis.tables.identity import IDENTITY
+from grokscope.analysis.tables.select import names, numbers
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -38,52 +36,6 @@ SMALLEST_SIGMA = 1e-3
 """Delays are known to an evaluation, which is more than a thousandth of them: no fit is closer than that."""
 RESAMPLES = 1000
 LEVEL = 0.95
-
-
-@each_run
-def delay_table(run: Run, reference_norm: float | None = None) -> pd.DataFrame:
-    """What `delay_law` is fitted to, for runs whose weights are clamped.
-
-    Arguments:
-        reference_norm: W_c, the norm that rho is in units of, for runs that do not say (`norms.clamp_reference`).
-
-    Returns:
-        run, task, arm, seed, rho, clamp_norm (rho W_c), clamp_from_step, status, grok_step, delay_from_clamp
-        (grok_step - clamp_from_step) and delay_from_start (grok_step; both <NA> where the run has not grokked),
-        budget_from_clamp and budget_from_start (steps trained so far, which such a run did not grok within), censored.
-
-    Runs without a joint clamp have no row. Not kept: it is read off the run's metrics. Raises ValueError for a clamp
-    at a norm where no W_c is known.
-    """
-    norms = run.config.norms
-    if norms.clamp_target is None:
-        return pd.DataFrame(columns=["rho"])
-    reference = norms.clamp_reference or reference_norm
-    if reference is None:
-        raise ValueError(
-            f"run {run.name!r} has norms.clamp_norm = {norms.clamp_norm:g} and no reference: "
-            "give reference_norm (see grokscope.analysis.reference_norm)"
-        )
-    start, metrics = norms.clamp_from_step, run.metrics
-    trained = int(numbers(metrics, "step").max(initial=0))
-    grok = run.grok_step
-    steps = {
-        "grok_step": grok,
-        "delay_from_clamp": None if grok is None else grok - start,
-        "delay_from_start": grok,
-        "budget_from_clamp": trained - start,
-        "budget_from_start": trained,
-    }
-    return pd.DataFrame(
-        {
-            "rho": [norms.clamp_target / reference if norms.clamp_rho is None else norms.clamp_rho],
-            "clamp_norm": [norms.clamp_target],
-            "clamp_from_step": [start],
-            "status": [str(run.status)],
-            **{name: pd.array([value], dtype="Int64") for name, value in steps.items()},
-            "censored": [grok is None],
-        }
-    )
 
 
 @dataclass(frozen=True)
@@ -115,8 +67,35 @@ class DelayLaw:
         left_out = "; ".join(f"{name} ({why})" for name, why in self.excluded)
         names = ("alpha", "alpha_low", "alpha_high", "intercept", "sigma", "r_squared", "runs", "censored", "resamples")
         values = {name: getattr(self, name) for name in names}
-        told = {"published_alpha": PUBLISHED_ALPHA, "excluded": left_out, "statement": self.statement}
-        return pd.DataFrame([{**values, **told}])
+        beside = {"published_alpha": PUBLISHED_ALPHA, "excluded": left_out, "statement": self.statement}
+        return pd.DataFrame([{**values, **beside}])
+
+
+@over_runs(family="dynamics", needs=("delay_table",), applies_to=is_clamped)
+def delay_law_fit(runs: list[Run]) -> pd.DataFrame:
+    """The exponential law of delays, fitted to clamped runs of each task (see `delay_law`).
+
+    Returns:
+        run, task, arm, seed (of a task's clamped runs, all of them as text), alpha, alpha_low, alpha_high, intercept,
+        sigma, r_squared, runs, censored, resamples, published_alpha, excluded, statement: a row per task (see
+        `DelayLaw`).
+
+    Raises ValueError where no run is clamped at a norm that is relative to a reference.
+    """
+    clamped = [run for run in runs if is_clamped(run)]
+    if not clamped:
+        raise ValueError(
+            f"none of the runs {', '.join(run.name for run in runs)} is clamped at a multiple of a reference norm: "
+            "set norms.clamp_rho and norms.clamp_reference"
+        )
+    table = delay_table(clamped)
+    fits = []
+    for task in names(table, "task"):
+        of_task = table.loc[table["task"] == task]
+        identity = {column: ", ".join(names(of_task, column)) for column in IDENTITY}
+        fits.append(delay_law(of_task).summary().assign(**identity))
+    fit = pd.concat(fits, ignore_index=True)
+    return fit.reindex(columns=[*IDENTITY, *fit.columns.difference(IDENTITY, sort=False)])
 
 
 def delay_law(
@@ -265,13 +244,13 @@ def _resampled(table: pd.DataFrame, delay: str, budget: str, resamples: int, see
     source = np.random.default_rng(seed)
     of_seed = [table.loc[table["seed"] == one] for one in table["seed"].unique()]
     # Few seeds have few samples, each of which is fitted once.
-    found: dict[tuple[int, ...], _Line | None] = {}
+    line_of: dict[tuple[int, ...], _Line | None] = {}
     lines = []
     for _ in range(resamples if len(of_seed) > 1 else 0):
         drawn = tuple(sorted(source.integers(len(of_seed), size=len(of_seed)).tolist()))
-        if drawn not in found:
-            found[drawn] = _fit(_Points.of(pd.concat([of_seed[i] for i in drawn]), delay, budget))
-        if (line := found[drawn]) is not None:
+        if drawn not in line_of:
+            line_of[drawn] = _fit(_Points.of(pd.concat([of_seed[i] for i in drawn]), delay, budget))
+        if (line := line_of[drawn]) is not None:
             lines.append(line)
     return lines
 
@@ -280,30 +259,6 @@ def _statement(alpha: float, interval: tuple[float, float], points: _Points, why
     n, censored = len(points.rho), int(points.censored.sum())
     if np.isnan(alpha):
         return f"No alpha: {why}."
-    told = why if np.isnan(interval[0]) else f"{LEVEL:.0%} over seeds: {interval[0]:.2f} to {interval[1]:.2f}"
+    interval_text = why if np.isnan(interval[0]) else f"{LEVEL:.0%} over seeds: {interval[0]:.2f} to {interval[1]:.2f}"
     runs = f"{n} runs, {censored} of them censored"
-    return f"alpha = {alpha:.2f} ({told or 'no interval'}; {runs}); published {PUBLISHED_ALPHA}."
-
-
-def reference_norm(controls: Sequence[Run], accuracy: float = 0.9) -> float:
-    """W_c: the median, over control runs, of the joint norm of all weight matrices where generalisation begins.
-
-    At the first evaluation with validation accuracy of at least `accuracy`, the norm between two checkpoints by linear
-    interpolation. Raises ValueError where no control gets there.
-    """
-    found = []
-    for run in controls:
-        metrics = run.metrics
-        there = metrics.loc[metrics["val_accuracy"] >= accuracy, "step"]
-        if len(there) and run.steps:
-            norms = [matrix_norm(run, step) for step in run.steps]
-            found.append(np.interp(int(there.iloc[0]), run.steps, norms))
-    if not found:
-        raise ValueError(f"none of {len(controls)} control runs reaches validation accuracy {accuracy:g}")
-    return float(np.median(found))
-
-
-def matrix_norm(run: Run, step: int) -> float:
-    """Frobenius norm of all weight matrices together, which a clamp holds by default."""
-    weights = run.weights(step)
-    return joint_norm([weights[name] for name in in_scope(weights, NormConfig().clamp_scope)])
+    return f"alpha = {alpha:.2f} ({interval_text or 'no interval'}; {runs}); published {PUBLISHED_ALPHA}."
