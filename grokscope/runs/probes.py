@@ -1,9 +1,9 @@
 """Probes of a run: what was recorded about its training, a JSON line per recorded step.
 
 A line is {"step": step, "rows": [row, ...], "margins": [row, ...]}. `rows` has one for each parameter group and each
-parameter, with the columns of `grokscope.training.Recorder`; `margins`, left out where it is empty, has one for each stage
-of the step and each operation, with those of `grokscope.training.MarginRecorder`. A run that recorded nothing has no such
-file.
+parameter, with the columns of `grokscope.training.Recorder`; `margins`, left out where it is empty, has one for each
+stage of the step and each operation, with those of `grokscope.training.MarginRecorder`. A run that recorded nothing has
+no such file.
 """
 
 from __future__ import annotations

@@ -213,9 +213,7 @@ class Checkpoint:
             self._activations[operation] = self.context.grids[operation].activations(self.weights, names)
         return self._activations[operation][name]
 
-    def example_logits(
-        self, operation: str, examples: Int[Tensor, "example"]
-    ) -> Float[Tensor, "example d_vocab_out"]:
+    def example_logits(self, operation: str, examples: Int[Tensor, "example"]) -> Float[Tensor, "example d_vocab_out"]:
         """The logits of an operation's examples: from its grid of pairs, which other analyses use, if it has one."""
         grid = self.context.grids_by_operation.get(operation)
         if grid is not None:

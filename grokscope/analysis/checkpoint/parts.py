@@ -6,15 +6,15 @@
     quotient  functions of a * b^-1, as far as they are not functions of a * b
     rest      what is left
 
-each without its mean. Over all pairs of a group the first three are orthogonal, and each has n - 1 dimensions. Functions
-of a * b^-1 are others than those of a * b through irreps of more than one dimension, and the same through irreps of
-one (for Z_n: other, but for the sign); where an irrep is real and of dimension d they are neither orthogonal nor the
-same (cosine 1 / d). So `quotient` is what they add to functions of a * b.
+each without its mean. Over all pairs of a group the first three are orthogonal, and each has n - 1 dimensions.
+Functions of a * b^-1 are others than those of a * b through irreps of more than one dimension, and the same through
+irreps of one (for Z_n: other, but for the sign); where an irrep is real and of dimension d they are neither orthogonal
+nor the same (cosine 1 / d). So `quotient` is what they add to functions of a * b.
 
 Over some of the pairs, as those of a split, no two of them are orthogonal: a random half of the pairs of Z_96 has a
 function of a that follows a given function of a * b a little, by chance. Then each part is what functions of that kind
-add, in the order above, to those before it: with P_k the least-squares projection on the functions of the first k kinds,
-restricted to those pairs,
+add, in the order above, to those before it: with P_k the least-squares projection on the functions of the first k
+kinds, restricted to those pairs,
 
     energy_k = ||P_k x||^2 - ||P_(k-1) x||^2,        rest = ||x||^2 - ||P_last x||^2,        x without its mean
 

@@ -56,9 +56,7 @@ def answer_share(checkpoint: Checkpoint) -> pd.DataFrame:
                 )
                 for part, share, median, chance in columns:
                     about = {**frame.keys, "site": site, "split": split, "part": part}
-                    rows.append(
-                        about | {"share": share, "median": median, "chance": chance, "pairs": parts.n_pairs}
-                    )
+                    rows.append(about | {"share": share, "median": median, "chance": chance, "pairs": parts.n_pairs})
     return pd.DataFrame(rows)
 
 

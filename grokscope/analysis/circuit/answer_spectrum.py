@@ -69,7 +69,9 @@ def answer_parts(basis: GridBasis, means: Float[Tensor, "column answer"]) -> pd.
     means[basis.spans[0]] = 0.0  # what all answers share is no function of g
     energy = basis.by_irrep(means).sum(1).numpy()
     dims = np.array([irrep.dim for irrep in group.irreps], dtype=np.float64)
-    square = n * np.array([irrep.commutant_dim for irrep in group.irreps], dtype=np.float64)  # of one answer's character
+    square = n * np.array(
+        [irrep.commutant_dim for irrep in group.irreps], dtype=np.float64
+    )  # of one answer's character
     overlap = means.new_zeros((len(dims), n)).index_add_(0, torch.from_numpy(group.fourier_irreps()), means * basis.F.T)
     heights = overlap.numpy() / dims[:, None]  # [irrep, answer]
     mean, spread = heights.mean(1), heights.std(1)

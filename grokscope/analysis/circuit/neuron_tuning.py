@@ -7,8 +7,6 @@ answers to one a * b is spread over all irreps.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from jaxtyping import Float, Int
@@ -30,9 +28,9 @@ def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
 
     Returns:
         run, task, arm, seed, step, operation, basis (`own`), group, layer, by (`irrep`: of the first layer; `answer`:
-        of the last), neuron, place (0, 1, ... in the order of the irrep or answer that each answers to most, then of how
-        much), label (of the irrep: its frequency, or its name; of the answer: its token's name), at (the position of
-        that irrep or answer among all), value: for `irrep` the share of the neuron's variance over pairs that it
+        of the last), neuron, place (0, 1, ... in the order of the irrep or answer that each answers to most, then of
+        how much), label (of the irrep: its frequency, or its name; of the answer: its token's name), at (the position
+        of that irrep or answer among all), value: for `irrep` the share of the neuron's variance over pairs that it
         explains (left, right and block; see `neurons`), for `answer` the neuron's mean over the pairs with that answer,
         less its mean over all, in its standard deviations over pairs.
     """
