@@ -14,7 +14,7 @@ from grokscope.analysis.circuit.answer_share import answer_share
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.model import initial_weights
 from grokscope.tasks import build_task
-from tests.analysis.test_parts import by_least_squares
+from tests.analysis.checkpoint.test_parts import by_least_squares
 from tests.planted import LINEAR, write_run
 from tests.planted_memory import memory_config, memory_weights
 
