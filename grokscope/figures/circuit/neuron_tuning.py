@@ -25,12 +25,13 @@ LABELS = 12
     section="circuit",
     table="neuron_tuning",
     by_run=True,
-    caption="Every neuron at the last checkpoint. Left: those of the first layer by irrep (frequency); darker where the
-    " "irrep explains more of the neuron's variance over pairs. Right: those of the last layer by answer; the mean over
-    the " "pairs with that answer less that over all pairs, in the neuron's standard deviations (the colours end at 3).
-    Neurons " "are sorted by the irrep, or the answer, that each answers to most. A network that reads its operands
-    through few " "frequencies has few columns on the left; one with a detector for each answer has a diagonal on the
-    right.", place=6.5,
+    caption="Every neuron at the last checkpoint. Left: those of the first layer by irrep (frequency); darker where "
+    "the irrep explains more of the neuron's variance over pairs. Right: those of the last layer by answer; the mean "
+    "over the pairs with that answer less that over all pairs, in the neuron's standard deviations (the colours end at "
+    "3). Neurons are sorted by the irrep, or the answer, that each answers to most. A network that reads its operands "
+    "through few frequencies has few columns on the left; one with a detector for each answer has a diagonal "
+    "on the right.",
+    place=6.5,
 )
 def neuron_tuning(table: pd.DataFrame) -> Figure:
     """Neurons of the first layer by irrep, beside those of the last by answer; each run and operation has a row.

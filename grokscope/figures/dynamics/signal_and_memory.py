@@ -21,10 +21,10 @@ ACCURACIES = {"train_accuracy": "train", "val_accuracy": "val"}
     section="signal",
     table="margins",
     caption=FIRST_OF_EACH_ARM + "How far the right answer leads its strongest rival because of the answer (signal: the "
-    "mean logits of each answer over unseen examples, each example against the others), how much higher its logit is at
-    " "examples that were trained on than at unseen ones (memory), and how far the logits of unseen examples are from
-    the " "mean of their answer (noise: a standard deviation). Below, accuracy on the training and the validation split.
-    All " "arms share the axis of steps.",
+    "mean logits of each answer over unseen examples, each example against the others), how much higher its logit is "
+    "at examples that were trained on than at unseen ones (memory), and how far the logits of unseen examples are from "
+    "the mean of their answer (noise: a standard deviation). Below, accuracy on the training and the validation split. "
+    "All arms share the axis of steps.",
     place=1,
 )
 def signal_and_memory(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:

@@ -36,9 +36,9 @@ def onset_table(onsets: pd.DataFrame) -> Table:
         lines.append((str(row["run"]), str(row["operation"]), what, *steps))
     caption = (
         "By which step (to the spacing of checkpoints) each key irrep of the final checkpoint carries more power in "
-        "the embedding than its null for good; by which step the validation loss, and that of the network restricted to
-        " "every function of the answer, are first below 3, 1 and 0.1 nats, and its accuracy above 0.95; and how many
-        steps " "before the grok that is."
+        "the embedding than its null for good; by which step the validation loss, and that of the network restricted "
+        "to every function of the answer, are first below 3, 1 and 0.1 nats, and its accuracy above 0.95; and how many "
+        "steps before the grok that is."
     )
     columns = ("run", "operation", "what", "by step", "lead on the grok")
     return Table(columns, tuple(lines), frozenset(columns[3:]), caption)
@@ -64,8 +64,8 @@ def reading_table(losses: pd.DataFrame) -> Table:
         "Validation loss (nats) at the last checkpoint, of the network and of the network restricted to the characters "
         "(level logits) or functions of a*b (level neurons) of the key irreps, of all irreps, and to every function of "
         "the answer. The last column names the reading that accounts for the network, the one that asks for most: its "
-        f"restricted loss is at most {FAR:g} above the full loss. Where that is not the key irreps, the network computes
-        " "by more than them, and their restricted and excluded losses say little about it."
+        f"restricted loss is at most {FAR:g} above the full loss. Where that is not the key irreps, the network "
+        "computes by more than them, and their restricted and excluded losses say little about it."
     )
     columns = ("run", "operation", "level", "full", "key irreps", "all characters", "answer", "it answers by")
     return Table(columns, tuple(lines), frozenset(columns[3:7]), caption)

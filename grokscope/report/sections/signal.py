@@ -20,8 +20,8 @@ def onset_table(onsets: pd.DataFrame) -> Table:
         height = "–" if pd.isna(peak) else f"{peak:.1f}"
         lines.append((str(row["run"]), str(row["operation"]), *cells, height, step(row["memory_halved_by"])))
     caption = (
-        "By which step (to the spacing of checkpoints) the signal exceeds 1 nat, and how many steps before the grok that
-        " "is; when memory is largest, how large it is then (nats), and by which step it is half gone."
+        "By which step (to the spacing of checkpoints) the signal exceeds 1 nat, and how many steps before the grok "
+        "that is; when memory is largest, how large it is then (nats), and by which step it is half gone."
     )
     columns = ("run", "operation", "signal > 1", "lead on the grok", "memory peaks", "peak", "half gone")
     return Table(columns, tuple(lines), frozenset(columns[2:]), caption)
