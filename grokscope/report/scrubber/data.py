@@ -62,8 +62,8 @@ def scrubber_data(runs: Sequence[Run]) -> Data:
     """Everything that the scrubber of some runs shows, in values that JSON can hold.
 
     Numbers are those of the tables `margins`, `keys` (site `embed`, the own basis), `embedding_planes`,
-    `norm_trajectories` and `learning_curves`, rounded to 4 significant digits; coordinates are rounded to a thousandth of
-    the largest.
+    `norm_trajectories` and `learning_curves`, rounded to 4 significant digits; coordinates are rounded to a thousandth
+    of the largest.
 
     Raises ValueError for no runs or more than three, two of one name, runs of different tasks, and a run without
     checkpoints.
