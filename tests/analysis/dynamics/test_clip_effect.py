@@ -76,7 +76,7 @@ def test_without_norm_control_the_clip_changes_nothing(trained: Callable[..., Ru
 
 
 def test_a_step_that_does_not_move_leaves_all_to_the_clip(trained: Callable[..., Run]) -> None:
-    """The first clip of rows that start outside the ball; without LayerNorm, so that scale is not undone behind them."""
+    """The first clip of rows that start outside the ball; without LayerNorm, which would undo the scale behind them."""
     plain = {"normalization": "none", "residual": "pre_ln", "training.steps": 1}
     run = trained(margins_every=1, lr=1e-30, max_norm=0.01, **plain)
     table = clip_effect(run).set_index("quantity")
