@@ -122,14 +122,12 @@ def setting_types(section: str) -> dict[str, Any]:
 def method(section: str, name: object) -> Any:
     """The method of that name. Raises `UnknownMethod`, naming the known ones, the nearest first."""
     known = methods(section)
-    if not isinstance(name, str) or name not in known:
-        near = difflib.get_close_matches(str(name).lower(), known, 3, 0.5)
-        others = [other for other in known if other not in near]
-        try:
-            refuse(f"{section}.name", name, f"use one of {', '.join([*near, *others])}")
-        except ConfigError as error:
-            raise UnknownMethod(str(error)) from None
-    return known[name]
+    if isinstance(name, str) and name in known:
+        return known[name]
+    near = difflib.get_close_matches(str(name).lower(), known, 3, 0.5)
+    others = [other for other in known if other not in near]
+    shown = f"{section}.name = {name!r} is not accepted"
+    raise UnknownMethod(f"{shown}: use one of {', '.join([*near, *others])}")
 
 
 def readers(section: str, setting: str) -> tuple[str, ...]:

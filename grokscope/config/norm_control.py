@@ -31,7 +31,7 @@ class NormConfig(OpenSection):
     """The settings of a control that switch it on, where they are not at their defaults."""
 
     def __new__(cls, **settings: Any) -> Self:
-        return object.__new__(_combination())
+        return object.__new__(_combination())  # type: ignore[return-value]
 
     def __post_init__(self) -> None:
         for control in controls().values():

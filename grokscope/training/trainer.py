@@ -158,15 +158,15 @@ class Trainer:
         grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
         return float(loss.detach()), logits.detach(), self.parameters.set_gradient(grads)
 
-    def _let_transform_learn(self, transform: GradientTransform, examples: Int[Tensor, "example"], lr: float) -> None:
+    def _let_transform_learn(self, transform: GradientTransform, batch: Int[Tensor, "example"], lr: float) -> None:
         """After a step the transform may ask for gradients; the weights stay as they are."""
 
-        def gradient(of: Literal["batch", "held back"], at: Tensor | None = None) -> Tensor:
+        def gradient(examples: Literal["batch", "held back"], at: Tensor | None = None) -> Tensor:
             vector = self.parameters.vector.detach()
             kept = vector.clone()
             if at is not None:
                 vector.copy_(at)
-            found = self._gradient(examples if of == "batch" else self.held_back)[2].clone()
+            found = self._gradient(batch if examples == "batch" else self.held_back)[2].clone()
             vector.copy_(kept)
             return found
 

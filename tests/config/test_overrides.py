@@ -42,7 +42,8 @@ def test_a_preset_survives_json(name):
     arm=st.text(min_size=1),
 )
 def test_any_config_survives_json(seed, lr, max_norm, scope, arm):
-    config = override(RunConfig(), {"seed": seed, "lr": lr, "max_norm": max_norm, "scope": scope, "arm": arm})
+    clip = {} if max_norm is None else {"max_norm": max_norm, "scope": scope}
+    config = override(RunConfig(), {"seed": seed, "lr": lr, "arm": arm, **clip})
     assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
 
 
