@@ -57,13 +57,13 @@ def grouped(words: Sequence[str]) -> dict[str, list[str]]:
 
 def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
     """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, words in groups.items():
         full = _full(name)
-        if full in found:
+        if full in values:
             raise ConfigError(f"setting {full} is given twice")
-        found[full] = _value(full, words)
-    return found
+        values[full] = _value(full, words)
+    return values
 
 
 def _full(name: str) -> str:

@@ -101,7 +101,7 @@ def methods(section: str) -> dict[str, Any]:
     declared = _SECTIONS[section]
     if not declared.is_collected:
         room = import_module(ROOMS[section])
-        for module in sorted(found.name for found in pkgutil.iter_modules(room.__path__)):
+        for module in sorted(module_info.name for module_info in pkgutil.iter_modules(room.__path__)):
             import_module(f"{room.__name__}.{module}")
         declared.is_collected = True
     return declared.methods

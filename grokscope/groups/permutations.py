@@ -57,10 +57,10 @@ class PermutationGroup(FiniteGroup):
         """Index of a permutation. Raises ValueError if it is not in the group."""
         row = np.asarray(permutation)
         matches = (self.permutations == row).all(axis=1) if row.shape == (self.degree,) else np.zeros(1, bool)
-        found = np.flatnonzero(matches)
-        if len(found) == 0:
+        places = np.flatnonzero(matches)
+        if len(places) == 0:
             raise ValueError(f"permutation = {list(permutation)} is not an element of {self.name}")
-        return int(found[0])
+        return int(places[0])
 
 
 def inversions(permutations: Int[np.ndarray, "element point"]) -> Int[np.ndarray, " element"]:
@@ -78,11 +78,11 @@ def _product_table(permutations: Int[np.ndarray, "element point"]) -> Int[np.nda
     for a, first in enumerate(permutations):
         # Row b of the products is b[a[0]], b[a[1]], ...
         for b, product in enumerate(np.ascontiguousarray(permutations[:, first])):
-            found = index.get(product.tobytes())
-            if found is None:
+            place = index.get(product.tobytes())
+            if place is None:
                 raise ValueError(
                     f"permutations is not closed: {first.tolist()} then {permutations[b].tolist()} gives "
                     f"{product.tolist()}, which is missing"
                 )
-            table[a, b] = found
+            table[a, b] = place
     return table

@@ -47,12 +47,12 @@ class RunWriter:
         lock: FileLock,
         entries: dict[int, Entry],
         rows: list[dict[str, Any]],
-        found: Status | None = None,
+        reopened_at: Status | None = None,
     ) -> None:
         """For `create_run` and `reopen_run`, which hold the lock and have put the directory in order."""
         self.path = path
         self.config = config
-        self.found = found
+        self.reopened_at = reopened_at
         """The status that the run had when it was reopened, if it could be read."""
         self._lock = lock
         self._entries = entries  # from here on the background thread's

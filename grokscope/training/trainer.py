@@ -166,9 +166,9 @@ class Trainer:
             kept = vector.clone()
             if at is not None:
                 vector.copy_(at)
-            found = self._gradient(batch if examples == "batch" else self.held_back)[2].clone()
+            at_point = self._gradient(batch if examples == "batch" else self.held_back)[2].clone()
             vector.copy_(kept)
-            return found
+            return at_point
 
         transform.after_step(self.step, lr, gradient)
 
