@@ -1,6 +1,5 @@
 """Groups of permutations, multiplied as the `permutation` task does, first a, then b, or the other way round."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -52,15 +51,6 @@ class PermutationGroup(FiniteGroup):
         first_a_then_b = _product_table(self.permutations)
         table = first_a_then_b if product == "ba" else first_a_then_b.T
         super().__init__(table, name=name, labels=labels)
-
-    def index_of(self, permutation: Sequence[int]) -> int:
-        """Index of a permutation. Raises ValueError if it is not in the group."""
-        row = np.asarray(permutation)
-        matches = (self.permutations == row).all(axis=1) if row.shape == (self.degree,) else np.zeros(1, bool)
-        places = np.flatnonzero(matches)
-        if len(places) == 0:
-            raise ValueError(f"permutation = {list(permutation)} is not an element of {self.name}")
-        return int(places[0])
 
 
 def inversions(permutations: Int[np.ndarray, "element point"]) -> Int[np.ndarray, " element"]:

@@ -102,11 +102,6 @@ def subgroup_classes(group: FiniteGroup) -> tuple[SubgroupClass, ...]:
     )
 
 
-def all_subgroups(group: FiniteGroup) -> tuple[Subgroup, ...]:
-    """Every subgroup, class by class in the order of `subgroup_classes`; errors as there."""
-    return tuple(subgroup for one_class in subgroup_classes(group) for subgroup in one_class.members)
-
-
 def left_cosets(
     group: FiniteGroup, subgroup: Subgroup | Sequence[int] | Int[np.ndarray, " member"]
 ) -> Int[np.ndarray, " element"]:

@@ -14,7 +14,6 @@ from grokscope.probes.anatomy import Displacement, displacement_table
 from grokscope.probes.complexity import circuits, effective_rank
 from grokscope.probes.entropy import (
     absolute_entropy,
-    effective_number,
     entropies,
     entropy_of_sums,
     entropy_sums,
@@ -30,7 +29,6 @@ __all__ = [
     "absolute_entropy",
     "circuits",
     "displacement_table",
-    "effective_number",
     "effective_rank",
     "entropies",
     "entropy_of_sums",

@@ -141,12 +141,6 @@ class RunWriter:
         self.flush()
         return read_state(self.path)
 
-    def set_status(self, status: State, step: int | None = None, reason: str | None = None) -> None:
-        """Replace the status at once; `step` defaults to the last one seen."""
-        self._check_open()
-        with run_errors(f"write {self.path / layout.STATUS}"):
-            write_status(self.path, status, self._last_step if step is None else step, reason)
-
     def flush(self) -> None:
         """Return when all that was saved and logged is durable."""
         self._check_open()
