@@ -98,7 +98,7 @@ def subgroup_classes(group: FiniteGroup) -> tuple[SubgroupClass, ...]:
             index=group.order // members[0].order,
             members=tuple(members),
         )
-        for name, kind, members in zip(names, types, one_class, strict=True)
+        for name, kind, members in zip(names, types, classes, strict=True)
     )
 
 
