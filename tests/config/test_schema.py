@@ -203,7 +203,9 @@ def test_a_section_that_is_no_section_is_refused(name):
 
 
 KINDS = [("", RunConfig), *SECTIONS.items()]
-KINDS += [(section, kind) for section in ("optimizer", "gradient", "loss", "norms") for kind in methods(section).values()]
+KINDS += [
+    (section, kind) for section in ("optimizer", "gradient", "loss", "norms") for kind in methods(section).values()
+]
 CHOICES = sorted(
     {
         (f"{section}.{leaf}" if section else leaf, option)
@@ -455,7 +457,9 @@ ON = {"cap": {"cap": "spectral"}, "clamp": {"clamp_norm": 1.0}, "init": {"init_r
 @pytest.mark.parametrize("setting", OFF)
 def test_a_setting_of_a_norm_control_that_is_off_is_refused_naming_what_switches_it_on(setting):
     kind = next((kind for kind in ("cap", "clamp", "init") if setting.startswith(kind)), "clip")
-    with pytest.raises(ConfigError, match=rf"norms\.{setting} = .*, which is off: use it with .*norms\.{min(ON[kind])}"):
+    with pytest.raises(
+        ConfigError, match=rf"norms\.{setting} = .*, which is off: use it with .*norms\.{min(ON[kind])}"
+    ):
         NormConfig(**{setting: OFF[setting]})
     assert getattr(NormConfig(**ON[kind], **{setting: OFF[setting]}), setting) == OFF[setting]
 

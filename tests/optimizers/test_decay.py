@@ -43,9 +43,7 @@ def _steps(config: OptimizerConfig, count: int = 12):
 @pytest.mark.parametrize(("name", "form"), LIBRARY)
 def test_decay_by_group_is_that_of_the_library_with_parameter_groups(name, form, scope):
     averaging = {} if name == "sgd" else {"betas": BETAS}
-    config = OptimizerConfig(
-        name=name, lr=0.01, weight_decay=0.3, decay_form=form, decay_scope=scope, **averaging
-    )
+    config = OptimizerConfig(name=name, lr=0.01, weight_decay=0.3, decay_form=form, decay_scope=scope, **averaging)
     flat, start = _steps(config), flat_parameters()
     theirs = {n: torch.nn.Parameter(start.weights[n].detach().clone()) for n in start.names}
     chosen = in_scope(start.names, scope)

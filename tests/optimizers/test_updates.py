@@ -214,7 +214,9 @@ def test_the_default_warm_up_takes_ten_steps():
 
 def test_sign_sgd_moves_every_entry_by_lr_or_not_at_all():
     flat = flat_parameters()
-    flat.gradient.copy_(torch.tensor([1e-30, -5.0, 0.0, float("inf"), -0.0]).repeat(len(flat.vector))[: len(flat.vector)])
+    flat.gradient.copy_(
+        torch.tensor([1e-30, -5.0, 0.0, float("inf"), -0.0]).repeat(len(flat.vector))[: len(flat.vector)]
+    )
     before = flat.vector.detach().clone()
     rule = build_optimizer(OptimizerConfig(name="signsgd"), flat)
     rule.step(0.25)
