@@ -58,8 +58,8 @@ def _list_analyses() -> int:
     print_table(
         ("analysis", "family", "what it says"),
         [
-            (name, found.family, found.summary + (" On request only." if found.on_request else ""))
-            for name, found in analyses().items()
+            (name, known.family, known.summary + (" On request only." if known.on_request else ""))
+            for name, known in analyses().items()
         ],
     )
     return 0

@@ -78,8 +78,8 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
 
     say("writing the report")
     runs = [open_run(place.path) for place in standing]
-    found = findings(runs)
-    return build_report("demo", runs, report, title=TITLE, findings=found), found
+    sentences = findings(runs)
+    return build_report("demo", runs, report, title=TITLE, findings=sentences), sentences
 
 
 def _plan(place: Place) -> str:

@@ -12,7 +12,21 @@ import types
 from collections.abc import Sequence
 from typing import Any, Union, get_args, get_origin
 
-from grokscope.config import FILE_READERS, SECTIONS, ConfigError, GroupLmos, GroupValues, resolve, setting_type
+from grokscope.cli.output import say
+from grokscope.config import (
+    FILE_READERS,
+    SECTIONS,
+    ConfigError,
+    GroupLmos,
+    GroupValues,
+    RunConfig,
+    field_names,
+    readers,
+    resolve,
+    setting_type,
+    settings_of,
+)
+from grokscope.config.methods import methods
 
 SHORT_NAMES = (
     "Every setting also goes by the last part of its name where that is unique (--lr 1e-4, --seed 3, --max-norm none), "
@@ -43,13 +57,13 @@ def grouped(words: Sequence[str]) -> dict[str, list[str]]:
 
 def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
     """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, words in groups.items():
         full = _full(name)
-        if full in found:
+        if full in values:
             raise ConfigError(f"setting {full} is given twice")
-        found[full] = _value(full, words)
-    return found
+        values[full] = _value(full, words)
+    return values
 
 
 def _full(name: str) -> str:
@@ -90,8 +104,11 @@ def _read(kind: Any, word: str) -> Any:
     return word
 
 
-def show_settings(settings: type, prog: str, description: str) -> None:
-    """Print the help page of a command whose options are a dataclass, and end the process as `--help` does."""
+def show_settings(settings: type, prog: str, description: str, config: RunConfig) -> None:
+    """Print the help page of a command whose options are a dataclass, and end the process as `--help` does.
+
+    Below the options stand the settings that the methods of `config` do not read, each with the methods that do.
+    """
     import tyro
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
@@ -122,11 +139,21 @@ def show_settings(settings: type, prog: str, description: str) -> None:
             str_from_instance=lambda value: ["none" if value is None else "given"],
         )
 
-    tyro.cli(
-        settings,
-        prog=prog,
-        description=description,
-        args=["--help"],
-        config=(tyro.conf.FlagConversionOff,),
-        registry=registry,
-    )
+    try:
+        tyro.cli(
+            settings,
+            prog=prog,
+            description=description,
+            args=["--help"],
+            config=(tyro.conf.FlagConversionOff,),
+            registry=registry,
+        )
+    finally:
+        say("The methods that there are:")
+        for section in ("optimizer", "gradient", "loss"):
+            say(f"  --{section}.name {', '.join(methods(section))}")
+        say("Settings that the methods above do not read, and the methods that read them:")
+        unread = {name: readers(name) for name in field_names() if name not in settings_of(config)}
+        width = max(map(len, unread), default=0)
+        for name, reading in unread.items():
+            say(f"  --{name.replace('_', '-'):<{width}} {', '.join(reading)}")

@@ -69,10 +69,10 @@ def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
     from grokscope.sweeps.local import default_workers
 
     folder = wanted.out if out is None else out
-    found = places(wanted.jobs, folder)
-    costs = estimate([place.job for place in found if not place.over])
+    jobs_in_place = places(wanted.jobs, folder)
+    costs = estimate([place.job for place in jobs_in_place if not place.over])
     rows = []
-    for place in found:
+    for place in jobs_in_place:
         cost = costs.runs.get(place.job.name)
         last = (None, None) if cost is None else (_duration(cost.seconds), _size(cost.bytes))
         config = place.job.config
@@ -80,7 +80,7 @@ def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
     print_table(
         ("run", "arm", "seed", "budget", "standing", "time", "disk"), rows, numbers=("seed", "budget", "time", "disk")
     )
-    say(f"{len(found)} runs in {folder}, {len(found) - len(costs.runs)} of them done")
+    say(f"{len(jobs_in_place)} runs in {folder}, {len(jobs_in_place) - len(costs.runs)} of them done")
     if costs.runs:
         numbers = sorted({1, default_workers(wanted) if workers is None else workers})
         times = ", ".join(f"{_duration(costs.seconds(n))} with {n} worker{'s' * (n > 1)}" for n in numbers)
@@ -113,7 +113,7 @@ class Display:
 
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> Display:
         if self._live is not None:
             self._live.start()
         return self

@@ -31,7 +31,7 @@ class NormConfig(OpenSection):
     """The settings of a control that switch it on, where they are not at their defaults."""
 
     def __new__(cls, **settings: Any) -> Self:
-        return object.__new__(_combination())
+        return object.__new__(_combination())  # type: ignore[return-value]
 
     def __post_init__(self) -> None:
         for control in controls().values():
@@ -82,6 +82,9 @@ class NormConfig(OpenSection):
         """The controls that these settings switch on, by name, in the order in which they act."""
         values = self.settings()
         return {name: control for name, control in controls().items() if is_on(control, values)}
+
+    def fixed(self) -> tuple[str, ...]:
+        return tuple(setting for control in controls().values() for setting in control.FIXED)
 
     def settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for control in controls().values() for name in setting_names(control)}

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 
 from grokscope.config.checks import ConfigError
 from grokscope.config.methods import OpenSection, setting_names, setting_types
+from grokscope.config.methods import readers as method_readers
 from grokscope.config.schema import OPEN, SECTIONS, RunConfig
 
 
@@ -76,6 +77,12 @@ def setting_type(full: str) -> Any:
     kind = SECTIONS[section] if section else RunConfig
     own = get_type_hints(kind)
     return setting_types(section)[leaf] if section in OPEN and leaf not in setting_names(kind) else own[leaf]
+
+
+def readers(full: str) -> tuple[str, ...]:
+    """The methods that read a setting, given by its full name, of a section whose settings depend on the method."""
+    section, _, leaf = full.rpartition(".")
+    return method_readers(section, leaf)
 
 
 def settings_of(config: RunConfig) -> dict[str, Any]:

@@ -112,4 +112,4 @@ def check_scale(scale: str) -> None:
 def nearest(name: str, known: Sequence[str]) -> str:
     """What to write instead of a name that is not known."""
     near = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {near[0]}?" if near else f"use {', '.join(known) or 'none'}"
+    return f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"

@@ -132,8 +132,9 @@ def table_experiment(
     def declare(publish: Callable[[Plan, list[Run]], Publication]) -> Experiment:
         def start(request: Request) -> Outcome:
             check_scale(request.scale)
-            size = published if request.scale == "published" else small
-            default = folder if folder is not None and size is published else Path("checkpoints", name + _suffix(size))
+            is_small = request.scale == "small"
+            size, suffix = (small, "-small") if is_small else (published, "")
+            default = Path("checkpoints", name + suffix) if is_small or folder is None else folder
             plan = Plan(
                 size,
                 request.scale,
@@ -147,7 +148,7 @@ def table_experiment(
                 raise ValueError(f"no run of {name} in {plan.runs} has ended: train some (without --report-only)")
             request.say("writing the tables")
             publication = publish(plan, runs)
-            paths = _write(publication, request.out, _suffix(size))
+            paths = _write(publication, request.out, suffix)
             ended = {run.name for run in runs}
             missing = [job.name for job in jobs if job.name not in ended]
             lines = [f"{len(runs)} of {len(jobs)} runs have ended"]
@@ -160,9 +161,6 @@ def table_experiment(
                 tuple(failed),
             )
 
-        def _suffix(size: Size) -> str:
-            return "" if size is published else "-small"
-
         return declare_experiment(Experiment(name, asks, lambda: published.parts, start))
 
     return declare
@@ -172,7 +170,8 @@ def _chosen(name: str, only: Sequence[str], parts: tuple[str, ...], accepts: Cal
     """The parts that were asked for, in the order of the experiment; what is accepted beside them comes last."""
     for part in only:
         if part not in parts and not accepts(part):
-            raise ConfigError(f"{name} has no part {part!r}: {nearest(part, parts)}")
+            hint = nearest(part, parts) if parts else "it is not made of parts, so leave --only out"
+            raise ConfigError(f"{name} has no part {part!r}: {hint}")
     others = tuple(dict.fromkeys(part for part in only if part not in parts))
     return (*(part for part in parts if part in only), *others)
 

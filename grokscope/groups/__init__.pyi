@@ -15,7 +15,6 @@ from .recognised import RecognisedGroup as RecognisedGroup
 from .recognised import RecognisedPermutations as RecognisedPermutations
 from .subgroups import Subgroup as Subgroup
 from .subgroups import SubgroupClass as SubgroupClass
-from .subgroups import all_subgroups as all_subgroups
 from .subgroups import left_cosets as left_cosets
 from .subgroups import right_cosets as right_cosets
 from .subgroups import subgroup_classes as subgroup_classes

@@ -47,7 +47,7 @@ def numerical_irreps(
     """
     rng = np.random.default_rng(seed)
     squares = np.diagonal(table)
-    found = distinct_constituents(_split_regular(table, identity, inverse, class_of, squares, rng))
+    distinct = distinct_constituents(_split_regular(table, identity, inverse, class_of, squares, rng))
 
     def order(constituent: tuple[Kind, Float[np.ndarray, "element _ _"]]) -> tuple:
         kind, matrices = constituent
@@ -57,7 +57,7 @@ def numerical_irreps(
     # The trivial character is the largest of dimension 1, hence sorts first.
     irreps: list[Irrep] = []
     seen: dict[int, int] = {}
-    for kind, matrices in sorted(found, key=order):
+    for kind, matrices in sorted(distinct, key=order):
         if not irreps:
             irreps.append(Irrep("trivial", kind, np.ones_like(matrices)))
             continue

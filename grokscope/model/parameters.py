@@ -70,11 +70,11 @@ def is_buffer(name: str) -> bool:
 
 def buffers(n_layers: int) -> Weights:
     """The constants of transformer_lens.components.Attention, as they are in its state dict."""
-    found: Weights = {}
+    constants: Weights = {}
     for layer in range(n_layers):
-        found[f"blocks.{layer}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
-        found[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
-    return found
+        constants[f"blocks.{layer}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
+        constants[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
+    return constants
 
 
 def role(name: str) -> GroupName:

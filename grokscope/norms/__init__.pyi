@@ -10,7 +10,6 @@ from .one_control import Control as Control
 from .rows import bundle_norms as bundle_norms
 from .rows import bundles as bundles
 from .rows import clip_rows_ as clip_rows_
-from .rows import group_norms as group_norms
 from .rows import joint_norm as joint_norm
 from .rows import project_rows_ as project_rows_
 from .rows import row_angles as row_angles

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from grokscope.config import ConfigError
-from grokscope.model import ROLES, Weights, is_buffer, role
+from grokscope.model import Weights, role
 
 _ROW_DIMS = {
     "W_E": (1,),  # [vocab, d_model]: a token's vector
@@ -126,16 +126,6 @@ def clip_rows_(weights: Weights, max_norm: float, names: Iterable[str]) -> None:
     factors = torch._foreach_div([norms[0].new_tensor(max_norm)] * len(norms), norms)
     pairs = [(weights[name], factor) for bundle, factor in zip(grouped, factors, strict=True) for name in bundle]
     torch._foreach_mul_([value for value, _ in pairs], [factor for _, factor in pairs])
-
-
-def group_norms(weights: Weights) -> dict[str, float]:
-    """L2 norm of all parameters of each group together, and of all groups (`total`)."""
-    squares: dict[str, float] = dict.fromkeys(ROLES, 0.0)
-    for name, value in weights.items():
-        if not is_buffer(name):
-            squares[role(name)] += joint_norm([value]) ** 2
-    squares["total"] = sum(squares.values())
-    return {group: square**0.5 for group, square in squares.items()}
 
 
 AT_BOUND = 1e-4

@@ -15,7 +15,6 @@ from grokscope.probes.anatomy import Displacement, displacement_table
 from grokscope.probes.complexity import circuits, effective_rank
 from grokscope.probes.entropy import (
     absolute_entropy,
-    effective_number,
     entropies,
     entropy_of_sums,
     entropy_sums,
@@ -34,7 +33,6 @@ __all__ = [
     "answer_margins",
     "circuits",
     "displacement_table",
-    "effective_number",
     "effective_rank",
     "entropies",
     "entropy_of_sums",

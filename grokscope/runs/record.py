@@ -92,10 +92,10 @@ def read_origin(path: Path, kind: Literal["imported", "parent"]) -> dict[str, An
 
     Raises `RunError`.
     """
-    found = read_json(path / CONFIG, RunError).get(kind)
-    if found is not None and not isinstance(found, dict):
+    recorded = read_json(path / CONFIG, RunError).get(kind)
+    if recorded is not None and not isinstance(recorded, dict):
         raise RunError(f"{path / CONFIG} is damaged: {kind!r} must be an object")
-    return found
+    return recorded
 
 
 @dataclass(frozen=True)

@@ -78,8 +78,10 @@ def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) ->
     with threads(config.training.threads):
         trainer = Trainer(config, build_task(config.task))
         with reopen_run(path, config) as writer:
-            if writer.found is not None and writer.found.state in ENDED:  # by another process, since it was opened
-                writer.finish(writer.found.state, writer.found.reason, writer.found.step)
+            if (
+                writer.reopened_at is not None and writer.reopened_at.state in ENDED
+            ):  # by another process, since it was opened
+                writer.finish(writer.reopened_at.state, writer.reopened_at.reason, writer.reopened_at.step)
                 return open_run(path)
             seconds = 0.0
             state = writer.load_state()

@@ -91,9 +91,10 @@ class Recorder:
         }
 
     def _weight_entropies(self, weights: Weights) -> dict[str, dict[str, float]]:
-        found = {name: absolute_entropy(weights[name]) for name in self.trainer.parameters.names}
+        entropies = {name: absolute_entropy(weights[name]) for name in self.trainer.parameters.names}
         return {
-            key: {"weight_absolute_entropy": sum(found[name] for name in names)} for key, names in self._groups.items()
+            key: {"weight_absolute_entropy": sum(entropies[name] for name in names)}
+            for key, names in self._groups.items()
         }
 
     def _outputs(self, record: StepRecord) -> dict[str, float]:
@@ -101,7 +102,7 @@ class Recorder:
         name = f"blocks.{self.trainer.config.model.n_layers - 1}.hook_resid_post"
         weights = {**self.trainer.weights, **record.before}
         hidden = self.trainer.engine.answer_activations(weights, record.examples[:EXAMPLES], [name])[name]
-        found = {"hidden_norm": float(torch.linalg.vector_norm(hidden, dim=1).double().mean())}
+        norms = {"hidden_norm": float(torch.linalg.vector_norm(hidden, dim=1).double().mean())}
         if "ln_final.w" in record.before:
-            found["final_gain_norm"] = float(torch.linalg.vector_norm(record.before["ln_final.w"], dtype=torch.float64))
-        return found
+            norms["final_gain_norm"] = float(torch.linalg.vector_norm(record.before["ln_final.w"], dtype=torch.float64))
+        return norms

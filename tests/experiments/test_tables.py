@@ -37,7 +37,7 @@ DRAWN = ("accelerators", "delay-law", "max-norm-mul")
 """Tables that are drawn."""
 PLANNED = {
     "accelerators": 2 * len(ARMS),
-    "delay-law": 2 + 2,
+    "delay-law": 2 + 2 * 2,
     "max-norm": 5,
     "presets": 2,
     "s5-irreps": 1,
@@ -118,6 +118,7 @@ def test_the_list_has_every_experiment_with_what_it_asks(capsys):
         (["max-norm", "--only", "lions"], "max-norm has no part 'lions': did you mean lion?"),
         (["delay-law", "--only", "inf"], "delay-law has no part 'inf'"),
         (["presets", "--only", "mul-lion-clips"], "presets has no part 'mul-lion-clips': did you mean mul-lion-clip?"),
+        (["s5-irreps", "--only", "sign"], "s5-irreps has no part 'sign': it is not made of parts"),
         (["why-clipping", "--seeds", "0"], "seeds are not accepted by why-clipping"),
     ],
 )

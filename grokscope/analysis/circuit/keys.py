@@ -33,7 +33,7 @@ def keys(checkpoint: Checkpoint) -> pd.DataFrame:
     A key's power exceeds the 99th percentile of the *largest* power of any irrep under 200 random relabellings of
     the group elements (largest for its size: `checkpoint.null`), so that a checkpoint whose labels mean
     nothing has any key at all with probability 0.01. The basis `wrong` is the
-    control: the network has no keys there.
+    control: a network has no reason to have keys there.
 
     Returns:
         run, task, arm, seed, step, operation, basis, group, site (`embed`, `unembed`, `blocks.L.mlp.post`),

@@ -79,9 +79,9 @@ def restricted_to_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, lev
         others = means.without_itself(logits, unseen)
         yield Restricted.of("answer", pairs, others, logits - (others - means.middle))
         return
-    restricted = _neurons(checkpoint, frame, pairs, unseen)
-    yield restricted("characters")
-    yield restricted("answer")
+    alone, without = _neurons(checkpoint, frame, unseen)
+    for name in ("characters", "answer"):
+        yield Restricted.of(name, pairs, alone, without)
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,19 +134,20 @@ def _characters(
     return kept
 
 
-def _neurons(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, unseen: Bool[Tensor, "product left"]):
-    """A function from the name of a set to the network restricted to it, in its last MLP's neurons."""
+def _neurons(
+    checkpoint: Checkpoint, frame: Frame, unseen: Bool[Tensor, "product left"]
+) -> tuple[Float[Tensor, "product left d_vocab_out"], Float[Tensor, "product left d_vocab_out"]]:
+    """Logits with nothing but what the last MLP's neurons make of the answer, and without it."""
     context, weights = checkpoint.context, checkpoint.weights
-    block, order = f"blocks.{context.last}", context.bases[frame].pairs
+    block = f"blocks.{context.last}"
 
-    def at_pairs(name: str) -> Float[Tensor, "product left unit"]:
-        return rearrange(checkpoint.activations(frame.operation, name), "row col unit -> (row col) unit")[order]
+    def at_pairs(values: Float[Tensor, "row col unit"]) -> Float[Tensor, "product left unit"]:
+        return rearrange(values, "row col unit -> (row col) unit")[context.bases[frame].pairs]
 
-    neurons = rearrange(checkpoint.activations(frame.operation, f"{block}.mlp.hook_post"), "r c n -> (r c) n")
-    written = (neurons @ weights[f"{block}.mlp.W_out"])[order]
-    resid = at_pairs(f"{block}.hook_resid_post")
+    neurons = checkpoint.activations(frame.operation, f"{block}.mlp.hook_post")
+    written = at_pairs(neurons @ weights[f"{block}.mlp.W_out"])
+    resid = at_pairs(checkpoint.activations(frame.operation, f"{block}.hook_resid_post"))
     means = AnswerMeans.of(written, unseen)
     kept = means.without_itself(written, unseen) - means.middle
     alone = unembedded(context.config, weights, resid.mean((0, 1)) + kept)
-    without = unembedded(context.config, weights, resid - kept)
-    return lambda name: Restricted.of(name, pairs, alone, without)
+    return alone, unembedded(context.config, weights, resid - kept)

@@ -85,7 +85,7 @@ class MatrixCap(Control):
     def __init__(self, config: Cap, start: Weights | None, names: Iterable[str]) -> None:
         from grokscope.model import in_scope, is_matrix
 
-        self._config, self._heads = config, config.cap_heads
+        self._config = config
         self._norm = _NORMS.get(config.cap, frobenius_norm)
         self._is_known = start is not None or config.cap == "none"
         self.bounds: dict[str, Float[Tensor, "*head"]] = {}
@@ -100,7 +100,7 @@ class MatrixCap(Control):
         """The norm that is capped."""
         from grokscope.model import as_matrix
 
-        return self._norm(as_matrix(name, value, self._heads))
+        return self._norm(as_matrix(name, value, self._config.cap_heads))
 
     def apply_(self, weights: Weights, step: int) -> None:
         """Scale every matrix above its bound down to it, in place; others stay bit for bit."""
@@ -116,7 +116,7 @@ class MatrixCap(Control):
             value = weights[name].detach()
             # The Frobenius norm is never below the spectral norm, and cheap.
             quick = self._norm is spectral_norm
-            if quick and bool((frobenius_norm(as_matrix(name, value, self._heads)) <= bound).all()):
+            if quick and bool((frobenius_norm(as_matrix(name, value, self._config.cap_heads)) <= bound).all()):
                 continue
             norm = self.norm_of(name, value)
             factor = torch.where(norm > bound, bound / norm, 1.0)

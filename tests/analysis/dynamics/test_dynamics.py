@@ -100,7 +100,7 @@ def test_many_examples_are_read_in_chunks(write_run, monkeypatch):
     whole, gradient = collapse(run), gradient_entropy(run)
     for module in ("collapse", "gradient_entropy"):
         # Not by attribute: the functions go by the names of their modules.
-        monkeypatch.setattr(sys.modules[f"grokscope.analysis.{module}"], "CHUNK", 5)
+        monkeypatch.setattr(sys.modules[f"grokscope.analysis.dynamics.{module}"], "CHUNK", 5)
     for table, again in ((whole, collapse(twin)), (gradient, gradient_entropy(twin))):
         numbers = list(table.select_dtypes("number").columns)
         # The gradient of b_K is rounding alone: keys that all move by one vector change no pattern.
