@@ -1,12 +1,12 @@
 """From a config to a run.
 
-loop       `train` and `resume`
-branching  `branch`: from a checkpoint under another config
-recorder   probes of a run while it trains
+loop             `train` and `resume`
+branching        `branch`: from a checkpoint under another config
+recorder         probes of a run while it trains
 margin_recorder  signal, memory and noise around a step
-trainer    the state of a run in training, and one step of it
-batches    the order of examples
-progress   the progress bar
+trainer          the state of a run in training, and one step of it
+batches          the order of examples
+progress         the progress bar
 """
 
 from grokscope.training.batches import BatchStream

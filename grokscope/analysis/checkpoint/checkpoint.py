@@ -101,14 +101,13 @@ class RunContext:
         return {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
 
     @cached_property
-    def parts(self) -> dict[Frame, dict[str, PairParts]]:
-        """The parts of functions on pairs, by split, in the task's own frames; for splits of two pairs or more."""
-        found = {}
-        for frame in self.own:
-            splits = {split: self.grids[frame.operation].splits[split] for split in ("all", "train", "val")}
-            parts = {split: PairParts(self.bases[frame], pairs) for split, pairs in splits.items()}
-            found[frame] = {split: part for split, part in parts.items() if part.n_pairs > 1}
-        return found
+    def parts(self) -> dict[Frame, PairParts]:
+        """The parts of functions on pairs, over each split, in the task's own frames."""
+        splits = {frame: self.grids[frame.operation].splits for frame in self.own}
+        return {
+            frame: PairParts(self.bases[frame], {split: of[split] for split in ("train", "val")})
+            for frame, of in splits.items()
+        }
 
     @cached_property
     def nulls(self) -> dict[Frame, RelabellingNull]:

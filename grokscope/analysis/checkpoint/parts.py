@@ -25,10 +25,12 @@ pairs have in every part the share dimensions / (pairs - 1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -37,6 +39,12 @@ from grokscope.analysis.checkpoint.basis import GridBasis
 PARTS = ("answer", "left", "right", "quotient", "rest")
 RANK = 1e-9
 """Directions whose square is smaller than this share of the largest are none: they are in the parts before."""
+
+
+ALL = "all"
+"""The name of all splits together."""
+CHUNK = 1024
+"""Pairs looked at together: few enough for the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,77 +70,116 @@ class Energies:
 
 
 class PairParts:
-    """The parts of functions on some of the pairs of a group's elements.
+    """The parts of functions on the pairs of a group's elements, over each of some splits and over all of them.
 
     Arguments:
         basis: the group on its grid of operand tokens.
-        pairs: `[row, col]`, which pairs of the grid; those of tokens that are no group elements are left out.
+        splits: `[row, col]`, which pairs of the grid, by name; no pair is in two of them. Pairs of tokens that are no
+            group elements are left out, and so are splits that have fewer than two others.
     """
 
-    def __init__(self, basis: GridBasis, pairs: Bool[Tensor, "row col"]) -> None:
-        kinds = _classes(basis)
-        chosen = pairs.flatten()[kinds[0].where]
-        where, n = kinds[0].where[chosen], basis.n
-        members = torch.stack([kind.of_pair[chosen] for kind in kinds])  # [kind, pair]
-        self.n_pairs = len(where)
-        # Every class's pairs in a row, for sums over classes.
-        by_class = members.argsort(dim=1, stable=True)
-        self._order: Int[Tensor, "kind_pair"] = where[by_class].flatten()
-        sizes = torch.stack([torch.bincount(member, minlength=n) for member in members])
-        self._starts: Int[Tensor, "kind_class"] = torch.cat([sizes.new_zeros(1), sizes.flatten().cumsum(0)[:-1]])
-        self._sizes = sizes.flatten().double()
-        self._where = where
-        self._projections, self.dims = _projections(members, n)
+    def __init__(self, basis: GridBasis, splits: Mapping[str, Bool[Tensor, "row col"]]) -> None:
+        where, kinds = _kinds(basis)
+        chosen = {name: pairs.flatten()[where] for name, pairs in splits.items()}
+        sets = {name: _Set.of(kinds[:, of], basis.n) for name, of in chosen.items()}
+        sets[ALL] = _Set.of(kinds[:, torch.stack(list(chosen.values())).any(0)], basis.n)
+        self.sets = {name: of for name, of in sets.items() if of.n_pairs > 1}
+        self._splits = list(splits)
+        places = where.new_zeros(0)
+        for of in chosen.values():
+            by_class = kinds[:, of].argsort(dim=1, stable=True)
+            places = torch.cat([places, where[of][by_class].flatten()])
+        self._places: Int[Tensor, "split_kind_pair"] = places
+        """The pairs of each class of each kind in each split, one class after another."""
+        sizes = torch.cat([sets[name].sizes for name in splits])
+        self._starts: Int[Tensor, "split_kind_class"] = torch.cat([sizes.new_zeros(1), sizes.cumsum(0)[:-1]])
+        members = torch.zeros((len(splits), pairs_of(basis)), dtype=torch.float64)
+        for row, of in enumerate(chosen.values()):
+            members[row, where[of]] = 1.0
+        self._members: Float[Tensor, "split pair"] = members
 
-    @property
-    def chance(self) -> Float[Tensor, "part"]:
-        """The share that each part has on average of values that are drawn alike for all pairs."""
-        dims = [*self.dims, self.n_pairs - 1 - sum(self.dims)]
-        return torch.tensor(dims, dtype=torch.float64) / max(self.n_pairs - 1, 1)
-
-    def energies(self, x: Float[Tensor, "pair unit"]) -> Energies:
-        """The parts of activations.
+    def energies(self, x: Float[Tensor, "pair unit"]) -> dict[str, Energies]:
+        """The parts of activations over every split, and over `all` of them.
 
         Arguments:
             x: at all pairs of the grid, flattened.
         """
-        sums = F.embedding_bag(self._order, x, self._starts, mode="sum").double()  # [kind class, unit]
-        mean = sums[: len(sums) // len(self._projections)].sum(0) / self.n_pairs
-        total = torch.zeros_like(mean)
-        for rows in self._where.split(1024):  # few enough for the processor's cache
-            total += (x[rows] - mean.to(x.dtype)).square_().sum(0).double()
-        # What is a constant up to rounding has no parts.
-        total = torch.where(total > 1e3 * torch.finfo(x.dtype).eps ** 2 * self.n_pairs * mean.square(), total, 0.0)
-        centred = sums - self._sizes[:, None] * mean
-        energy = torch.stack([(projection @ centred).square().sum(0) for projection in self._projections])
+        # Less something near the mean, whose square would drown a small variance in float32.
+        near = x[:: max(1, len(x) // 128)].mean(0)
+        sums = F.embedding_bag(self._places, x, self._starts, mode="sum").double()
+        sums = rearrange(sums, "(split kind_class) unit -> split kind_class unit", split=len(self._splits))
+        squares = sums.new_zeros((len(self._splits), x.shape[1]))
+        members = self._members.to(x.dtype)
+        for rows, inside in zip(x.split(CHUNK), members.split(CHUNK, dim=1), strict=True):
+            squares += (inside @ (rows - near).square_()).double()
+        by_set = {name: (sums[i], squares[i]) for i, name in enumerate(self._splits)}
+        by_set[ALL] = sums.sum(0), squares.sum(0)
+        rounding = 1e3 * torch.finfo(x.dtype).eps ** 2
+        return {name: of.energies(*by_set[name], near.double(), rounding) for name, of in self.sets.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """A set of pairs: what sums over its classes say about each part."""
+
+    n_pairs: int
+    sizes: Int[Tensor, "kind_class"]
+    projections: tuple[Float[Tensor, "dim kind_class"], ...]
+    """From sums over classes to coefficients in an orthonormal basis of what each kind adds to those before."""
+
+    @staticmethod
+    def of(members: Int[Tensor, "kind pair"], n: int) -> _Set:
+        """From the class of each kind that every pair is in."""
+        sizes = torch.stack([torch.bincount(member, minlength=n) for member in members]).flatten()
+        return _Set(members.shape[1], sizes, _projections(members, n))
+
+    @property
+    def chance(self) -> Float[Tensor, "part"]:
+        """The share that each part has on average of values that are drawn alike for all pairs."""
+        dims = [len(projection) for projection in self.projections]
+        return torch.tensor([*dims, self.n_pairs - 1 - sum(dims)], dtype=torch.float64) / (self.n_pairs - 1)
+
+    def energies(
+        self,
+        sums: Float[Tensor, "kind_class unit"],
+        squares: Float[Tensor, "unit"],
+        near: Float[Tensor, "unit"],
+        rounding: float,
+    ) -> Energies:
+        """From sums over the classes, and over all pairs of the squares of x - near."""
+        n_classes = len(sums) // len(self.projections)
+        mean = sums[:n_classes].sum(0) / self.n_pairs
+        total = squares - self.n_pairs * (mean - near).square()
+        # What is constant up to rounding has no parts.
+        total = torch.where(total > rounding * self.n_pairs * mean.square(), total, 0.0)
+        centred = sums - self.sizes[:, None] * mean
+        energy = torch.stack(
+            [(part @ centred[: part.shape[1]]).square().sum(0) for part in self.projections]
+        )  # a kind is a combination of its own classes and of those before
         energy = torch.where(total > 0, energy, 0.0)
         rest = (total - energy.sum(0)).clamp(min=0.0)
         return Energies(torch.cat([energy, rest[None]]), total)
 
 
-@dataclass(frozen=True, eq=False)
-class _Kind:
-    """What functions of one kind have the same value on."""
-
-    where: Int[Tensor, "pair"]
-    """Every pair of group elements, as a place in the flattened grid."""
-    of_pair: Int[Tensor, "pair"]
-    """The class that the pair is in: its product, its left element, ..."""
+def pairs_of(basis: GridBasis) -> int:
+    """How many pairs the grid has."""
+    return basis.shape[0] * basis.shape[1]
 
 
-def _classes(basis: GridBasis) -> tuple[_Kind, ...]:
-    """The kinds of functions in the order in which they are taken, over the same pairs in the same order."""
+def _kinds(basis: GridBasis) -> tuple[Int[Tensor, "pair"], Int[Tensor, "kind pair"]]:
+    """Where in the flattened grid each pair of group elements is, and the class of each kind that it is in.
+
+    Functions of one kind have one value on a class: on the pairs of one product, of one left element, and so on, in the
+    order in which they are taken.
+    """
     table, inverse = torch.tensor(basis.group.table), torch.tensor(basis.group.inverse)
     n = basis.n
     where = (torch.from_numpy(basis.left)[:, None] * basis.shape[1] + torch.from_numpy(basis.right)).flatten()
     left, right = (x.flatten() for x in torch.meshgrid(torch.arange(n), torch.arange(n), indexing="ij"))
-    of_pair = (table[left, right], left, right, table[left, inverse[right]])
-    return tuple(_Kind(where, kind.long()) for kind in of_pair)
+    return where, torch.stack([table[left, right], left, right, table[left, inverse[right]]]).long()
 
 
-def _projections(
-    members: Int[Tensor, "kind pair"], n: int
-) -> tuple[list[Float[Tensor, "dim kind_class"]], tuple[int, ...]]:
+def _projections(members: Int[Tensor, "kind pair"], n: int) -> tuple[Float[Tensor, "dim kind_class"], ...]:
     """From sums over classes to coefficients in an orthonormal basis of what each kind adds to those before.
 
     The functions are the indicators of the classes. Their inner products, less those of their means, are counts of
@@ -147,7 +194,7 @@ def _projections(
             means = counts.sum(1)[:, None] * counts.sum(0) / max(pairs, 1)
             gram[i * n : (i + 1) * n, j * n : (j + 1) * n] = counts - means
     before = gram.new_zeros((0, width))
-    projections, dims = [], []
+    projections = []
     for kind in range(kinds):
         own = slice(kind * n, (kind + 1) * n)
         # The indicators of this kind, less their projection on all before, as combinations of indicators.
@@ -158,7 +205,6 @@ def _projections(
         squares, directions = torch.linalg.eigh(rows @ gram @ rows.T)
         kept = squares > RANK * gram.diagonal().max().clamp(min=1e-300)
         basis = (directions[:, kept] / squares[kept].sqrt()).T @ rows
-        projections.append(basis)
-        dims.append(int(kept.sum()))
+        projections.append(basis[:, : own.stop])
         before = torch.cat([before, basis])
-    return projections, tuple(dims)
+    return tuple(projections)

@@ -18,4 +18,9 @@ outside_group      operands that stand for no group element (0)
 embedding_overlap  do addition and multiplication share directions
 margins            signal, memory and noise, and when each came; needs no group
 onset              when it all appeared, against the grok
+
+What restricted loss is made of:
+
+split_pairs           the pairs of a group with logits, labels and splits
+restricted_to_answer  the network restricted to every function of the answer, and to all characters
 """

@@ -48,15 +48,14 @@ def answer_share(checkpoint: Checkpoint) -> pd.DataFrame:
     """
     rows = []
     for frame in checkpoint.context.own:
+        parts = checkpoint.context.parts[frame]
         for site, x in sites(checkpoint, frame):
-            for split, parts in checkpoint.context.parts[frame].items():
-                energies = parts.energies(x)
-                columns = zip(
-                    PARTS, energies.weighted.tolist(), energies.median.tolist(), parts.chance.tolist(), strict=True
-                )
-                for part, share, median, chance in columns:
+            for split, energies in parts.energies(x).items():
+                of = parts.sets[split]
+                shares = (energies.weighted.tolist(), energies.median.tolist(), of.chance.tolist())
+                for part, share, median, chance in zip(PARTS, *shares, strict=True):
                     about = {**frame.keys, "site": site, "split": split, "part": part}
-                    rows.append(about | {"share": share, "median": median, "chance": chance, "pairs": parts.n_pairs})
+                    rows.append(about | {"share": share, "median": median, "chance": chance, "pairs": of.n_pairs})
     return pd.DataFrame(rows)
 
 

@@ -27,7 +27,7 @@ and these are all irreps. Pairs whose answer has no other unseen pair have no va
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -72,7 +72,7 @@ def restricted_to_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, lev
     """The network restricted to `characters` and to `answer`, at a level."""
     unseen = pairs.splits.get("val", torch.zeros_like(pairs.labels, dtype=torch.bool))
     if level == "logits":
-        logits = pairs.logits.double()
+        logits = pairs.logits
         means = AnswerMeans.of(logits, unseen)
         kept = _characters(checkpoint.context.bases[frame], frame, means.of_answer)[:, None]
         yield Restricted.of("characters", pairs, (means.middle + kept).expand_as(logits), logits - kept)
@@ -80,8 +80,9 @@ def restricted_to_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, lev
         yield Restricted.of("answer", pairs, others, logits - (others - means.middle))
         return
     alone, without = _neurons(checkpoint, frame, unseen)
-    for name in ("characters", "answer"):
-        yield Restricted.of(name, pairs, alone, without)
+    restricted = Restricted.of("answer", pairs, alone, without)
+    yield replace(restricted, name="characters")
+    yield restricted
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +126,11 @@ def _characters(
     centred = means[:, answer] - means[:, answer].mean(1, keepdim=True)
     known = ~centred.isnan().any(1, keepdim=True)
     centred = torch.where(known, centred, centred.nanmean(0)) if known.any() else centred
-    inner, square = character_products(basis, basis.F.T @ centred)
+    inner, square = character_products(basis, basis.F.T @ centred.double())
     weights = torch.from_numpy((inner / square)[1:])
     characters = torch.from_numpy(np.stack([irrep.character for irrep in frame.group.irreps[1:]]))
     kept = torch.zeros_like(means)
-    at_quotient = weights @ characters  # sum_rho w_rho chi_rho(g)
+    at_quotient = (weights @ characters).to(means.dtype)  # sum_rho w_rho chi_rho(g)
     kept[:, answer] = at_quotient[torch.tensor(frame.group.table[:, frame.group.inverse])]
     return kept
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from grokscope.analysis.checkpoint.basis import GridBasis
-from grokscope.analysis.checkpoint.parts import PARTS, PairParts
+from grokscope.analysis.checkpoint.parts import PARTS, Energies, PairParts
 from grokscope.groups import CyclicGroup, DihedralGroup, FiniteGroup, SymmetricGroup, UnitsModulo, group_by_name
 
 GROUPS: dict[str, FiniteGroup] = {
@@ -39,6 +39,11 @@ def half(group: FiniteGroup) -> torch.Tensor:
     return torch.rand((group.order, group.order), generator=torch.Generator().manual_seed(1)) < 0.5
 
 
+def energies_of(basis: GridBasis, pairs: torch.Tensor, x: torch.Tensor) -> Energies:
+    """Over one set of pairs."""
+    return PairParts(basis, {"train": pairs}).energies(x)["train"]
+
+
 def by_least_squares(group: FiniteGroup, pairs: np.ndarray, x: np.ndarray) -> np.ndarray:
     """The same with designs of indicators and numpy's lstsq, one nested model after the other."""
     n = group.order
@@ -60,7 +65,7 @@ def by_least_squares(group: FiniteGroup, pairs: np.ndarray, x: np.ndarray) -> np
 def test_parts_agree_with_nested_least_squares(name: str, of) -> None:
     group = GROUPS[name]
     x = np.random.default_rng(0).normal(size=(group.order**2, 3)) + 5.0
-    found = PairParts(GridBasis(group), of(group)).energies(torch.from_numpy(x))
+    found = energies_of(GridBasis(group), of(group), torch.from_numpy(x))
     expected = by_least_squares(group, of(group).numpy(), x)
     np.testing.assert_allclose(found.parts.numpy(), expected, rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(found.parts.sum(0), found.total, rtol=1e-12)
@@ -69,10 +74,9 @@ def test_parts_agree_with_nested_least_squares(name: str, of) -> None:
 def test_over_all_pairs_each_part_has_the_dimensions_of_its_functions(name: str) -> None:
     group = GROUPS[name]
     n = group.order
-    parts = PairParts(GridBasis(group), whole(group))
-    assert parts.dims == (n - 1, n - 1, n - 1, QUOTIENT[name])
-    assert parts.chance.sum() == pytest.approx(1.0)
-    assert parts.chance[0] == pytest.approx(1 / (n + 1))
+    chance = PairParts(GridBasis(group), {"train": whole(group)}).sets["all"].chance
+    assert (chance[:4] * (n**2 - 1)).tolist() == pytest.approx([n - 1, n - 1, n - 1, QUOTIENT[name]])
+    assert chance.sum() == pytest.approx(1.0)
 
 
 def function_of(argument: str, group: FiniteGroup) -> torch.Tensor:
@@ -86,13 +90,13 @@ def function_of(argument: str, group: FiniteGroup) -> torch.Tensor:
 @pytest.mark.parametrize("part", ["answer", "left", "right"])
 def test_over_all_pairs_a_function_of_one_argument_is_that_part_alone(name: str, part: str) -> None:
     group = GROUPS[name]
-    found = PairParts(GridBasis(group), whole(group)).energies(function_of(part, group))
+    found = energies_of(GridBasis(group), whole(group), function_of(part, group))
     assert found.weighted.tolist() == pytest.approx([float(p == part) for p in PARTS], abs=1e-9)
 
 
 def test_over_some_pairs_a_function_of_the_answer_is_nothing_else(name: str) -> None:
     group = GROUPS[name]
-    found = PairParts(GridBasis(group), half(group)).energies(function_of("answer", group))
+    found = energies_of(GridBasis(group), half(group), function_of("answer", group))
     assert found.weighted.tolist() == pytest.approx([1.0, 0.0, 0.0, 0.0, 0.0], abs=1e-9)
 
 
@@ -100,7 +104,7 @@ def test_over_some_pairs_a_function_of_the_answer_is_nothing_else(name: str) -> 
 @pytest.mark.parametrize("argument", ["left", "right", "quotient"])
 def test_functions_of_one_argument_leave_no_rest(name: str, argument: str, of) -> None:
     group = GROUPS[name]
-    found = PairParts(GridBasis(group), of(group)).energies(function_of(argument, group))
+    found = energies_of(GridBasis(group), of(group), function_of(argument, group))
     assert found.weighted[-1] == pytest.approx(0.0, abs=1e-9)
 
 
@@ -112,7 +116,7 @@ def test_over_all_pairs_the_order_of_operands_does_not_matter() -> None:
     pieces = [rng.normal(size=(n, 1)) * w for w in (1.0, 2.0, 3.0)]
     pieces = [f - f.mean(0) for f in pieces]
     x = pieces[0][group.table[a, b]] + pieces[1][a] + pieces[2][b]
-    found = PairParts(GridBasis(group), whole(group)).energies(torch.from_numpy(x))
+    found = energies_of(GridBasis(group), whole(group), torch.from_numpy(x))
     expected = [float((f**2).sum() * n) for f in pieces] + [0.0, 0.0]
     assert found.parts[:, 0].tolist() == pytest.approx(expected, abs=1e-8)
 
@@ -124,17 +128,17 @@ def test_quotients_of_real_irreps_count_for_what_they_add_to_products() -> None:
     rho = group.irrep("standard")
     a, b = np.divmod(np.arange(n * n), n)
     x = rho.matrices[group.table[a, group.inverse[b]]][:, 0, 1][:, None]
-    found = PairParts(GridBasis(group), whole(group)).energies(torch.from_numpy(x))
+    found = energies_of(GridBasis(group), whole(group), torch.from_numpy(x))
     assert found.weighted.tolist() == pytest.approx([1 / 9, 0.0, 0.0, 8 / 9, 0.0], abs=1e-9)
 
 
 def test_noise_has_in_every_part_the_share_of_its_dimensions(name: str) -> None:
     group = GROUPS[name]
-    parts = PairParts(GridBasis(group), half(group))
-    x = np.random.default_rng(0).normal(size=(group.order**2, 4000))
-    found = parts.energies(torch.from_numpy(x))
-    np.testing.assert_allclose(found.weighted, parts.chance, atol=0.02)
-    np.testing.assert_allclose(found.median, parts.chance, atol=0.06)
+    parts = PairParts(GridBasis(group), {"train": half(group), "val": ~half(group)})
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(group.order**2, 4000)))
+    for split, found in parts.energies(x).items():
+        np.testing.assert_allclose(found.weighted, parts.sets[split].chance, atol=0.02)
+        np.testing.assert_allclose(found.median, parts.sets[split].chance, atol=0.06)
 
 
 def test_tokens_that_are_no_group_elements_are_left_out() -> None:
@@ -145,7 +149,7 @@ def test_tokens_that_are_no_group_elements_are_left_out() -> None:
     basis = GridBasis(group, left, right, (6, 6))
     x = rng.normal(size=(6, 6, 2))
     pairs = rng.random((6, 6)) < 0.7
-    found = PairParts(basis, torch.from_numpy(pairs)).energies(torch.from_numpy(x.reshape(36, 2)))
+    found = energies_of(basis, torch.from_numpy(pairs), torch.from_numpy(x.reshape(36, 2)))
     inside = x[left][:, right].reshape(25, 2)
     expected = by_least_squares(group, pairs[left][:, right], inside)
     np.testing.assert_allclose(found.parts.numpy(), expected, rtol=1e-8, atol=1e-10)
@@ -155,11 +159,11 @@ def test_constant_units_have_no_parts_and_no_say_in_the_median() -> None:
     group = CyclicGroup(7)
     x = torch.full((49, 3), 1e4)
     x[:, 0] += torch.from_numpy(np.random.default_rng(0).normal(size=49)).float()
-    found = PairParts(GridBasis(group), whole(group)).energies(x)
+    found = energies_of(GridBasis(group), whole(group), x)
     assert found.total[1:].tolist() == [0.0, 0.0]
     assert found.parts[:, 1:].abs().max() == 0.0
     np.testing.assert_allclose(found.median, found.weighted, atol=1e-3)
-    none = PairParts(GridBasis(group), whole(group)).energies(torch.ones((49, 2)))
+    none = energies_of(GridBasis(group), whole(group), torch.ones((49, 2)))
     assert none.weighted.isnan().all()
     assert none.median.isnan().all()
 
@@ -167,5 +171,18 @@ def test_constant_units_have_no_parts_and_no_say_in_the_median() -> None:
 def test_float32_activations_give_the_same_shares() -> None:
     group = UnitsModulo(13)
     x = torch.from_numpy(np.random.default_rng(0).normal(size=(144, 5)) + 20.0)
-    parts = PairParts(GridBasis(group), half(group))
-    np.testing.assert_allclose(parts.energies(x.float()).weighted, parts.energies(x).weighted, atol=1e-5)
+    parts = PairParts(GridBasis(group), {"train": half(group), "val": ~half(group)})
+    exact = parts.energies(x)
+    for split, found in parts.energies(x.float()).items():
+        np.testing.assert_allclose(found.weighted, exact[split].weighted, atol=1e-5)
+
+
+def test_splits_together_are_all_pairs_and_one_without_pairs_is_left_out(name: str) -> None:
+    group = GROUPS[name]
+    x = torch.from_numpy(np.random.default_rng(0).normal(size=(group.order**2, 3)))
+    found = PairParts(GridBasis(group), {"train": half(group), "val": ~half(group)}).energies(x)
+    assert list(found) == ["train", "val", "all"]
+    for split, pairs in (("train", half(group)), ("val", ~half(group)), ("all", whole(group))):
+        np.testing.assert_allclose(found[split].parts, by_least_squares(group, pairs.numpy(), x.numpy()), atol=1e-8)
+    alone = PairParts(GridBasis(group), {"train": whole(group), "val": ~whole(group)}).energies(x)
+    assert list(alone) == ["train", "all"]
