@@ -13,6 +13,7 @@ import difflib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from importlib import import_module
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
@@ -104,6 +105,7 @@ def _is_again(kind: type, other: type) -> bool:
     return (other.__module__, other.__qualname__) == (kind.__module__, kind.__qualname__)
 
 
+@cache  # to evaluate annotations takes a millisecond, and every preset and setting asks
 def _types(kind: type) -> dict[str, Any]:
     """The settings of a dataclass, but for its name, with their types."""
     hints = get_type_hints(kind)
@@ -148,6 +150,7 @@ def readers(section: str, setting: str) -> tuple[str, ...]:
     return tuple(name for name, kind in methods(section).items() if setting in setting_names(kind))
 
 
+@cache
 def setting_names(kind: type) -> tuple[str, ...]:
     """The settings of a dataclass, in order."""
     return tuple(one.name for one in fields(kind))
