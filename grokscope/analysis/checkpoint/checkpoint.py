@@ -18,7 +18,9 @@ from torch import Tensor
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.frames import Frame, frames
 from grokscope.analysis.checkpoint.grid import PairGrid
-from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
+from grokscope.analysis.checkpoint.null import RelabellingNull
+from grokscope.analysis.checkpoint.removal import Removal
+from grokscope.analysis.checkpoint.step_down import StepDown, step_down
 from grokscope.engine import Engine, Loss, loss_function
 from grokscope.model import Weights
 
@@ -148,7 +150,7 @@ class Checkpoint:
         self.scope, self.step = scope, step
         self._activations: dict[str, dict[str, Tensor]] = {}
         self._transforms: dict[tuple[Frame, str], Tensor] = {}
-        self._embedding: dict[Frame, Significance] = {}
+        self._embedding: dict[Frame, StepDown] = {}
 
     @cached_property
     def weights(self) -> Weights:
@@ -161,17 +163,21 @@ class Checkpoint:
         embedding = self.weights["embed.W_E"].double().numpy()
         return embedding[frame.left], embedding[frame.right]
 
-    def embedding(self, frame: Frame) -> Significance:
-        """Power by irrep of the embedding, and its null: left and right operand side by side, relabelled together.
+    def embedding(self, frame: Frame) -> StepDown:
+        """Power by irrep of the embedding, and its test: left and right operand side by side, relabelled together.
 
         *This is what key sets are chosen by.* The rows of an untrained embedding are drawn alike, so the null is
         exact there, while activations of an untrained network already depend on whether a = b. And what a
         network knows about most answers shows as power of every irrep of a * b, memorised or computed;
-        which irreps it computes *with* shows in what it reads the operands as.
+        which irreps it computes *with* shows in what it reads the operands as. Weak irreps beside strong ones are keys
+        where the network loses more without them than without a random direction of equal power (`Removal`).
         """
         if frame not in self._embedding:
             tables = np.concatenate(self.operand_tables(frame), axis=1)
-            self._embedding[frame] = self.scope.nulls[frame].test(tables)
+            tested = step_down(self.scope.nulls[frame], tables)
+            if len(tested.weak):
+                tested = tested.confirm(Removal(self, frame).is_used)
+            self._embedding[frame] = tested
         return self._embedding[frame]
 
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
