@@ -11,6 +11,9 @@ ranks                 effective rank of matrices and circuits
 probes                what was recorded while training: steps part by part, gradients, logits
 branches              a run and the futures that were branched off it
 delay_law             ln T = alpha rho + c over clamped runs, some of which never grok
+censored_line         lines through points some of which are known only to lie above
+delay_table           how long clamped runs took, and the norm that clamps are relative to
+delay_published       what was published about it, and for which setting
 timing                arms compared: survival, medians, speed-ups, tuned baselines, with censored runs (a subpackage)
 learning_coefficient  by SGLD, at a few checkpoints; made when asked for by name only
 
@@ -78,7 +81,8 @@ from grokscope.analysis.cosets.readings import readings
 from grokscope.analysis.dynamics.branches import branches
 from grokscope.analysis.dynamics.collapse import collapse
 from grokscope.analysis.dynamics.curves import learning_curves, milestones
-from grokscope.analysis.dynamics.delay_law import DelayLaw, delay_law, delay_table, reference_norm
+from grokscope.analysis.dynamics.delay_law import DelayLaw, delay_law
+from grokscope.analysis.dynamics.delay_table import delay_table, reference_norm
 from grokscope.analysis.dynamics.gradient_entropy import gradient_entropy
 from grokscope.analysis.dynamics.learning_coefficient import learning_coefficient
 from grokscope.analysis.dynamics.norm_trajectories import norm_trajectories

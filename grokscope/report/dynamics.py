@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from math import isnan
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -21,6 +22,7 @@ from grokscope.analysis import (
     run_all,
     update_parts,
 )
+from grokscope.analysis.dynamics.delay_published import published_delays
 from grokscope.report.choosing import one_of_each_arm
 from grokscope.report.tables import Table
 
@@ -173,7 +175,10 @@ def delay_table_of(runs: Sequence[Run]) -> Table | None:
     left_out = "; ".join(f"{name}: {why}" for name, why in law.excluded) or "none"
     cells = (law.statement, f"{law.r_squared:.3f}", f"{law.sigma:.3f}", left_out)
     caption = (
-        "ln T = alpha rho + c by maximum likelihood, T from the clamp to the grok; runs that did not grok are "
-        "censored. The published delays (718 steps at rho 0.85, 6,608 at 1.00) alone give alpha = 14.80."
+        "ln T = alpha rho + c by maximum likelihood, T from the clamp to the grok; runs that did not grok are censored."
     )
+    if not isnan(law.published_alpha):
+        delays = published_delays("delay_from_clamp").items()
+        told = ", ".join(f"{steps:,.0f} steps at rho {rho:.2f}" for rho, steps in delays)
+        caption += f" Published, from the clamp too: {told}, which give alpha = {law.published_alpha:.2f}."
     return Table(("fit", "R²", "sigma", "left out"), (cells,), frozenset(("R²", "sigma")), caption)
