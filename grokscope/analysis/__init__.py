@@ -20,6 +20,7 @@ learning_coefficient  by SGLD, at a few checkpoints; made when asked for by name
 A circuit, in the basis of the task's own group:
 spectra            power by irrep (frequency) at every site
 keys               key irreps: those that exceed the relabelling null
+key_use            which of them the network uses
 neurons            what each neuron computes, and the clusters
 irrep_blocks       through which pairs of irreps neurons depend on both operands
 logit_characters   how much of the logits is a character of a * b * c^-1
@@ -44,9 +45,12 @@ frames             the task's group and the wrong one
 grid               every pair of operands through the network
 basis              transforms on G x G, functions of a, of b, of a * b
 null               the relabelling null
+step_down          weak irreps beside strong ones
+removal            what the network loses without an irrep of its embedding
 marginals          neurons as functions of one operand
 partitions         a group by the cosets of its subgroups
 coset_null         the coset null
+irrep_null         the coset null of functions of one irrep
 irrep_reading      functions on pairs fitted by one irrep
 coset_reading      functions on pairs fitted by a table over cosets
 checkpoint         one checkpoint, its activations and transforms
@@ -65,6 +69,7 @@ from grokscope.analysis.circuit.circles import circles
 from grokscope.analysis.circuit.clock_pizza import clock_pizza
 from grokscope.analysis.circuit.embedding_overlap import embedding_overlap
 from grokscope.analysis.circuit.irrep_blocks import irrep_blocks
+from grokscope.analysis.circuit.key_use import key_use
 from grokscope.analysis.circuit.keys import keys
 from grokscope.analysis.circuit.logit_characters import logit_characters
 from grokscope.analysis.circuit.neurons import neurons
@@ -120,6 +125,7 @@ __all__ = [
     "embedding_overlap",
     "gradient_entropy",
     "irrep_blocks",
+    "key_use",
     "keys",
     "learning_coefficient",
     "learning_curves",

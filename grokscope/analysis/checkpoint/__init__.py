@@ -6,6 +6,8 @@ frames            the task's group and the wrong one
 grid              every pair of operands through the network
 basis             transforms on G x G, functions of a, of b, of a * b
 null              the relabelling null
+step_down         weak irreps beside strong ones
+removal           what the network loses without an irrep of its embedding
 marginals         neurons as functions of one operand
 columns           the columns of irreps
 final_layers      from the last MLP to the loss

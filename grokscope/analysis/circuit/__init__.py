@@ -2,6 +2,7 @@
 
 spectra            power by irrep at every site
 keys               key irreps: those that exceed the relabelling null
+key_use            which of them the network uses
 neurons            what each neuron computes, and the clusters
 irrep_blocks       through which pairs of irreps neurons depend on both operands
 logit_characters   how much of the logits is a character of a * b * c^-1

@@ -8,6 +8,7 @@ readings        which fits a neuron: a representation, or cosets
 coset_ablation  what is lost without the neurons that cosets explain
 partitions      a group by the cosets of its subgroups
 coset_null      the coset null
+irrep_null      the coset null of functions of one irrep
 irrep_reading   functions on pairs fitted by one irrep
 coset_reading   functions on pairs fitted by a table over cosets
 """

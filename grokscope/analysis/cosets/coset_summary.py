@@ -26,14 +26,17 @@ def coset_summary(run: Run) -> pd.DataFrame:
     Returns:
         run, task, arm, seed, step, operation, basis, group, layer, operand (`left`, `right`, or `either`: a neuron
         that the class explains in one operand or in both counts once), subgroup (class; `any`: all together), order and
-        index (<NA> for `any`), n_explained, share_of_variance (of those neurons, over pairs, in the layer's), n_neurons
-        (of the layer).
+        index (<NA> for `any`), n_explained, n_beyond_irrep (of those, how many are more constant on cosets than random
+        functions of their own irrep, in an operand that the class explains), share_of_variance (of the n_explained,
+        over pairs, in the layer's), n_neurons (of the layer).
     """
     table = cosets(run)
     whole = _sums(table.drop_duplicates([*KEYS, "neuron"]), KEYS)
     explained = table.loc[table["explains"]]
     explained = pd.concat([explained, explained.assign(operand="either")], ignore_index=True)
     explained = pd.concat([explained, explained.assign(subgroup="any")], ignore_index=True)
+    # Of a neuron's two operands under `either`, the one that is beyond its irrep's null.
+    explained = explained.sort_values("beyond_irrep", ascending=False, kind="stable")
     once = explained.drop_duplicates([*KEYS, "neuron", "operand", "subgroup"])
     counted = _sums(once, [*KEYS, "operand", "subgroup"])
     parts = [_rows(run, operation, counted, whole) for operation in dict.fromkeys(table["operation"])]
@@ -41,8 +44,9 @@ def coset_summary(run: Run) -> pd.DataFrame:
 
 
 def _sums(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The neurons' variance, and how many there are."""
-    return pd.DataFrame(rows.groupby(keys)["neuron_variance"].agg(["sum", "size"]))
+    """The neurons' variance, how many there are, and how many of them are beyond their irrep's null."""
+    groups = rows.groupby(keys)
+    return pd.DataFrame(groups["neuron_variance"].agg(["sum", "size"])).assign(beyond=groups["beyond_irrep"].sum())
 
 
 def _rows(run: Run, operation: str, counted: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
@@ -68,6 +72,7 @@ def _rows(run: Run, operation: str, counted: pd.DataFrame, whole: pd.DataFrame) 
             "order": pd.array([classes[x].order if x in classes else None for x in names], dtype="Int64"),
             "index": pd.array([classes[x].index if x in classes else None for x in names], dtype="Int64"),
             "n_explained": found["size"].to_numpy(dtype=int),
+            "n_beyond_irrep": found["beyond"].to_numpy(dtype=int),
             "share_of_variance": found["sum"].to_numpy() / np.where(variance > 0, variance, np.inf),
             "n_neurons": layer["size"].to_numpy(dtype=int),
         }

@@ -6,7 +6,9 @@ the group into the cosets of a subgroup H, left (gH) or right (Hg), the coset co
     C(H, side) = sum_cosets (|coset| / n) var(f on the coset) / var(f)                      in [0, 1]
 
 0 where f is constant on the cosets. Small subgroups have small C whatever f is, (n - k)/(n - 1) on average for k
-cosets; so subgroups are compared by the score of `coset_null`, and the best one is put to the test there.
+cosets; so subgroups are compared by the score of `coset_null`, and the best one is put to the test there. In a network
+that computes by irreps nearly every neuron passes that test, for functions of one irrep fit cosets better than random
+functions do. `irrep_null` compares a neuron with random functions of its own irrep.
 Source: Stander, Yu, Fan, Biderman 2024, "Grokking Group Multiplication with Cosets" (ICML), whose coset circuits are
 neurons constant on the cosets of H in one operand and of a conjugate of H in the other. The score and the null are
 ours.
@@ -22,6 +24,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.marginals import Marginal, marginals
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.cosets.coset_null import draws_for, is_above, threshold
+from grokscope.analysis.cosets.irrep_null import best_scores, irrep_thresholds, own_irreps
 from grokscope.analysis.cosets.partitions import CosetPartitions, coset_frames, coset_partitions, prepare_cosets
 
 CONCENTRATION = 0.15
@@ -30,7 +33,7 @@ CONCENTRATION = 0.15
 CONSTANT = "does not vary with this operand"
 
 
-@over_checkpoints(version=1, prepare=prepare_cosets)
+@over_checkpoints(version=2, prepare=prepare_cosets)
 def cosets(checkpoint: Checkpoint) -> pd.DataFrame:
     """The best subgroup of each neuron and operand, and whether it is better than random partitions of its sizes.
 
@@ -42,8 +45,10 @@ def cosets(checkpoint: Checkpoint) -> pd.DataFrame:
         subgroup (class of the best one), member (which of its conjugates), side (of the cosets: `left` gH, `right` Hg,
         `both` for a normal subgroup), order, index (number of cosets), concentration, score, threshold (the 99th
         percentile under random relabellings, over the neurons of this layer and operand), significant (score >
-        threshold), explains (significant, and concentration <= 0.15), note (of a neuron that does not vary with this
-        operand, whose subgroup is <NA>; else empty).
+        threshold), explains (significant, and concentration <= 0.15), irrep (with the largest share of the mean's
+        variance), irrep_share, irrep_threshold (the 99th percentile of the score for random functions of that irrep),
+        beyond_irrep (score > irrep_threshold: more constant on cosets than its irrep alone makes it), note (of a
+        neuron that does not vary with this operand, whose subgroup and irrep are <NA>; else empty).
 
     Raises ValueError for a task without such a group.
     """
@@ -63,16 +68,17 @@ def coset_table(partitions: CosetPartitions, marginal: Marginal) -> pd.DataFrame
     varies = marginal.varies.numpy()
     which = np.full(len(varies), -1)
     concentration, score = np.full(len(varies), np.nan), np.full(len(varies), np.nan)
+    own, share, of_irrep = np.full(len(varies), -1), np.full(len(varies), np.nan), np.full(len(varies), np.nan)
     limit = np.nan
     if varies.any():
         f = marginal.f[:, marginal.varies]
-        between = partitions.between(f)
-        scores = partitions.scores(between)
-        best = partitions.best(between, scores)
+        best, between, best_score = best_scores(partitions, f)
         which[varies] = best.numpy()
-        concentration[varies] = 1.0 - between.gather(0, best[None])[0].numpy()
-        score[varies] = scores.gather(0, best[None])[0].numpy()
+        concentration[varies] = 1.0 - between.numpy()
+        score[varies] = best_score.numpy()
         limit = threshold(partitions, f.float(), draws_for(len(varies)))
+        own[varies], share[varies] = own_irreps(partitions, f)
+        of_irrep[varies] = irrep_thresholds(partitions, own[varies])
     significant = is_above(score, limit)
     whole = marginal.neuron_variance.numpy()
     return pd.DataFrame(
@@ -87,6 +93,10 @@ def coset_table(partitions: CosetPartitions, marginal: Marginal) -> pd.DataFrame
             "threshold": limit,
             "significant": significant,
             "explains": significant & (concentration <= CONCENTRATION),
+            "irrep": pd.array([partitions.group.irreps[i].name if i >= 0 else None for i in own], dtype="string"),
+            "irrep_share": share,
+            "irrep_threshold": of_irrep,
+            "beyond_irrep": is_above(score, of_irrep),
             "note": pd.array(np.where(varies, "", CONSTANT), dtype="string"),
         }
     )

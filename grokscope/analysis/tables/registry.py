@@ -19,6 +19,7 @@ from grokscope.analysis.circuit.circles import circles
 from grokscope.analysis.circuit.clock_pizza import clock_pizza
 from grokscope.analysis.circuit.embedding_overlap import embedding_overlap
 from grokscope.analysis.circuit.irrep_blocks import irrep_blocks
+from grokscope.analysis.circuit.key_use import key_use
 from grokscope.analysis.circuit.keys import keys
 from grokscope.analysis.circuit.logit_characters import logit_characters
 from grokscope.analysis.circuit.neurons import neurons
@@ -48,6 +49,7 @@ CHECKPOINT_ANALYSES: dict[str, CheckpointAnalysis] = {
     "neurons": neurons,
     "logit_characters": logit_characters,
     "keys": keys,
+    "key_use": key_use,
     "irrep_blocks": irrep_blocks,
     "restricted_loss": restricted_loss,
     "ablation": ablation,
