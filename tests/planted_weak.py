@@ -105,8 +105,13 @@ class WeakPlant:
     """None: three frequencies, drawn with the weak one."""
     weak: str = ""
 
-    def run(self, seed: int, power: float, noise: float = 0.1) -> tuple[Run, tuple[str, ...], str]:
-        """The network of a seed, its strong irreps, which share what the weak one and the noise leave, and the weak."""
+    def run(
+        self, seed: int, power: float, noise: float = 0.1, *, unread: bool = False
+    ) -> tuple[Run, tuple[str, ...], str]:
+        """The network of a seed, its strong irreps, which share what the weak one and the noise leave, and the weak.
+
+        The weak one is one that the network answers by, or, with `unread`, one that nothing reads.
+        """
         rng = np.random.default_rng(seed)
         strong, weak = self.strong, self.weak
         if not strong:
@@ -114,8 +119,10 @@ class WeakPlant:
             pairs = [irrep.name for irrep in group.irreps if irrep.dim == 2]
             *others, weak = (str(name) for name in rng.choice(pairs, 4, replace=False))
             strong = tuple(others)
-        powers = {name: (1 - noise - power) / len(strong) for name in strong} | {weak: power}
-        return weak_run(self.task, powers, rng, noise=noise), strong, weak
+        powers = {name: (1 - noise - power) / len(strong) for name in strong}
+        if unread:
+            return weak_run(self.task, powers, rng, noise=noise, unread={weak: power}), strong, weak
+        return weak_run(self.task, powers | {weak: power}, rng, noise=noise), strong, weak
 
     def random_config(self) -> RunConfig:
         """Of an untrained network on the same task."""
@@ -124,9 +131,11 @@ class WeakPlant:
 
 PLANTS = {
     "add mod 31": WeakPlant(TaskConfig(name="add", modulus=31)),
-    "S4": WeakPlant(TaskConfig(name="permutation", degree=4), ("standard",), "sign-standard"),
+    "S4": WeakPlant(TaskConfig(name="permutation", degree=4), ("standard",), "(2,2)"),
     "A5": WeakPlant(TaskConfig(name="group", group="A5"), ("(3,2)",), "standard"),
 }
+HARD = {"S4, 9 of 14": WeakPlant(TaskConfig(name="permutation", degree=4), ("standard",), "sign-standard")}
+"""The weak irrep spans 9 of the 14 dimensions that the strong one leaves, where noise alone has most of its power."""
 
 
 def memorising_run(seed: int, steps: int = 150) -> tuple[Run, float]:

