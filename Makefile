@@ -13,7 +13,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint types bench
+.PHONY: help install demo browser test test-slow lint types bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,10 +32,13 @@ $(INSTALLED): pyproject.toml constraints.txt
 demo: $(INSTALLED) ## Train a clipped and an unclipped network, and write reports/demo/index.html
 	@$(PY) -m grokscope.cli demo
 
-test: $(INSTALLED) ## Run the fast tests
+browser: $(INSTALLED) ## Install the browser that the tests need, where there is none
+	@$(PY) tests/find_browser.py
+
+test: $(INSTALLED) browser ## Run the fast tests
 	@$(PY) -m pytest -n $(WORKERS)
 
-test-slow: $(INSTALLED) ## Run the slow reproductions too (tens of minutes)
+test-slow: $(INSTALLED) browser ## Run the slow reproductions too (tens of minutes)
 	@$(PY) -m pytest -n $(WORKERS) -m slow --timeout 3600
 
 lint: $(INSTALLED) ## Check style, formatting and which package may import which

@@ -1,9 +1,10 @@
 """What a step of every accelerator costs, relative to Adam's: part of `make bench`.
 
-    python -m benchmarks.accelerators [--rounds 12] [--task mul]
+    python -m benchmarks.accelerators [--rounds 12] [--task mul] [--smallest] [--out FILE]
 
-The arms of `reports.accelerators`, with and without the clip, take turns in one process with one thread, four steps a
-turn (NeuralGrok's outer step comes every fourth). Figures are medians over turns. Writes benchmarks/accelerators.json.
+The arms of `grokscope.experiments.accelerators`, with and without the clip, take turns in one process with one thread,
+four steps a turn (NeuralGrok's outer step comes every fourth). Figures are medians over turns. Writes
+benchmarks/accelerators.json, from which `grokscope experiment accelerators` takes the cost of a step.
 """
 
 from __future__ import annotations
@@ -12,27 +13,39 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.console import Console
 
 from benchmarks.machine import describe
+from benchmarks.smallest import HELP, SMALLEST
 
 STEPS_PER_TURN = 4
 REFERENCE = "adam-l2"
 
 
-def measure(task: str, rounds: int) -> dict[str, float]:
-    """Median milliseconds per step by arm; an arm with the clip is called `ARM clip`."""
+def measure(task: str, rounds: int, settings: Mapping[str, Any] | None = None) -> dict[str, float]:
+    """Median milliseconds per step by arm; an arm with the clip is called `ARM clip`.
+
+    Arguments:
+        settings: by which the configs are changed; left out: they are as they are compared.
+    """
+    from grokscope.config import override
     from grokscope.engine import retain_freed_memory
+    from grokscope.experiments.accelerators import ARMS, accelerator
     from grokscope.tasks import build_task
     from grokscope.training import Trainer
-    from reports.accelerators import ARMS, config
 
     retain_freed_memory()
     torch.set_num_threads(1)
-    labels = {f"{arm} clip" if clip else arm: config(task, arm, clip, 0) for arm in ARMS for clip in (False, True)}
+    labels = {
+        f"{arm} clip" if clip else arm: override(accelerator(task, arm, clip, 0), settings or {})
+        for arm in ARMS
+        for clip in (False, True)
+    }
     trainers = {label: Trainer(made, build_task(made.task)) for label, made in labels.items()}
     times: dict[str, list[float]] = {label: [] for label in trainers}
     for turn in range(rounds + 1):
@@ -42,15 +55,17 @@ def measure(task: str, rounds: int) -> dict[str, float]:
                 trainer.update()
             if turn:  # the first turn warms up
                 times[label].append(1e3 * (time.perf_counter() - begin) / STEPS_PER_TURN)
-    return {label: statistics.median(found) for label, found in times.items()}
+    return {label: statistics.median(of_turns) for label, of_turns in times.items()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--task", default="mul")
+    parser.add_argument("--smallest", action="store_true", help=HELP)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("accelerators.json"))
     options = parser.parse_args()
-    step_ms = measure(options.task, options.rounds)
+    step_ms = measure(options.task, options.rounds, SMALLEST if options.smallest else None)
     ratios = {label: value / step_ms[REFERENCE] for label, value in step_ms.items()}
     machine = describe()
     console = Console()
@@ -58,7 +73,7 @@ def main() -> None:
     for label, value in step_ms.items():
         console.print(f"  {label:<34} {value:7.1f} ms/step  {ratios[label]:5.2f}x {REFERENCE}", highlight=False)
     result = {"machine": machine, "task": options.task, "rounds": options.rounds, "step_ms": step_ms, "ratio": ratios}
-    Path(__file__).with_name("accelerators.json").write_text(json.dumps(result, indent=2) + "\n")
+    options.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """How long it takes to look through a run: families of analyses, beside a plain loop that only gathers.
 
     python -m benchmarks.analysis [--run DIR] [--preset mul-lion-clip] [--steps 1000] [--only fourier dynamics]
-                                  [--workers 2] [--rounds 3]
+                                  [--workers 2] [--rounds 3] [--smallest]
 
 Trains the run first unless `--run` names one (its kept tables are ignored: a copy is analysed). The plain loop loads
 each checkpoint into a `HookedTransformer` and calls `run_with_cache` on every example, for the same activations that
@@ -18,7 +18,9 @@ import shutil
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of one thread beat one worker of two
 
@@ -26,6 +28,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.machine import describe
+from benchmarks.smallest import HELP, SMALLEST
 from grokscope.analysis import run_all
 from grokscope.config import preset
 from grokscope.runs import Run, open_run
@@ -35,9 +38,9 @@ SAMPLE = 10
 CHUNK = 1024
 
 
-def trained(name: str, steps: int, folder: Path) -> Run:
+def trained(name: str, steps: int, folder: Path, settings: Mapping[str, Any]) -> Run:
     """A run to look through."""
-    train(preset(name, steps=steps), out=folder / "run")
+    train(preset(name, steps=steps, **settings), out=folder / "run")
     return open_run(folder / "run")
 
 
@@ -82,11 +85,12 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["fourier", "dynamics"], help="families, each timed on its own")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--smallest", action="store_true", help=HELP)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         if options.run is None:
-            run = trained(options.preset, options.steps, Path(folder))
+            run = trained(options.preset, options.steps, Path(folder), SMALLEST if options.smallest else {})
         else:
             shutil.copytree(options.run, Path(folder) / "run", ignore=shutil.ignore_patterns("analysis"))
             run = open_run(Path(folder) / "run")

@@ -1,6 +1,6 @@
 """What watching costs: the same training with dense checkpoints, with probes, with both, and with neither.
 
-    python -m benchmarks.observing [--rounds 7] [--steps 200]
+    python -m benchmarks.observing [--rounds 7] [--steps 200] [--smallest] [--out FILE]
 
 Whole calls of `train` take turns in one process; all evaluate at the start and the end only. One thread trains,
 a background thread writes. The resume state is saved every five seconds, as always. Writes
@@ -20,6 +20,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.machine import describe
+from benchmarks.smallest import HELP, SMALLEST
 
 NEVER = 10**9
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -34,15 +35,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--steps", type=int, default=200)
+    parser.add_argument("--smallest", action="store_true", help=HELP)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("observing.json"))
     options = parser.parse_args()
     from grokscope.config import preset
     from grokscope.training import train
 
+    smallest = SMALLEST if options.smallest else {}
     seconds: dict[str, list[float]] = {name: [] for name in SETTINGS}
     with tempfile.TemporaryDirectory(dir=".") as folder:
         for turn in range(options.rounds):
             for number, (name, changes) in enumerate(SETTINGS.items()):
-                config = preset("mul-lion-clip", steps=options.steps, eval_every=options.steps, **changes)
+                config = preset("mul-lion-clip", steps=options.steps, eval_every=options.steps, **smallest, **changes)
                 begin = time.perf_counter()
                 train(config, out=Path(folder, f"{turn}-{number}"), progress=False)
                 seconds[name].append(time.perf_counter() - begin)
@@ -59,7 +63,7 @@ def main() -> None:
         "overhead_of_medians": {name: value / medians["neither"] - 1 for name, value in medians.items()},
         "overhead_by_round": overheads,
     }
-    Path(__file__).with_name("observing.json").write_text(json.dumps(result, indent=2) + "\n")
+    options.out.write_text(json.dumps(result, indent=2) + "\n")
     console = Console()
     for name, value in medians.items():
         told = f"{result['overhead_of_medians'][name]:+.1%} by medians"

@@ -1,6 +1,6 @@
 """Cost per training step of the engine as p, batch, layers and d_model grow: a table and a plot.
 
-    python -m benchmarks.scaling [--rounds 9]
+    python -m benchmarks.scaling [--rounds 9] [--smallest] [--out FOLDER]
 
 One dimension varies at a time around mul mod 97, batch 512, 2 layers, d_model 128, one thread. All settings take
 turns in one process. Writes benchmarks/scaling.csv and benchmarks/scaling.png.
@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks.machine import describe
+from benchmarks.smallest import HELP, SMALLEST
 
 GRID: dict[str, tuple[int, ...]] = {
     "modulus": (29, 59, 97, 197),
@@ -27,6 +28,7 @@ GRID: dict[str, tuple[int, ...]] = {
     "n_layers": (1, 2, 4, 8),
     "d_model": (64, 128, 256, 512),
 }
+SMALLEST_GRID = {"modulus": (11, 13), "batch_size": (32, 64), "n_layers": (1, 2), "d_model": (16, 32)}
 LABELS = {
     "modulus": "modulus p",
     "batch_size": "batch size",
@@ -43,7 +45,7 @@ def settings(field: str, value: int) -> dict[str, Any]:
 def plot(table: pd.DataFrame) -> Figure:
     """ms per step against each dimension, with the time of the products alone."""
     figure = Figure(figsize=(10, 2.8), layout="constrained")
-    axes = figure.subplots(1, len(GRID), sharey=True)
+    axes = figure.subplots(1, len(LABELS), sharey=True)
     for axis, (field, part) in zip(axes, table.groupby("field", sort=False), strict=True):
         axis.plot(part["value"], part["ms_per_step"], "o-", color="#0072B2", label="training step")
         axis.plot(part["value"], part["product_ms"], "--", color="#7f7f7f", label="its matrix products, at best rate")
@@ -59,6 +61,8 @@ def plot(table: pd.DataFrame) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--smallest", action="store_true", help=HELP)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="the folder of scaling.csv and .png")
     options = parser.parse_args()
     torch.set_num_threads(1)
     from benchmarks.machine import matmul_rate
@@ -69,9 +73,9 @@ def main() -> None:
 
     retain_freed_memory()
     trainers = {}
-    for field, values in GRID.items():
+    for field, values in (SMALLEST_GRID if options.smallest else GRID).items():
         for value in values:
-            config = preset("mul-lion-clip", **settings(field, value))
+            config = preset("mul-lion-clip", **(SMALLEST if options.smallest else {}) | settings(field, value))
             trainers[field, value] = Trainer(config, build_task(config.task))
     for trainer in trainers.values():
         trainer.update()
@@ -85,7 +89,7 @@ def main() -> None:
                 begin = time.perf_counter()
                 trainer.update()
                 times[key].append(1e3 * (time.perf_counter() - begin))
-    rate = matmul_rate(1)["engine"]
+    rate = matmul_rate(1, *((64, 1) if options.smallest else ()))["engine"]
     rows = [
         {
             "field": field,
@@ -96,9 +100,8 @@ def main() -> None:
         for (field, value), t in trainers.items()
     ]
     table = pd.DataFrame(rows)
-    here = Path(__file__).parent
-    table.to_csv(here / "scaling.csv", index=False, float_format="%.2f")
-    plot(table).savefig(here / "scaling.png", dpi=160)
+    table.to_csv(options.out / "scaling.csv", index=False, float_format="%.2f")
+    plot(table).savefig(options.out / "scaling.png", dpi=160)
     console = Console()
     console.print(", ".join(f"{key} {value}" for key, value in describe().items()))
     console.print(table.round(2).to_string(index=False))

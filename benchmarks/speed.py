@@ -1,6 +1,6 @@
 """`make bench`: ms per training step, ms per full-dataset evaluation and peak memory of each contestant.
 
-    python -m benchmarks.speed [--rounds 12] [--workloads mul s5 ...] [--threads 1 2]
+    python -m benchmarks.speed [--rounds 12] [--workloads mul s5 ...] [--threads 1 2] [--smallest]
 
 Contestants take turns (A B C A B C ...), each in a process of its own; figures are medians over all steps,
 and ratios are between medians of the same run. Writes benchmarks/last.json.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,15 @@ from rich.console import Console
 
 from benchmarks.contestants import CONTESTANTS, WORKLOADS, Worker
 from benchmarks.machine import describe, matmul_rate
+from benchmarks.smallest import HELP, SMALLEST
 
 STEPS_PER_TURN = 4
 
 
-def measure(workload: str, threads: int, rounds: int) -> dict[str, Any]:
-    """One workload at one thread count."""
+def measure(workload: str, threads: int, rounds: int, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """One workload at one thread count, with some settings changed."""
     preset_name, overrides = WORKLOADS[workload]
+    overrides = {**overrides, **(settings or {})}
     names = list(CONTESTANTS)
     workers = {name: Worker(name, preset_name, overrides, threads) for name in names}
     pair = [Worker("c", preset_name, overrides, 1) for _ in range(2)] if threads == 1 else []
@@ -54,16 +57,16 @@ def measure(workload: str, threads: int, rounds: int) -> dict[str, Any]:
     out["ratio"] = {f"step {name}/c": out["step_ms"][name] / out["step_ms"]["c"] for name in step if name != "c"} | {
         f"evaluation {name}/c": out["evaluation_ms"][name] / out["evaluation_ms"]["c"] for name in names if name != "c"
     }
-    return out | floor(preset_name, threads, out["step_ms"]["c"])
+    return out | floor(preset_name, overrides, threads, out["step_ms"]["c"])
 
 
-def floor(preset_name: str, threads: int, step_ms: float) -> dict[str, Any]:
+def floor(preset_name: str, overrides: Mapping[str, Any], threads: int, step_ms: float) -> dict[str, Any]:
     """The time that the needed products alone would take at the rate of a large product."""
     from grokscope.config import preset
     from grokscope.engine import Engine
     from grokscope.tasks import build_task
 
-    config = preset(preset_name)
+    config = preset(preset_name, **overrides)
     task = build_task(config.task)
     batch = config.training.batch_size or len(task.split(config.task.train_fraction, 0)[0])
     gflop = 3 * Engine(config.model, task).flops(batch) / 1e9
@@ -102,6 +105,7 @@ def main() -> None:
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("last.json"))
+    parser.add_argument("--smallest", action="store_true", help=HELP)
     options = parser.parse_args()
     console = Console()
     machine = describe()
@@ -110,7 +114,7 @@ def main() -> None:
     for workload in options.workloads:
         for threads in options.threads:
             console.print(f"measuring {workload}, {threads} thread(s) ...")
-            results.append(measure(workload, threads, options.rounds))
+            results.append(measure(workload, threads, options.rounds, SMALLEST if options.smallest else None))
     show(console, results)
     options.out.write_text(json.dumps({"machine": machine, "results": results}, indent=2) + "\n")
     console.print(f"wrote {options.out}")

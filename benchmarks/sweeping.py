@@ -1,6 +1,6 @@
 """How much sooner two workers finish a sweep of 20 runs than one does.
 
-    python -m benchmarks.sweeping [--rounds 3] [--steps 300] [--runs 20]
+    python -m benchmarks.sweeping [--rounds 3] [--steps 300] [--runs 20] [--smallest] [--out FILE]
 
 Multiplication mod 97, Lion with clip, a seed per run, one thread each, first and last checkpoints. One worker and two
 take turns, in changing order, each in a fresh directory; only ratios within a round mean anything. Writes
@@ -17,6 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.machine import describe
+from benchmarks.smallest import HELP, SMALLEST
 from grokscope.sweeps import Sweep, load_sweep, run_sweep
 
 FILE = """
@@ -24,6 +25,7 @@ preset = "mul-lion-clip"
 seeds = {seeds}
 [settings]
 training.steps = {steps}
+{settings}
 [disk]
 dense_seeds = []
 """
@@ -44,10 +46,13 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--smallest", action="store_true", help=HELP)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("sweeping.json"))
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
         file = Path(folder, "throughput.toml")
-        file.write_text(FILE.format(seeds=list(range(given.runs)), steps=given.steps))
+        settings = "\n".join(f"{name} = {value}" for name, value in (SMALLEST if given.smallest else {}).items())
+        file.write_text(FILE.format(seeds=list(range(given.runs)), steps=given.steps, settings=settings))
         sweep = load_sweep(file)
     rounds = []
     for number in range(given.rounds):
@@ -58,7 +63,7 @@ def main() -> None:
     ratio = statistics.median(one["ratio"] for one in rounds)
     print(f"median ratio {ratio:.2f} ({given.runs} runs of {given.steps} steps)")
     result = {"machine": describe(), "runs": given.runs, "steps": given.steps, "rounds": rounds, "ratio": ratio}
-    Path(__file__).with_name("sweeping.json").write_text(json.dumps(result, indent=2) + "\n")
+    given.out.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.find_browser import MISSING, find_browser
+
 SLOW = 120_000
 """Milliseconds that a browser is given: it may share its processor."""
 
 
+browser_path = cache(find_browser)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Stop before the first test where one that is selected needs a browser and there is none."""
+    if any("browser" in getattr(item, "fixturenames", ()) for item in items) and browser_path() is None:
+        pytest.exit(MISSING, returncode=1)
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    path = next(filter(None, map(shutil.which, names)), None)
-    if path is None:
-        pytest.fail(
-            f"no browser: none of {', '.join(names)} is on the path, and the scrubber is tested in one. "
-            "Install Debian's (as root: apt-get install chromium), or run .ci/run, which does"
-        )
+    path = browser_path()
+    assert path is not None
     with sync_playwright() as playwright:
         # Without a sandbox, which root has not; the pages are our own.
-        found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=SLOW)
-        yield found
-        found.close()
+        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"], timeout=SLOW)
+        yield launched
+        launched.close()
 
 
 @pytest.fixture

@@ -81,10 +81,10 @@ def verify(run: Positional[Path]) -> int:
     """
     from grokscope.runs import verify_run
 
-    found = verify_run(run)
-    bad = [finding for finding in found if finding.is_bad]
-    print_table(("file", "verdict"), [(finding.file, finding.verdict) for finding in found])
-    for finding in found:
+    findings = verify_run(run)
+    bad = [finding for finding in findings if finding.is_bad]
+    print_table(("file", "verdict"), [(finding.file, finding.verdict) for finding in findings])
+    for finding in findings:
         if finding.detail:
             say(one_line(finding.detail))
     say(f"{run}: {len(found)} files, " + (f"{len(bad)} bad" if bad else "all as they were written"))

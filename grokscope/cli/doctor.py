@@ -40,33 +40,33 @@ def doctor() -> int:
     failed = 0
     for check in CHECKS:
         try:
-            found = check()
+            outcome = check()
         except Exception as error:  # whatever it is, the other checks are worth having
             name = check.__name__.strip("_").replace("_", " ")
-            found = Check(name, False, f"{type(error).__name__}: {error}")
-        failed += not found.is_ok
-        style = "green" if found.is_ok else "bold red"
-        out.print("ok  " if found.is_ok else "FAIL", style=style, end="  ")
+            outcome = Check(name, False, f"{type(error).__name__}: {error}")
+        failed += not outcome.is_ok
+        style = "green" if outcome.is_ok else "bold red"
+        out.print("ok  " if outcome.is_ok else "FAIL", style=style, end="  ")
         out.print(f"{found.name}: {one_line(found.detail)}", markup=False, soft_wrap=True)
-        if found.advice and not found.is_ok:
+        if outcome.advice and not outcome.is_ok:
             out.print(f"      {found.advice}", markup=False, soft_wrap=True)
     out.print(f"{failed} of {len(CHECKS)} checks failed" if failed else "all is well", soft_wrap=True)
     return 1 if failed else 0
 
 
 def _python() -> Check:
-    found = ".".join(map(str, sys.version_info[:3]))
-    return Check("python", sys.version_info >= (3, 11), found, "use Python >= 3.11: make PYTHON=python3.12")
+    python = ".".join(map(str, sys.version_info[:3]))
+    return Check("python", sys.version_info >= (3, 11), python, "use Python >= 3.11: make PYTHON=python3.12")
 
 
 def _package(name: str, low: tuple[int, ...], high: tuple[int, ...]) -> Check:
     wanted = f">={'.'.join(map(str, low))},<{'.'.join(map(str, high))}"
     advice = f"install it: pip install -c constraints.txt '{name}{wanted}'"
     try:
-        found = version(name)
+        installed = version(name)
     except PackageNotFoundError:
         return Check(name, False, "not installed", advice)
-    release = tuple(int(part) for part in found.partition("+")[0].split(".")[:2] if part.isdigit())
+    release = tuple(int(part) for part in installed.partition("+")[0].split(".")[:2] if part.isdigit())
     return Check(name, low <= release < high, f"{found} (wanted: {wanted})", advice)
 
 

@@ -3,52 +3,61 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from tyro.conf import Positional
+from tyro.conf import Positional, arg
 
 from grokscope.cli.output import print_table, say
 from grokscope.cli.sweeping import Display
-from grokscope.config import ConfigError
-
-NAMES = ("why-clipping",)
 
 
 def experiment(
-    name: Positional[str],
+    name: Positional[str] = "",
     scale: Literal["small", "published"] = "published",
+    seeds: tuple[int, ...] = (),
     runs: Path | None = None,
     out: Path | None = None,
     only: tuple[str, ...] = (),
     workers: int | None = None,
     report_only: bool = False,
+    list_: Annotated[bool, arg(name="list")] = False,
 ) -> int:
-    """Run an experiment from sweep to report; started again, it goes on where it was.
+    """Run an experiment from sweep to results; started again, it goes on where it was. Exit code 2 if a run failed.
 
     Args:
-        name: why-clipping: ten possible reasons why clipping makes networks grok sooner.
-        scale: small takes minutes and shows that everything works; published takes hours.
+        name: The experiment; left out: list them, with what each asks and what --only takes.
+        scale: small takes seconds to minutes and shows that everything works; published takes up to hours.
+        seeds: Seeds of the runs; left out: those of the scale.
         runs: Where the runs go; left out: checkpoints/ and the experiment's name.
-        out: Where the report goes; left out: reports/ and the experiment's name.
-        only: Names of claims, if not all: headline tensors scale precision angles dose circuit entropy window methods.
+        out: Where the results go; left out: reports/tables/, or reports/why-clipping/.
+        only: Names of claims, arms, tasks or presets, if not all of them; --list has them.
         workers: Runs trained at a time; left out: one per core.
-        report_only: Train nothing; report on the runs that there are.
+        report_only: Train nothing; use the runs that have ended.
+        list_: List the experiments.
     """
-    if name not in NAMES:
-        raise ConfigError(f"there is no experiment {name!r}: use {', '.join(NAMES)}")
-    from grokscope.experiments.why_clipping import why_clipping
+    from grokscope.experiments import Request, experiments
+    from grokscope.experiments.experiment import experiment as experiment_of
 
+    if list_ or not name:
+        rows = [(one.name, one.asks, " ".join(one.parts()) or None) for one in experiments().values()]
+        print_table(("experiment", "what it asks", "--only"), rows)
+        return 0
+    chosen = experiment_of(name)
     with Display() as display:
-        page, claims = why_clipping(
-            scale,
-            runs=runs,
-            out=out,
-            only=only,
-            workers=workers,
-            training=not report_only,
-            watch=display.show,
-            say=say,
+        outcome = chosen.start(
+            Request(
+                scale=scale,
+                seeds=seeds,
+                only=only,
+                runs=runs,
+                out=out,
+                workers=workers,
+                training=not report_only,
+                watch=display.show,
+                say=say,
+            )
         )
-    print_table(("", "claim", "verdict"), [(str(claim.number), claim.question, claim.verdict) for claim in claims])
-    say(f"report: {page}")
-    return 0
+    print_table(outcome.columns, outcome.rows)
+    for line in outcome.lines:
+        say(line)
+    return 2 if outcome.failed else 0

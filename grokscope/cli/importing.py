@@ -106,5 +106,6 @@ def _import_help() -> int:
         "heads, LayerNorm, biases, form) is read off the file unless it is given, and model.residual is pre_ln, "
         "TransformerLens' own block. Without --train-indices FILE or --own-split the split counts as unknown, and all "
         f"examples as validation. {SHORT_NAMES}",
+        config=RunConfig(),
     )
     return 0

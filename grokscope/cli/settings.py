@@ -10,9 +10,23 @@ from __future__ import annotations
 
 import types
 from collections.abc import Sequence
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
-from grokscope.config import FILE_READERS, SECTIONS, ConfigError, GroupLmos, GroupValues, RunConfig, resolve
+from grokscope.cli.output import say
+from grokscope.config import (
+    FILE_READERS,
+    SECTIONS,
+    ConfigError,
+    GroupLmos,
+    GroupValues,
+    RunConfig,
+    field_names,
+    readers,
+    resolve,
+    setting_type,
+    settings_of,
+)
+from grokscope.config.methods import methods
 
 SHORT_NAMES = (
     "Every setting also goes by the last part of its name where that is unique (--lr 1e-4, --seed 3, --max-norm none), "
@@ -43,13 +57,13 @@ def grouped(words: Sequence[str]) -> dict[str, list[str]]:
 
 def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
     """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, words in groups.items():
         full = _full(name)
-        if full in found:
+        if full in values:
             raise ConfigError(f"setting {full} is given twice")
-        found[full] = _value(full, words)
-    return found
+        values[full] = _value(full, words)
+    return values
 
 
 def _full(name: str) -> str:
@@ -57,13 +71,8 @@ def _full(name: str) -> str:
     return f"{name}.name" if name in SECTIONS and hasattr(SECTIONS[name], "name") else resolve(name)
 
 
-def _type_of(full: str) -> Any:
-    section, _, leaf = full.rpartition(".")
-    return get_type_hints(SECTIONS[section] if section else RunConfig)[leaf]
-
-
 def _value(full: str, words: list[str]) -> Any:
-    kind = _type_of(full)
+    kind = setting_type(full)
     if kind in (GroupValues, GroupLmos):
         # `--angular-step mlp=1e-3 attention=2e-3`, or with commas.
         pairs = (part.partition("=") for word in words for part in word.split(",") if part)
@@ -95,12 +104,15 @@ def _read(kind: Any, word: str) -> Any:
     return word
 
 
-def show_settings(settings: type, prog: str, description: str) -> None:
-    """Print the help page of a command whose options are a dataclass, and end the process as `--help` does."""
+def show_settings(settings: type, prog: str, description: str, config: RunConfig) -> None:
+    """Print the help page of a command whose options are a dataclass, and end the process as `--help` does.
+
+    Below the options stand the settings that the methods of `config` do not read, each with the methods that do.
+    """
     import tyro
     from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
 
-    tables = {_type_of(full) for full in FILE_READERS}
+    tables = {setting_type(full) for full in FILE_READERS}
     registry = ConstructorRegistry()
 
     @registry.primitive_rule
@@ -127,11 +139,21 @@ def show_settings(settings: type, prog: str, description: str) -> None:
             str_from_instance=lambda value: ["none" if value is None else "given"],
         )
 
-    tyro.cli(
-        settings,
-        prog=prog,
-        description=description,
-        args=["--help"],
-        config=(tyro.conf.FlagConversionOff,),
-        registry=registry,
-    )
+    try:
+        tyro.cli(
+            settings,
+            prog=prog,
+            description=description,
+            args=["--help"],
+            config=(tyro.conf.FlagConversionOff,),
+            registry=registry,
+        )
+    finally:
+        say("The methods that there are:")
+        for section in ("optimizer", "gradient", "loss"):
+            say(f"  --{section}.name {', '.join(methods(section))}")
+        say("Settings that the methods above do not read, and the methods that read them:")
+        unread = {name: readers(name) for name in field_names() if name not in settings_of(config)}
+        width = max(map(len, unread), default=0)
+        for name, reading in unread.items():
+            say(f"  --{name.replace('_', '-'):<{width}} {', '.join(reading)}")

@@ -69,10 +69,10 @@ def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
     from grokscope.sweeps.local import default_workers
 
     folder = wanted.out if out is None else out
-    found = places(wanted.jobs, folder)
-    costs = estimate([place.job for place in found if not place.over])
+    jobs_in_place = places(wanted.jobs, folder)
+    costs = estimate([place.job for place in jobs_in_place if not place.over])
     rows = []
-    for place in found:
+    for place in jobs_in_place:
         cost = costs.runs.get(place.job.name)
         last = (None, None) if cost is None else (_duration(cost.seconds), _size(cost.bytes))
         config = place.job.config

@@ -116,6 +116,7 @@ def _train_help(words: list[str]) -> int:
         Settings,
         prog=f"grokscope train {words[0] if named else 'PRESET'}",
         description=f"Train a preset, with any setting changed. {SHORT_NAMES} {defaults}",
+        config=config,
     )
     return 0
 
@@ -140,5 +141,6 @@ def _branch_help() -> int:
         "another bound, another learning rate. Batches, moments and all other settings are the run's own. The run is "
         "trained once more up to the step, and compared with the checkpoint. "
         f"{SHORT_NAMES} Defaults shown are not the run's.",
+        config=RunConfig(),
     )
     return 0

@@ -115,9 +115,9 @@ def check_rows(name: str, rows: object, wrong: Callable[[Rows], tuple[int, str] 
             refuse(f"{name}[{place}]", row, "use integers")
     if not 2 <= len(rows) <= MAX_ORDER:
         raise ConfigError(f"{name} has {len(rows)} rows, one per element: use a group of 2 to {MAX_ORDER} elements")
-    found = wrong(rows)
-    if found is not None:
-        place, why = found
+    first_wrong = wrong(rows)
+    if first_wrong is not None:
+        place, why = first_wrong
         refuse(f"{name}[{place}]", rows[place], f"use every element once; this row {why}")
 
 

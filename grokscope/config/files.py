@@ -41,10 +41,10 @@ def read_table(path: str | Path) -> Rows:
 
 def read_indices(path: str | Path) -> tuple[int, ...]:
     """All integers in a file, on however many lines, for `task.train_indices`. Raises `ConfigError`."""
-    found = tuple(value for row in _rows("task.train_indices", path) for value in row.values)
-    if not found:
+    indices = tuple(value for row in _rows("task.train_indices", path) for value in row.values)
+    if not indices:
         raise ConfigError(f"task.train_indices: {path} is empty: use the numbers of the examples trained on")
-    return found
+    return indices
 
 
 FILE_READERS: Mapping[str, Callable[[str | Path], Any]] = {
@@ -89,8 +89,8 @@ def _text(field: str, path: str | Path) -> str:
 
 def _rows(field: str, path: str | Path, *, packed: bool = False) -> list[_Row]:
     text = _text(field, path)
-    if text.lstrip()[:1] in ("[", "{") and (found := _json_rows(field, path, text)) is not None:
-        return found
+    if text.lstrip()[:1] in ("[", "{") and (from_json := _json_rows(field, path, text)) is not None:
+        return from_json
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
         words = re.split(r"[\s,;]+", re.sub(r"[()\[\]]", " ", line.partition("#")[0]).strip())
@@ -139,9 +139,9 @@ def _checked(
             f"{MAX_ORDER} elements"
         )
     values = tuple(row.values for row in rows)
-    found = wrong(values)
-    if found is not None:
-        row = rows[found[0]]
+    first_wrong = wrong(values)
+    if first_wrong is not None:
+        row = rows[first_wrong[0]]
         raise ConfigError(f"{field}: {path}, {row.place}: {_short(row.values)} {found[1]}")
     return values
 

@@ -1,28 +1,14 @@
-"""Loss, loop, checkpoints and probes of a run."""
+"""Loop, checkpoints and probes of a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil, floor, log10
 from typing import Literal
 
-from grokscope.config.checks import choice, integer, positive, refuse
+from grokscope.config.checks import choice, integer, refuse
 
 Schedule = Literal["every", "log", "dense", "ends"]
-LossName = Literal["cross_entropy", "stablemax"]
-
-
-@dataclass(frozen=True)
-class LossConfig:
-    """What is minimised, and reported as train and validation loss."""
-
-    name: LossName = "cross_entropy"
-    """cross_entropy: of softmax. stablemax: of s(x) = x + 1 for x >= 0, 1 / (1 - x) below, instead of exp(x)."""
-    temperature: float = 1.0
-    """tau: logits are divided by it before the loss."""
-
-    def __post_init__(self) -> None:
-        choice("loss.name", self.name, LossName)
-        positive("loss.temperature", self.temperature)
 
 
 @dataclass(frozen=True)
@@ -78,3 +64,30 @@ class CheckpointConfig:
         choice("checkpoints.schedule", self.schedule, Schedule)
         for name in ("every", "per_decade", "sparse_every"):
             integer(f"checkpoints.{name}", getattr(self, name), 1)
+
+    def due(self, step: int, sustained_since: int | None) -> bool:
+        """Whether the schedule saves the weights after `step` updates. Step 0 is due in every schedule.
+
+            every   steps that `every` divides
+            log     the integers nearest to 10^(k / per_decade), k = 0, 1, ..., each once
+            dense   steps that `every` divides up to `sustained_since`, and those that `sparse_every` divides after it
+            ends    step 0 alone
+
+        The last step is saved by the trainer, whatever the schedule says.
+
+        Arguments:
+            step: the number of updates that are done.
+            sustained_since: the step at which the grok was known to be sustained (`Milestones.sustained_at`); None as
+                long as it is not.
+        """
+        if step == 0:
+            return True
+        if self.schedule == "ends":
+            return False
+        if self.schedule == "log":
+            # If any 10^(k/n) rounds to `step`, then so does one of the two nearest to it in the exponent.
+            exponent = self.per_decade * log10(step)
+            return any(round(10 ** (k / self.per_decade)) == step for k in (floor(exponent), ceil(exponent)))
+        if self.schedule == "dense" and sustained_since is not None and step > sustained_since:
+            return step % self.sparse_every == 0
+        return step % self.every == 0

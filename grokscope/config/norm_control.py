@@ -1,111 +1,172 @@
-"""Norm control of a run."""
+"""Norm control of a run: the settings of all norm controls together.
+
+Norm controls combine: a run may project rows at the start, clip them, and cap and clamp norms besides. The controls and
+their settings are declared in `grokscope.norms.controls`; `NormConfig(...)` has the settings of every declared one. A
+control is on if one of its switches is set, and what only a control reads that is off is refused.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
-from grokscope.config.checks import ConfigError, choice, group_names, group_values, integer, positive, refuse
-from grokscope.config.parameter_groups import GroupName, GroupValues, Heads, ScopeName
+from grokscope.config.checks import refuse
+from grokscope.config.methods import OpenSection, UnknownMethod, declare, declared_methods, methods, setting_names
 
-CapNorm = Literal["none", "frobenius", "spectral"]
-InitRows = Literal["none", "all", "edge", "edge_ln"]
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
-@dataclass(frozen=True)
-class NormConfig:
-    """Norm control: which rows are projected at the start, and which are clipped after every step."""
+@dataclass(frozen=True, eq=False)
+class NormConfig(OpenSection):
+    """Norm control: the settings of every declared control.
 
-    init_rows: InitRows = "none"
-    """Rows set to `init_norm` before training: all; edge = embed and unembed; edge_ln = those and ln_final."""
-    init_norm: float | None = None
-    """Norm of projected rows; left out: `max_norm`."""
-    max_norm: float | None = None
-    """Upper bound on the norm of every row in `scope` after every step; left out: no clip."""
-    scope: tuple[ScopeName, ...] = ("decoder",)
-    """Parameter groups that `max_norm` binds; decoder = all but embed and unembed."""
-    group_max_norm: GroupValues = ()
-    """Bounds for some groups of their own, in `scope` or not, instead of `max_norm`."""
-    from_step: int = 0
-    """The first step after which rows are clipped; 0 is the start of training."""
-    until_step: int | None = None
-    """The last step after which rows are clipped; left out: to the end."""
-    clamp_norm: float | None = None
-    """Joint L2 norm that one common factor gives all parameters in `clamp_scope` after every step; left out: no
-    clamp."""
-    clamp_reference: float | None = None
-    """The norm W_c that `clamp_rho` is relative to."""
-    clamp_rho: float | None = None
-    """The clamp as a multiple of `clamp_reference`, instead of `clamp_norm`."""
-    clamp_scope: tuple[GroupName, ...] = ("embed", "pos_embed", "attention", "mlp", "unembed")
-    """Parameter groups that are clamped together: by default all weight matrices."""
-    group_clamp_norm: GroupValues = ()
-    """Joint norms for some groups of their own, each by a factor of its own; those leave `clamp_scope`."""
-    clamp_from_step: int = 0
-    """The first step after which norms are clamped."""
-    cap: CapNorm = "none"
-    """Upper bound on a norm of every matrix in `cap_scope` after every step, relative to its norm at the start."""
-    cap_ratio: float = 1.0
-    """k: W <- W min(1, k ||W_0|| / ||W||)."""
-    cap_scope: tuple[GroupName, ...] = ("embed", "pos_embed", "attention", "mlp", "unembed")
-    """Parameter groups whose matrices are capped."""
-    cap_heads: Heads = "joined"
-    """Whether the cap is on attention matrices of all heads together, or of each head."""
+    A control is a subclass with settings of its own, declared by `declare_control`. As an instance has the settings of
+    all controls, what a control says of itself is asked of its class: `Clip.check(config)`.
+    """
+
+    SECTION: ClassVar[str] = "norms"
+    SWITCHES: ClassVar[tuple[str, ...]] = ()
+    """The settings of a control that switch it on, where they are not at their defaults."""
+
+    def __new__(cls, **settings: Any) -> Self:
+        return object.__new__(_combination())  # type: ignore[return-value]
 
     def __post_init__(self) -> None:
-        choice("norms.init_rows", self.init_rows, InitRows)
-        if self.init_norm is not None:
-            positive("norms.init_norm", self.init_norm)
-        if self.max_norm is not None:
-            positive("norms.max_norm", self.max_norm)
-        if self.init_rows != "none" and self.row_norm_at_start is None:
-            raise ConfigError(
-                f"norms.init_rows = {self.init_rows!r} needs a norm: "
-                "set norms.init_norm or norms.max_norm to a number > 0"
-            )
-        group_names("norms.scope", self.scope, ScopeName)
-        group_values("norms.group_max_norm", self.group_max_norm, get_args(GroupName))
-        group_values("norms.group_clamp_norm", self.group_clamp_norm, get_args(GroupName))
-        integer("norms.from_step", self.from_step, 0)
-        if self.until_step is not None:
-            integer("norms.until_step", self.until_step, self.from_step)
-        integer("norms.clamp_from_step", self.clamp_from_step, 0)
-        for leaf in ("clamp_norm", "clamp_reference", "clamp_rho"):
-            if getattr(self, leaf) is not None:
-                positive(f"norms.{leaf}", getattr(self, leaf))
-        if (self.clamp_rho is None) != (self.clamp_reference is None):
-            raise ConfigError(
-                f"norms.clamp_rho = {self.clamp_rho} and norms.clamp_reference = {self.clamp_reference} belong "
-                "together: set both, or norms.clamp_norm alone"
-            )
-        if self.clamp_norm is not None and self.clamp_rho is not None:
-            refuse("norms.clamp_norm", self.clamp_norm, "norms.clamp_rho and norms.clamp_reference give it already")
-        group_names("norms.clamp_scope", self.clamp_scope, GroupName)
-        choice("norms.cap", self.cap, CapNorm)
-        positive("norms.cap_ratio", self.cap_ratio)
-        group_names("norms.cap_scope", self.cap_scope, GroupName)
-        without = [name for name in self.cap_scope if name in ("ln", "ln_final", "biases")]
-        if without:
-            refuse("norms.cap_scope", self.cap_scope, f"{without[0]} has no matrices; leave it out")
-        choice("norms.cap_heads", self.cap_heads, Heads)
+        for control in controls().values():
+            control.check(self)
+        values = self.settings()
+        for name, control in controls().items():
+            if is_on(control, values):
+                continue
+            for setting, default in _defaults(control).items():
+                if values[setting] != default:
+                    switches = " or ".join(f"norms.{switch}" for switch in control.SWITCHES)
+                    reads = f"only the {name} reads it, which is off: use it with {switches}"
+                    refuse(f"norms.{setting}", values[setting], reads)
 
-    @property
-    def clips(self) -> bool:
-        """Whether any row is clipped."""
-        return self.max_norm is not None or bool(self.group_max_norm)
+    if TYPE_CHECKING:  # the settings are those of the declared controls
 
-    def clips_after(self, step: int) -> bool:
-        """Whether rows are clipped after a step; 0 is before the first."""
-        return self.clips and self.from_step <= step and (self.until_step is None or step <= self.until_step)
+        def __getattr__(self, name: str) -> Any: ...
 
-    @property
-    def clamp_target(self) -> float | None:
-        """The joint norm of `clamp_scope`: given, or as a multiple of the reference."""
-        if self.clamp_rho is not None and self.clamp_reference is not None:
-            return self.clamp_rho * self.clamp_reference
-        return self.clamp_norm
+    else:
 
-    @property
-    def row_norm_at_start(self) -> float | None:
-        """The norm that `init_rows` projects to."""
-        return self.max_norm if self.init_norm is None else self.init_norm
+        def __getattr__(self, name):
+            """The default of a control that was declared after this config was made."""
+            for control in () if name.startswith("__") else controls().values():
+                if name in setting_names(control):
+                    return _defaults(control)[name]
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def __eq__(self, other: object) -> bool:
+        return self.read() == other.read() if isinstance(other, NormConfig) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(sorted(self.read().items())))
+
+    def __reduce__(self) -> tuple[Callable[..., NormConfig], tuple[dict[str, Any]]]:
+        return _made, (self.read(),)
+
+    def check(self) -> None:
+        """Check the settings of the control's own, whether it is on or off. Raises `ConfigError`."""
+
+    def build(self, names: Iterable[str], start: dict[str, Tensor] | None) -> Any:
+        """The control, a `grokscope.norms.Control`, of the parameters that are named.
+
+        `start`: the weights after the projection, before the first step; None: they are not known.
+        """
+        raise NotImplementedError(f"{type(self).__name__} does not say how its control is built")
+
+    def controls_on(self) -> dict[str, type[NormConfig]]:
+        """The controls that these settings switch on, by name, in the order in which they act."""
+        values = self.settings()
+        return {name: control for name, control in controls().items() if is_on(control, values)}
+
+    def settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for control in controls().values() for name in setting_names(control)}
+
+    def read(self) -> dict[str, Any]:
+        return _read(self.settings())
+
+    def changed(self, values: Mapping[str, Any]) -> Self:
+        together = self.settings() | dict(values)
+        left = _read(together)
+        kept = {name: value for name, value in together.items() if name in values or name in left}
+        return NormConfig(**kept)  # type: ignore[return-value]
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        known = {name for control in controls().values() for name in setting_names(control)}
+        unknown = next((name for name in values if name not in known), None)
+        if unknown is not None:
+            raise UnknownMethod(f"norms.{unknown} is a setting of no norm control that is known here")
+        defaults = {name: one for control in controls().values() for name, one in _defaults(control).items()}
+        return _read(defaults | dict(values))
+
+
+Control = TypeVar("Control", bound=type[NormConfig])
+_combined: list[type[NormConfig]] = []
+"""The class with the settings of all declared controls, once it has been made."""
+
+
+@dataclass_transform(frozen_default=True)
+def declare_control(name: str, *, switches: tuple[str, ...], order: int = 100) -> Callable[[Control], Control]:
+    """Declare the settings of a norm control, a subclass of `NormConfig`.
+
+    Arguments:
+        name: of the control, for errors and for what it remembers.
+        switches: its settings that switch it on.
+        order: controls act in increasing order: projection 0, clip 10, cap 20, clamp 30.
+    """
+
+    def declared(kind: Control) -> Control:
+        kind.SWITCHES, kind.ORDER = switches, order
+        made = dataclass(frozen=True, eq=False)(kind)
+        for other, control in declared_methods("norms").items():
+            shared = set(setting_names(control)) & set(setting_names(made))
+            if other != name and shared:
+                raise TypeError(f"norms.{min(shared)} is declared by the controls {other} and {name}")
+        declare("norms", (name,), made)
+        _combined.clear()
+        return made
+
+    return declared
+
+
+def controls() -> dict[str, type[NormConfig]]:
+    """All norm controls by name, in the order in which they act."""
+    return dict(sorted(methods("norms").items(), key=lambda pair: pair[1].ORDER))
+
+
+def is_on(control: type[NormConfig], values: Mapping[str, Any]) -> bool:
+    """Whether these values of settings switch a control on."""
+    defaults = _defaults(control)
+    return any(values[switch] != defaults[switch] for switch in control.SWITCHES)
+
+
+def _read(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the controls that are on."""
+    return {
+        name: values[name]
+        for control in controls().values()
+        if is_on(control, values)
+        for name in setting_names(control)
+    }
+
+
+def _defaults(control: type[NormConfig]) -> dict[str, Any]:
+    return {one.name: one.default for one in fields(control)}
+
+
+def _combination() -> type[NormConfig]:
+    if not _combined:
+        # The fields of a dataclass's last base come first.
+        bases = tuple(reversed(controls().values()))
+        names = {"__module__": __name__, "__doc__": NormConfig.__doc__}
+        _combined.append(dataclass(frozen=True, eq=False)(type("NormConfig", bases, names)))
+    return _combined[0]
+
+
+def _made(values: dict[str, Any]) -> NormConfig:
+    return NormConfig(**values)

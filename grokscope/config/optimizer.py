@@ -1,58 +1,41 @@
-"""The update rule of a run."""
+"""The update rule of a run: what every rule reads, and what each says of itself.
+
+The rules and the settings of their own are declared in `grokscope.optimizers.rules`.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, dataclass_transform, get_args
 
-from grokscope.config.checks import (
-    averaging_pair,
-    choice,
-    group_choices,
-    group_names,
-    group_values,
-    integer,
-    number,
-    positive,
-    refuse,
-)
-from grokscope.config.parameter_groups import GroupLmos, GroupName, GroupValues, Heads, LmoName
+from grokscope.config.checks import choice, group_names, group_values, integer, number, positive, refuse
+from grokscope.config.methods import NamedMethod, declare_named
+from grokscope.config.parameter_groups import GroupName, GroupValues
 
-OptimizerName = Literal[
-    "adam",
-    "adamw",
-    "sgd",
-    "lion",
-    "signsgd",
-    "muon",
-    "scion",
-    "unconstrained_scion",
-    "clipped_scion",
-    "unconstrained_clipped_scion",
-]
+if TYPE_CHECKING:
+    from torch import Tensor
+
 DecayForm = Literal["own", "decoupled", "l2"]
-OWN_DECAY: dict[str, DecayForm] = {
-    "adam": "l2",
-    "sgd": "l2",
-    "adamw": "decoupled",
-    "lion": "decoupled",
-    "muon": "decoupled",
-}
-"""The form that weight decay has in the optimizers that come with one."""
-SCIONS = ("scion", "unconstrained_scion", "clipped_scion", "unconstrained_clipped_scion")
 
 
 @dataclass(frozen=True)
-class OptimizerConfig:
-    """The update rule."""
+class OptimizerConfig(NamedMethod):
+    """The update rule: `OptimizerConfig(name="scion", radius=3)` has the settings that Scion reads.
 
-    name: OptimizerName = "lion"
+    A rule is a subclass with settings of its own, declared by `declare_optimizer`. It says of itself how it is built,
+    and where it differs from others: the class variables and methods below.
+    """
+
+    SECTION: ClassVar[str] = "optimizer"
+    OWN_DECAY: ClassVar[DecayForm | None] = None
+    """The form of weight decay that the rule comes with; None: a decay must say its form."""
+    LIBRARY_DECAYS: ClassVar[bool] = False
+    """Whether the library's optimizer decays all parameters by itself, in `OWN_DECAY`."""
+
+    name: str = "lion"
     lr: float = 1e-3
     """Learning rate after the warm-up."""
-    betas: tuple[float, float] = (0.9, 0.97)
-    """Averaging coefficients of Lion and Adam(W), and of the Adam beside Muon."""
-    momentum: float = 0.0
-    """Momentum of SGD and Muon."""
     weight_decay: float = 0.0
     """Strength of weight decay, in the form that `decay_form` says."""
     decay_form: DecayForm = "own"
@@ -64,69 +47,57 @@ class OptimizerConfig:
     """The learning rate of step t is lr * min(1, t / warmup_steps), t = 1, 2, ..."""
     angular_step: GroupValues = ()
     """Radians that the rows of a group turn per step, on average: each update of the group is scaled to that."""
-    heads: Heads = "joined"
-    """Muon and Scion: attention matrices of all heads together, or of each head."""
-    adam_lr: float | None = None
-    """Muon: learning rate of Adam, for embeddings, unembedding and vectors; left out: `lr`."""
-    averaging: float = 0.1
-    """Scion: alpha, the weight of the newest gradient in the average d <- alpha g + (1 - alpha) d."""
-    rho: float = 1.0
-    """Clipped Scion: threshold on sum_l <d_l, v_l>, above which the step's length is the learning rate."""
-    radius: float = 1.0
-    """Scion: radius of every parameter's ball."""
-    group_radius: GroupValues = ()
-    """Scion: radii for some groups of their own."""
-    group_lmo: GroupLmos = ()
-    """Scion: norms for some groups; auto, for all others, is spectral for matrices and bias_rms for vectors."""
 
     def __post_init__(self) -> None:
-        choice("optimizer.name", self.name, OptimizerName)
         positive("optimizer.lr", self.lr)
-        averaging_pair("optimizer.betas", self.betas)
-        number("optimizer.momentum", self.momentum, 0.0, 1.0, open_low=False, open_high=True)
-        if self.name not in ("sgd", "muon") and self.momentum > 0:
-            refuse("optimizer.momentum", self.momentum, f"only sgd and muon have it; use 0 with {self.name}")
         self._check_decay()
         integer("optimizer.warmup_steps", self.warmup_steps, 0)
         group_values("optimizer.angular_step", self.angular_step, get_args(GroupName))
-        choice("optimizer.heads", self.heads, Heads)
-        self._check_muon()
-        self._check_scion()
+        self.check()
 
     def _check_decay(self) -> None:
         number("optimizer.weight_decay", self.weight_decay, 0.0, open_low=False, open_high=True)
         choice("optimizer.decay_form", self.decay_form, DecayForm)
         group_names("optimizer.decay_scope", self.decay_scope, GroupName)
-        if self.weight_decay > 0 and self.decay_form == "own" and self.name not in OWN_DECAY:
+        if self.weight_decay > 0 and self.decay_form == "own" and self.OWN_DECAY is None:
             refuse(
                 "optimizer.weight_decay",
                 self.weight_decay,
                 f"{self.name} has none of its own; use 0, or set optimizer.decay_form to decoupled or l2",
             )
 
-    def _check_muon(self) -> None:
-        if self.adam_lr is not None:
-            positive("optimizer.adam_lr", self.adam_lr)
-            if self.name != "muon":
-                refuse("optimizer.adam_lr", self.adam_lr, f"only muon has it, not {self.name}")
-
-    def _check_scion(self) -> None:
-        number("optimizer.averaging", self.averaging, 0.0, 1.0, open_low=True, open_high=False)
-        positive("optimizer.rho", self.rho)
-        positive("optimizer.radius", self.radius)
-        group_values("optimizer.group_radius", self.group_radius, get_args(GroupName))
-        group_choices("optimizer.group_lmo", self.group_lmo, get_args(GroupName), get_args(LmoName))
-        vectors = ("ln", "ln_final", "biases")
-        for group, lmo in self.group_lmo:
-            suits = ("auto", "bias_rms") if group in vectors else ("auto", "spectral", "sign", "col_norm", "row_norm")
-            if lmo not in suits:
-                refuse(f"optimizer.group_lmo of {group}", lmo, f"use one of {', '.join(suits)}")
-        if self.name in ("scion", "clipped_scion") and self.lr > 1:
-            refuse(
-                "optimizer.lr", self.lr, f"{self.name} steps from the weights towards the ball's edge; use at most 1"
-            )
-
     @property
     def decay(self) -> DecayForm:
         """The form of weight decay, decoupled or l2."""
-        return OWN_DECAY.get(self.name, "decoupled") if self.decay_form == "own" else self.decay_form
+        return (self.OWN_DECAY or "decoupled") if self.decay_form == "own" else self.decay_form
+
+    @property
+    def decays_itself(self) -> bool:
+        """Whether the weight decay is left to the library's optimizer: on all groups and in its own form."""
+        everywhere = set(self.decay_scope) == set(get_args(GroupName))
+        return self.LIBRARY_DECAYS and everywhere and self.decay == self.OWN_DECAY
+
+    @property
+    def library_decay(self) -> float:
+        """The weight decay that the library's optimizer is given."""
+        return self.weight_decay if self.decays_itself else 0.0
+
+    def build(self, parameters: Any) -> Any:
+        """The rule, a `grokscope.optimizers.Rule`, on a `grokscope.optimizers.FlatParameters`."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how its rule is built")
+
+    def start_inside_(self, weights: dict[str, Tensor], names: tuple[str, ...]) -> None:
+        """Change trained parameters before the first step, in place, where the rule needs that: most do not."""
+
+    def rate_of(self, parameter: str, lr: float) -> float:
+        """The learning rate of one parameter at a step whose rate is `lr`: for most rules the same."""
+        return lr
+
+
+Rule = TypeVar("Rule", bound=type[OptimizerConfig])
+
+
+@dataclass_transform(frozen_default=True)
+def declare_optimizer(*names: str) -> Callable[[Rule], Rule]:
+    """Declare the settings of an update rule, a subclass of `OptimizerConfig`, under the names that choose it."""
+    return lambda kind: declare_named(kind, names)

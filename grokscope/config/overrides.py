@@ -5,37 +5,102 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_type_hints
 
 from grokscope.config.checks import ConfigError
-from grokscope.config.schema import SECTIONS, RunConfig
+from grokscope.config.methods import OpenSection, setting_names, setting_types
+from grokscope.config.methods import readers as method_readers
+from grokscope.config.schema import OPEN, SECTIONS, RunConfig
+
+
+class _NotRead:
+    """What a setting is in a config whose method does not read it."""
+
+    def __repr__(self) -> str:
+        return "not read"
+
+
+NOT_READ = _NotRead()
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
-    """The config as nested dictionaries of JSON and TOML values (tuples become lists)."""
+    """The config as nested dictionaries of JSON and TOML values (tuples become lists): the settings that are read."""
 
     def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: plain(item) for key, item in value.items()}
+        if isinstance(value, OpenSection):
+            return {name: plain(item) for name, item in value.read().items()}
+        if dataclasses.is_dataclass(value):
+            return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return [plain(item) for item in value] if isinstance(value, tuple | list) else value
 
-    return plain(dataclasses.asdict(config))
+    return plain(config)
 
 
-def from_dict(values: Mapping[str, Any]) -> RunConfig:
+def from_dict(values: Mapping[str, Any], *, recorded: bool = False) -> RunConfig:
     """The config that `to_dict` wrote, or any part of one: what is not named keeps its default.
 
-    Raises `ConfigError` for a field that does not exist, with the nearest names.
+    Arguments:
+        recorded: the values are the record of a run. Records once held every setting, whether the run's methods read
+            it or not; what they do not read is left out.
+
+    Raises `ConfigError` for a field that does not exist, with the nearest names; `UnknownMethod` for a method that no
+    imported module declares.
     """
+    if recorded:
+        frozen = {name: _frozen_items(value) for name, value in values.items()}
+        values = {
+            name: SECTIONS[name].recorded(value) if name in OPEN and isinstance(value, Mapping) else value
+            for name, value in frozen.items()
+        }
     return override(RunConfig(), values)
 
 
 def field_names() -> tuple[str, ...]:
-    """Every setting by its full name: `seed`, `task.modulus`, `optimizer.lr`, ..."""
+    """Every setting by its full name: `seed`, `task.modulus`, `optimizer.lr`, ...; those of all methods."""
     names = [field.name for field in dataclasses.fields(RunConfig) if field.name not in SECTIONS]
-    for section, kind in SECTIONS.items():
-        names += [f"{section}.{field.name}" for field in dataclasses.fields(kind)]
+    for section in SECTIONS:
+        names += [f"{section}.{leaf}" for leaf in _leaves(section)]
     return tuple(names)
+
+
+def setting(config: RunConfig, name: str) -> Any:
+    """The value of the setting with this name, full or short; `NOT_READ` where the config's method does not read it.
+
+    Raises `ConfigError` for a name that no setting has.
+    """
+    return settings_of(config).get(resolve(name), NOT_READ)
+
+
+def setting_type(full: str) -> Any:
+    """The type of a setting, given by its full name."""
+    section, _, leaf = full.rpartition(".")
+    kind = SECTIONS[section] if section else RunConfig
+    own = get_type_hints(kind)
+    return setting_types(section)[leaf] if section in OPEN and leaf not in setting_names(kind) else own[leaf]
+
+
+def readers(full: str) -> tuple[str, ...]:
+    """The methods that read a setting, given by its full name, of a section whose settings depend on the method."""
+    section, _, leaf = full.rpartition(".")
+    return method_readers(section, leaf)
+
+
+def settings_of(config: RunConfig) -> dict[str, Any]:
+    """Every setting of a config by its full name: those that its methods have, in the order of `field_names`."""
+    values: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if field.name not in SECTIONS:
+            values[field.name] = value
+            continue
+        own = value.settings() if isinstance(value, OpenSection) else vars(value)
+        values |= {f"{field.name}.{leaf}": item for leaf, item in own.items()}
+    return {name: values[name] for name in field_names() if name in values}
+
+
+def _leaves(section: str) -> tuple[str, ...]:
+    base = setting_names(SECTIONS[section])
+    return tuple(dict.fromkeys([*base, *(setting_types(section) if section in OPEN else ())]))
 
 
 def resolve(name: str) -> str:
@@ -61,6 +126,9 @@ def resolve(name: str) -> str:
 def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """A new config with some settings changed, by full name, short name or nested dictionary.
 
+    Where another method is chosen, settings that both read are kept, and those that the new one does not read fall
+    away. So do those of a norm control that is switched off.
+
     Raises `ConfigError` for names that do not exist and for values that are not accepted.
     """
     parts: dict[str, dict[str, Any]] = {}
@@ -79,14 +147,19 @@ def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
             for leaf, item in value.items():
                 put(resolve(f"{name}.{leaf}"), item)
         elif name in SECTIONS and isinstance(value, SECTIONS[name]):
-            for field in dataclasses.fields(SECTIONS[name]):
-                put(f"{name}.{field.name}", getattr(value, field.name))
+            own = value.settings() if isinstance(value, OpenSection) else vars(value)
+            for leaf, item in own.items():
+                put(f"{name}.{leaf}", item)
         elif name in SECTIONS:
             raise ConfigError(f"{name} = {value!r} is not accepted: use a table of its settings")
         else:
             put(resolve(name), value)
-    sections = {section: dataclasses.replace(getattr(config, section), **values) for section, values in parts.items()}
+    sections = {section: _changed(getattr(config, section), values) for section, values in parts.items()}
     return dataclasses.replace(config, **top, **sections)
+
+
+def _changed(section: Any, values: Mapping[str, Any]) -> Any:
+    return section.changed(values) if isinstance(section, OpenSection) else dataclasses.replace(section, **values)
 
 
 def _frozen(value: Any) -> Any:
@@ -94,12 +167,15 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
+def _frozen_items(value: Any) -> Any:
+    return {name: _frozen(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+
+
 def differences(first: RunConfig, second: RunConfig) -> dict[str, tuple[Any, Any]]:
-    """Settings in which two configs differ, by full name: (value in `first`, value in `second`)."""
+    """Settings in which two configs differ, by full name: (value in `first`, value in `second`).
 
-    def value(config: RunConfig, name: str) -> Any:
-        section, _, leaf = name.rpartition(".")
-        return getattr(getattr(config, section) if section else config, leaf)
-
-    pairs = {name: (value(first, name), value(second, name)) for name in field_names()}
+    A setting that the method of one does not read has the value `NOT_READ` there.
+    """
+    one, other = settings_of(first), settings_of(second)
+    pairs = {name: (one.get(name, NOT_READ), other.get(name, NOT_READ)) for name in field_names()}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}

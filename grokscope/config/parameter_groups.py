@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 GroupName = Literal["attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
+"""The role of a parameter. Every parameter has one role, and belongs to the group of that name alone."""
+
 ScopeName = Literal["decoder", "attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
 GroupValues = tuple[tuple[GroupName, float], ...]
 """A number for each of some parameter groups."""

@@ -11,7 +11,9 @@ from typing import Literal, get_type_hints
 
 from grokscope.config.checks import choice, integer, refuse
 from grokscope.config.gradient import GradientConfig
-from grokscope.config.loop import CheckpointConfig, LossConfig, ProbeConfig, TrainingConfig
+from grokscope.config.loop import CheckpointConfig, ProbeConfig, TrainingConfig
+from grokscope.config.loss import LossConfig
+from grokscope.config.methods import OpenSection
 from grokscope.config.model import ModelConfig
 from grokscope.config.norm_control import NormConfig
 from grokscope.config.optimizer import OptimizerConfig
@@ -53,11 +55,13 @@ class RunConfig:
 
         An outer step of neuralgrok computes two more, one on the inner batch and one on the outer examples.
         """
-        outer = steps // self.gradient.outer_every if self.gradient.trains_amplifier else 0
-        return steps + 2 * outer
+        return steps + self.gradient.extra_evaluations(steps)
 
 
 SECTIONS: dict[str, type] = {
     name: kind for name, kind in get_type_hints(RunConfig).items() if hasattr(kind, "__dataclass_fields__")
 }
 """The nested parts of a `RunConfig`, by field name."""
+
+OPEN = tuple(name for name, kind in SECTIONS.items() if issubclass(kind, OpenSection))
+"""The parts whose settings depend on the methods that are declared."""

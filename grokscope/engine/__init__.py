@@ -2,7 +2,9 @@
 
 engine      `Engine`: logits, loss, activations, evaluation
 evaluation  loss and accuracy over a whole dataset, in bounded memory
-losses      cross-entropy, StableMax, temperature
+head        from the last residual stream to the logits, and their cross-entropies
+loss        the loss of a config, at its temperature
+losses      cross-entropy and StableMax, a module each
 prefixes    which rows have to be computed at all
 block       one block of the network, forward and backward
 layers      products, layer norm, activation, each with its backward

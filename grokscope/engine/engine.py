@@ -30,7 +30,7 @@ from grokscope.engine.block import Tap, block, normalised
 from grokscope.engine.evaluation import CHUNK, evaluate
 from grokscope.engine.gather import add_rows_, rows
 from grokscope.engine.layers import Backward, Gradients, linear
-from grokscope.engine.losses import cross_entropy
+from grokscope.engine.losses.cross_entropy import cross_entropy
 from grokscope.engine.prefixes import Batch, PrefixTable
 from grokscope.model import Weights, d_vocab_out
 from grokscope.tasks import Task
@@ -85,7 +85,7 @@ class Engine:
                 near = difflib.get_close_matches(name, known, 4, 0.4)
                 hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
                 raise ValueError(f"activation {name!r} does not exist in this model; {hint}")
-        found: dict[str, list[Tensor]] = {name: [] for name in wanted}
+        parts_by_name: dict[str, list[Tensor]] = {name: [] for name in wanted}
         with torch.no_grad():
             for chunk in examples.split(CHUNK):
                 batch = self.prefixes.batch(chunk)
@@ -93,12 +93,12 @@ class Engine:
                 def tap(name: str, compute: Callable[[], Tensor], batch: Batch = batch) -> None:
                     if name in wanted:
                         value = compute()
-                        found[name].append(value if batch.answer is None else value[batch.answer])
+                        parts_by_name[name].append(value if batch.answer is None else value[batch.answer])
 
                 logits, _ = self._forward(weights, batch, tap)
                 if "logits" in wanted:
-                    found["logits"].append(logits)
-        return {name: torch.cat(parts) for name, parts in found.items()}
+                    parts_by_name["logits"].append(logits)
+        return {name: torch.cat(parts) for name, parts in parts_by_name.items()}
 
     def activation_names(self) -> tuple[str, ...]:
         """What `answer_activations` can be asked for."""

@@ -8,7 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.engine.losses import Loss, cross_entropy
+from grokscope.engine.loss import Loss
+from grokscope.engine.losses.cross_entropy import cross_entropy
 
 CHUNK = 1024
 """Examples computed at a time; more are not faster."""

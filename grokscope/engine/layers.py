@@ -18,7 +18,7 @@ from torch import Tensor
 
 from grokscope.config.model import Activation
 from grokscope.engine.linear import column_sums, matmul_transposed, weight_gradients
-from grokscope.model import Weights
+from grokscope.model import Weights, as_matrix, from_matrix, memory_order
 
 Gradients: TypeAlias = dict[str, Tensor]
 """Gradient of each parameter, by its name."""
@@ -29,35 +29,33 @@ EPS = 1e-5
 """Added to the variance by LayerNorm: the default of `HookedTransformerConfig.eps`."""
 
 
-def as_matrix(name: str, weight: Tensor) -> Float[Tensor, "in out"]:
-    """A weight as the matrix of a product x @ W, heads joined."""
-    if name.endswith(("W_Q", "W_K", "W_V")):  # [head, d_model, d_head]
-        return weight.transpose(0, 1).flatten(1)
-    return weight.flatten(0, -2)  # W_O is [head, d_head, d_model]
+def _matrix(name: str, weight: Tensor) -> Float[Tensor, "out in"]:
+    """A weight as the matrix that rows are multiplied by, laid out in memory as in training.
 
-
-def _from_matrix(name: str, matrix: Float[Tensor, "in out"], like: Tensor) -> Tensor:
-    """The inverse of `as_matrix`, in the shape of the parameter."""
-    if name.endswith(("W_Q", "W_K", "W_V")):
-        return matrix.unflatten(1, (like.shape[0], like.shape[2])).transpose(0, 1)
-    return matrix.view_as(like) if matrix.is_contiguous() else matrix.reshape(like.shape)
+    The layout decides which way a kernel adds, and so the last bits of a product: weights that were read from a file,
+    whose order in memory is that of their shape, give the numbers that they gave in training.
+    """
+    order = memory_order(name)
+    if order is not None and weight.is_contiguous():
+        weight = weight.permute(order).contiguous().permute([order.index(axis) for axis in range(len(order))])
+    return as_matrix(name, weight)
 
 
 def products(
     weights: Weights, parameters: dict[str, str | None], x: Float[Tensor, "row in"]
 ) -> tuple[list[Tensor], Callable[[list[Tensor], Gradients], Tensor]]:
     """x @ W + b for several weights, named in `parameters` with the bias of each (None: it has none)."""
-    matrices = {name: as_matrix(name, weights[name]) for name in parameters}
+    matrices = {name: _matrix(name, weights[name]) for name in parameters}
     biases = {name: None if bias is None else weights[bias].flatten() for name, bias in parameters.items()}
-    out = [matmul_transposed(x, matrix.T, biases[name]) for name, matrix in matrices.items()]
+    out = [matmul_transposed(x, matrix, biases[name]) for name, matrix in matrices.items()]
 
     def backward(dys: list[Tensor], grads: Gradients) -> Tensor:
         dx = None
         for (name, bias), dy, dw in zip(parameters.items(), dys, weight_gradients(x, *dys), strict=True):
-            grads[name] = _from_matrix(name, dw, weights[name])
+            grads[name] = from_matrix(name, dw.T, weights[name].shape)
             if bias is not None:
                 grads[bias] = column_sums(dy).view_as(weights[bias])
-            part = matmul_transposed(dy, matrices[name])
+            part = matmul_transposed(dy, matrices[name].T)
             dx = part if dx is None else dx.add_(part)
         assert dx is not None
         return dx

@@ -39,13 +39,13 @@ def weight_gradients(
     x: Float[Tensor, "row in"], *outputs: Float[Tensor, "row out"]
 ) -> tuple[Float[Tensor, "in out"], ...]:
     """x.T @ dy for the gradient dy of each product that x went into."""
-    found: list[Tensor] = []
+    products: list[Tensor] = []
     x_transposed = None
     for dy in outputs:
         if x.shape[1] > dy.shape[1]:  # the kernel copies its first operand into rows: give it the smaller one
-            found.append(matmul_transposed(dy.T, x.T).T)
+            products.append(matmul_transposed(dy.T, x.T).T)
             continue
         if x_transposed is None:
             x_transposed = x.T.contiguous()
-        found.append(matmul_transposed(x_transposed, dy.T))
-    return tuple(found)
+        products.append(matmul_transposed(x_transposed, dy.T))
+    return tuple(products)

@@ -1,5 +1,15 @@
-"""Experiments from sweep to report.
+"""Experiments from sweep to results: `grokscope experiment NAME`.
 
-why_clipping  why does clipping weight norms make networks grok sooner?
-accelerators  other methods, with and without the clip: what is trained
+why_clipping  why does clipping weight norms make networks grok sooner? Claims in, a report out
+published     small experiments, one a module, each of which publishes tables
+
+experiment    what an experiment is; `experiments` collects those that there are
+table         what the published tables have in common
+accelerators  other methods, with and without the clip: what is trained, for both
+collecting    importing every module of a package, so that each declares what it holds
+wording       counts, lists and names of runs in a sentence
 """
+
+from grokscope.experiments.experiment import Experiment, Outcome, Request, declare_experiment, experiments
+
+__all__ = ["Experiment", "Outcome", "Request", "declare_experiment", "experiments"]

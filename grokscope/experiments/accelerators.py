@@ -1,37 +1,47 @@
 """Every accelerator of grokking side by side, with and without the clip: what is trained.
 
+An arm that ends in `-clip` is the published method: rows projected at the start and clipped after every step, at the
+published bound of the task. So `lion-clip` here is what the arms of `grokscope.experiments.why_clipping` call
+`lion-init-clip`; their own `lion-clip` has no projection. The names are those of published runs, so they stay.
+
 All arms of a seed share initial weights, split and batch order; NeuralGrok's hold back one training example in fifty,
-so the batches of those arms are others. With the clip, rows are projected at the start and clipped after every step at
-the published bound of the task.
+so the batches of those arms are others.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from grokscope.config import RunConfig, override, preset
 
-ARMS = (
-    "adam-l2",
-    "adamw",
-    "adamw-decay1",
-    "lion",
-    "grokfast-ema",
-    "grokfast-ma",
-    "neuralgrok",
-    "neuralgrok-normalise",
-    "neuralgrok-frozen",
-    "neuralgrok-merged",
-    "scion",
-    "clipped-scion",
-    "unconstrained-clipped-scion",
-    "muon",
-    "orthograd",
-    "stablemax",
-    "frobenius-cap",
-    "spectral-cap",
-)
+if TYPE_CHECKING:
+    from grokscope.runs import Run
+
+TITLES = {
+    "adam-l2": "Adam, L2 1e-3",
+    "adamw": "AdamW, decay 0.01",
+    "adamw-decay1": "AdamW, decay 1",
+    "lion": "Lion",
+    "grokfast-ema": "Grokfast-EMA",
+    "grokfast-ma": "Grokfast-MA",
+    "neuralgrok": "NeuralGrok",
+    "neuralgrok-normalise": "– normalisation alone",
+    "neuralgrok-frozen": "– amplifier frozen",
+    "neuralgrok-merged": "– outer data merged",
+    "scion": "Scion",
+    "clipped-scion": "ClippedScion",
+    "unconstrained-clipped-scion": "UnconstrainedClippedScion",
+    "muon": "Muon",
+    "orthograd": "Adam, OrthoGrad",
+    "stablemax": "Adam, StableMax",
+    "frobenius-cap": "Lion, Frobenius cap",
+    "spectral-cap": "Lion, spectral cap",
+}
+"""What every method is called in a table, by its arm."""
+ARMS = tuple(TITLES)
 BUDGET = 6000
 CADENCE = 20
 
@@ -51,6 +61,14 @@ def accelerator(task: str, arm: str, clip: bool, seed: int) -> RunConfig:
         return base
     max_norm = preset(f"{task}-lion-clip").norms.max_norm
     return override(base, {"arm": f"{arm}-clip", "norms.init_rows": "all", "norms.max_norm": max_norm})
+
+
+def settled(runs: Sequence[Run], seeds: int) -> bool:
+    """Whether so many runs of a setting never grokked that its median over `seeds` seeds is beyond the budget.
+
+    No other seed could bring it into the budget, so none needs to be trained.
+    """
+    return 2 * sum(run.grok_step is None for run in runs) > seeds
 
 
 STEP_COST = Path("benchmarks", "accelerators.json")

@@ -42,16 +42,22 @@ def render(figure: Figure, table: pd.DataFrame) -> dict[str, bytes]:
 
 def write(contents: dict[str, bytes], directory: Path, name: str) -> dict[str, Path]:
     """Write rendered files under one name, and return their paths. Raises as `save` does."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
-        raise ValueError(
-            f"figure name {name!r} is not accepted: use letters, digits, _, - and ., a letter or digit first"
-        )
+    check_figure_name(name)
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
     paths = {ending: directory / f"{name}.{ending}" for ending in contents}
     for ending, path in paths.items():
         write_atomic(path, contents[ending])
     return paths
+
+
+def check_figure_name(name: str) -> str:
+    """The name, if files of a figure can have it. Raises ValueError if not."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise ValueError(
+            f"figure name {name!r} is not accepted: use letters, digits, _, - and ., a letter or digit first"
+        )
+    return name
 
 
 def png(figure: Figure) -> bytes:

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 
 INK = "#222222"
 FAINT = "#b8b8b8"
@@ -40,11 +40,11 @@ PAGE = 6.9
 WIDTH = {"thin": 0.7, "line": 1.3}
 
 
-def blank(rows: int, columns: int, panel: tuple[float, float] = (2.3, 1.7)) -> tuple[Figure, list[list[Axes]]]:
+def blank(down: int, columns: int, panel: tuple[float, float] = (2.3, 1.7)) -> tuple[Figure, list[list[Axes]]]:
     """An empty figure with a grid of panels of the given size in inches, and those panels."""
-    figure = Figure(figsize=(max(panel[0] * columns, 3.3), panel[1] * rows + 0.45), layout="constrained")
+    figure = Figure(figsize=(max(panel[0] * columns, 3.3), panel[1] * down + 0.45), layout="constrained")
     figure.get_layout_engine().set(w_pad=0.04, h_pad=0.05, wspace=0.02, hspace=0.02)  # type: ignore[union-attr]
-    axes = figure.subplots(rows, columns, squeeze=False)
+    axes = figure.subplots(down, columns, squeeze=False)
     for ax in axes.flat:
         dress(ax)
     return figure, [list(row) for row in axes]
@@ -64,12 +64,12 @@ def dress(ax: Axes) -> None:
 
 
 def columns_for(panels: int) -> int:
-    """How many panels stand side by side: all up to three, then as few as leave the fewest places empty."""
+    """How many panels stand side by side: up to three all of them, two of four, and three of more."""
     return panels if panels <= 3 else 2 if panels == 4 else 3
 
 
 def title(ax: Axes, text: str, weight: str = "normal", pad: float = 5, colour: str = INK) -> None:
-    """Title a panel, at its left edge."""
+    """Write the title of a panel above its left edge."""
     # parse_math is off everywhere: names come from users, and $ in one is not TeX.
     ax.set_title(text, loc="left", size=TITLE, color=colour, weight=weight, pad=pad, parse_math=False)
 
@@ -77,22 +77,22 @@ def title(ax: Axes, text: str, weight: str = "normal", pad: float = 5, colour: s
 def arm_colours(milestones: pd.DataFrame) -> dict[str, str]:
     """The colour of every arm: cold where all its runs have a norm bound, warm where not.
 
-    Beyond four of a kind the colours are drawn from a cold and a warm scale, light to dark.
+    With more than four arms of a kind, their colours go from light to dark, all cold or all warm.
     """
     arms = names(milestones, "arm")
-    clipped = [arm for arm in arms if not np.isnan(numbers(rows(milestones, arm=arm), "max_norm")).any()]
+    clipped = [arm for arm in arms if not np.isnan(numbers(where(milestones, arm=arm), "max_norm")).any()]
     colours: dict[str, str] = {}
     unclipped = [arm for arm in arms if arm not in clipped]
-    for some, fixed, scale in ((clipped, CLIPPED, "crest"), (unclipped, UNCLIPPED, "flare")):
-        shades = fixed if len(some) <= len(fixed) else sns.color_palette(scale, len(some)).as_hex()
+    for some, fixed, palette in ((clipped, CLIPPED, "crest"), (unclipped, UNCLIPPED, "flare")):
+        shades = fixed if len(some) <= len(fixed) else sns.color_palette(palette, len(some)).as_hex()
         colours |= dict(zip(some, shades, strict=False))
     return {arm: colours[arm] for arm in arms}
 
 
-def panels_of(milestones: pd.DataFrame) -> list[tuple[str, str]]:
-    """Every (task, arm) of a table of milestones, in order of appearance within each task."""
+def arms_of_tasks(milestones: pd.DataFrame) -> list[tuple[str, str]]:
+    """Every (task, arm) of a table of milestones: task by task, arms in the order in which they appear."""
     tasks = names(milestones, "task")
-    return [(task, arm) for task in tasks for arm in names(rows(milestones, task=task), "arm")]
+    return [(task, arm) for task in tasks for arm in names(where(milestones, task=task), "arm")]
 
 
 def log_steps(ax: Axes, steps: Float[np.ndarray, "..."]) -> None:
@@ -117,8 +117,11 @@ def log_steps(ax: Axes, steps: Float[np.ndarray, "..."]) -> None:
 
 
 def log_ticks(axis: Axis, low: float, high: float, wide: float = 50.0) -> None:
-    """Label a logarithmic axis of values from low to high in plain numbers: 1, 2, 5, 10, or, where high / low is more
-    than `wide`, powers of ten, and where it is less than 3, in between too."""
+    """Label a logarithmic axis of values from low to high in plain numbers.
+
+    The labels are 1, 2, 5, 10 and so on. If high / low is more than `wide`, there are only powers of ten; if it is less
+    than 3, there are labels in between too.
+    """
     steps = (1.0,) if high / low > wide else (1.0, 2.0, 5.0) if high / low >= 3 else (1.0, 1.2, 1.5, 2.0, 3.0, 5.0, 7.0)
     axis.set_major_locator(LogLocator(base=10.0, subs=steps, numticks=12))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
@@ -126,24 +129,24 @@ def log_ticks(axis: Axis, low: float, high: float, wide: float = 50.0) -> None:
 
 
 def mark_step(ax: Axes, step: float, milestone: str, colour: str) -> Line2D:
-    """Draw the vertical line of a milestone."""
+    """Draw a vertical line at the step of a milestone."""
     style = MILESTONE_STYLE[milestone]
     return ax.axvline(step, color=colour, linestyle=style, linewidth=0.9, zorder=1, label=f"_{milestone}")
 
 
-def lone(curve: pd.DataFrame) -> str:
-    """The marker of a curve: a dot where it is one point, of which no line would be seen."""
+def marker_of(curve: pd.DataFrame) -> str:
+    """The marker of a curve: a dot if it has one point only, whose line would not be seen."""
     return "." if len(curve) == 1 else ""
 
 
 def steps_text(steps: Float[np.ndarray, "run"]) -> str:
-    """A label for the steps of one milestone in one or several runs: `540` or `480-610`."""
+    """The steps of one milestone in one or several runs, as a label: `540` or `480–610`."""
     low, high = int(steps.min()), int(steps.max())
     return f"{low:,}" if low == high else f"{low:,}–{high:,}"
 
 
 def legend(figure: Figure, handles: list[Line2D], columns: int | None = None) -> None:
-    """One legend for the whole figure, under it; in a figure of one narrow panel, in two columns unless said."""
+    """Draw one legend under the whole figure: in two columns if the figure is narrow, unless `columns` says another."""
     narrow = figure.get_figwidth() < PAGE * 2 / 3
     drawn = figure.legend(
         handles=handles,

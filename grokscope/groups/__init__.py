@@ -7,7 +7,7 @@ Everything is numpy, float64 and int64; elements are indices 0..n-1 and irreps a
                     RecognisedGroup, RecognisedPermutations (usual irreps for elements in any order)
     irreps          Irrep: .name .dim .kind .matrices .character .frequency .partition .basis()
     transforms      FiniteGroup.fourier, .inverse_fourier, .power, .fourier_basis, .fourier_irreps
-    subgroups       subgroup_classes, all_subgroups (order <= 120), Subgroup, SubgroupClass
+    subgroups       subgroup_classes (order <= 120), Subgroup, SubgroupClass
     cosets          left_cosets, right_cosets
     numbers         is_prime, nearest_primes, primitive_root, discrete_log
 

@@ -36,12 +36,12 @@ def find_identity(table: Int[np.ndarray, "element element"]) -> int:
     elements = np.arange(len(table))
     left = (table == elements).all(axis=1)
     right = (table == elements[:, None]).all(axis=0)
-    found = np.flatnonzero(left & right)
-    if len(found) == 0:
+    identities = np.flatnonzero(left & right)
+    if len(identities) == 0:
         raise ValueError(
             f"table has no identity: for some element e, row e and column e must both read 0..{len(table) - 1}"
         )
-    return int(found[0])
+    return int(identities[0])
 
 
 def find_inverses(table: Int[np.ndarray, "element element"], identity: int) -> Int[np.ndarray, " element"]:

@@ -44,14 +44,6 @@ class CyclicGroup(FiniteGroup):
             irreps.append(Irrep("sign", "real", sign, frequency=n // 2))
         return irreps
 
-    def fourier_labels(self) -> tuple[str, ...]:
-        """Names of the columns of `fourier_basis`: "const", "cos 1", "sin 1", "cos 2", ..., "sign" (n even).
-
-        The columns are 1/sqrt(n), sqrt(2/n) cos(2 pi k x / n), sqrt(2/n) sin(2 pi k x / n), (-1)^x/sqrt(n).
-        """
-        rotations = [f"{wave} {k}" for k in range(1, (self.order - 1) // 2 + 1) for wave in ("cos", "sin")]
-        return ("const", *rotations, *(["sign"] if self.order % 2 == 0 else []))
-
 
 def rotations(turns: np.ndarray, n: int) -> Float[np.ndarray, "turn 2 2"]:
     """Rotations by 2 pi turns / n. Whole turns are removed first, in integers, to keep full accuracy."""

@@ -35,7 +35,7 @@ class FiniteGroup:
     Subclasses with irreps in closed form override `_build_irreps`; all others get them numerically.
     """
 
-    def __init__(self, table: Any, *, name: str, labels: Sequence[str] | None = None) -> None:
+    def __init__(self, table: Any, *, name: str = "G", labels: Sequence[str] | None = None) -> None:
         self.name = name
         self.table: Int[np.ndarray, "element element"] = cayley.checked_table(table)
         self.order = len(self.table)
@@ -49,11 +49,6 @@ class FiniteGroup:
                 f"labels has {len(self.labels)} entries, {len(set(self.labels))} of them distinct; "
                 f"{name} needs {self.order} distinct ones"
             )
-
-    @staticmethod
-    def from_table(table: Any, *, name: str = "G", labels: Sequence[str] | None = None) -> "FiniteGroup":
-        """The group with this Cayley table; its irreps are found numerically. Errors: see `FiniteGroup`."""
-        return FiniteGroup(table, name=name, labels=labels)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.name}, order {self.order})"

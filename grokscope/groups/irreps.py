@@ -1,16 +1,14 @@
-"""A real irreducible representation, its three types, and how a character tells them apart."""
+"""A real irreducible representation, with its character and the basis of functions that it gives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
-from jaxtyping import Float, Int
+from einops import rearrange
+from jaxtyping import Float
 
-from grokscope.groups.orthogonal import orthonormal_columns
-
-Kind = Literal["real", "complex", "quaternionic"]
+from grokscope.groups.splitting import Kind, orthonormal_columns
 
 COMMUTANT_DIM: dict[Kind, int] = {"real": 1, "complex": 2, "quaternionic": 4}
 
@@ -92,36 +90,13 @@ class Irrep:
 
     @cached_property
     def _basis(self) -> Float[np.ndarray, "element span"]:
-        order = len(self.matrices)
-        entries = self.matrices.transpose(0, 2, 1).reshape(order, self.dim**2)
+        entries = rearrange(self.matrices, "element row column -> element (column row)")
         if self.kind == "real":
-            basis = entries * np.sqrt(self.dim / order)
+            basis = entries * np.sqrt(self.dim / len(self.matrices))
         else:
             basis = orthonormal_columns(entries, self.span_dim)
         basis.setflags(write=False)
         return basis
-
-
-def irreducible_kind(character: Float[np.ndarray, " element"], squares: Int[np.ndarray, " element"]) -> Kind | None:
-    """The type of the real representation with this character; None if it is reducible.
-
-    With <chi, chi> = (1/n) sum_g chi(g)^2 and the Frobenius-Schur sum nu = (1/n) sum_g chi(g^2), a real
-    representation is irreducible exactly if (<chi, chi>, nu) is (1, 1): real, (2, 0): complex, or
-    (4, -2): quaternionic. The norm alone would mistake a sum of two real irreps for a complex one.
-
-    Arguments:
-        character: `[element]`, chi(g).
-        squares: `[element]`, the index of g * g.
-
-    Source: Serre (1977), section 13.2, proposition 39.
-    """
-    norm = float(np.mean(character**2))
-    indicator = float(np.mean(character[squares]))
-    signatures: dict[Kind, tuple[int, int]] = {"real": (1, 1), "complex": (2, 0), "quaternionic": (4, -2)}
-    for kind, (kind_norm, kind_indicator) in signatures.items():
-        if abs(norm - kind_norm) < 1e-6 and abs(indicator - kind_indicator) < 1e-6:
-            return kind
-    return None
 
 
 def character_order(character: Float[np.ndarray, " element"]) -> tuple[float, ...]:

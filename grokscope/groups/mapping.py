@@ -30,8 +30,8 @@ def isomorphism(known: FiniteGroup, group: FiniteGroup) -> Int[np.ndarray, " ele
             return _extended(known, group, images)
         for image in candidates[depth]:
             images.append(image)
-            if _extended(known, group, images) is not None and (found := search(depth + 1)) is not None:
-                return found
+            if _extended(known, group, images) is not None and (completed := search(depth + 1)) is not None:
+                return completed
             images.pop()
         return None
 

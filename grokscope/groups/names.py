@@ -23,9 +23,9 @@ _FACTOR = re.compile(r"([ZDSA])([1-9]\d{0,3})")
 
 def factors(name: str) -> tuple[tuple[str, int], ...] | None:
     """A name such as "Z3xS3" as (("Z", 3), ("S", 3)); None if it is no such name."""
-    found = [_FACTOR.fullmatch(part) for part in name.split("x")]
-    parts = tuple((match[1], int(match[2])) for match in found if match)
-    if len(parts) < len(found) or any(letter in "SA" and not 2 <= n <= 6 for letter, n in parts):
+    matches = [_FACTOR.fullmatch(part) for part in name.split("x")]
+    parts = tuple((match[1], int(match[2])) for match in matches if match)
+    if len(parts) < len(matches) or any(letter in "SA" and not 2 <= n <= 6 for letter, n in parts):
         return None
     return parts
 

@@ -12,10 +12,16 @@ again by `split_representation`. Each irrep occurs in the regular representation
 import numpy as np
 from jaxtyping import Float, Int
 
-from grokscope.groups.irreps import Irrep, Kind, character_order, irreducible_kind
+from grokscope.groups.irreps import Irrep, character_order
 from grokscope.groups.naming import letters
-from grokscope.groups.orthogonal import orthonormal_columns
-from grokscope.groups.splitting import distinct_constituents, eigenspaces, split_representation
+from grokscope.groups.splitting import (
+    Kind,
+    distinct_constituents,
+    eigenspaces,
+    irreducible_kind,
+    orthonormal_columns,
+    split_representation,
+)
 
 KIND_ORDER: tuple[Kind, ...] = ("real", "complex", "quaternionic")
 
@@ -41,7 +47,7 @@ def numerical_irreps(
     """
     rng = np.random.default_rng(seed)
     squares = np.diagonal(table)
-    found = distinct_constituents(_split_regular(table, identity, inverse, class_of, squares, rng))
+    distinct = distinct_constituents(_split_regular(table, identity, inverse, class_of, squares, rng))
 
     def order(constituent: tuple[Kind, Float[np.ndarray, "element _ _"]]) -> tuple:
         kind, matrices = constituent
@@ -51,7 +57,7 @@ def numerical_irreps(
     # The trivial character is the largest of dimension 1, hence sorts first.
     irreps: list[Irrep] = []
     seen: dict[int, int] = {}
-    for kind, matrices in sorted(found, key=order):
+    for kind, matrices in sorted(distinct, key=order):
         if not irreps:
             irreps.append(Irrep("trivial", kind, np.ones_like(matrices)))
             continue

@@ -1,6 +1,5 @@
 """Groups of permutations, multiplied as the `permutation` task does, first a, then b, or the other way round."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -53,15 +52,6 @@ class PermutationGroup(FiniteGroup):
         table = first_a_then_b if product == "ba" else first_a_then_b.T
         super().__init__(table, name=name, labels=labels)
 
-    def index_of(self, permutation: Sequence[int]) -> int:
-        """Index of a permutation. Raises ValueError if it is not in the group."""
-        row = np.asarray(permutation)
-        matches = (self.permutations == row).all(axis=1) if row.shape == (self.degree,) else np.zeros(1, bool)
-        found = np.flatnonzero(matches)
-        if len(found) == 0:
-            raise ValueError(f"permutation = {list(permutation)} is not an element of {self.name}")
-        return int(found[0])
-
 
 def inversions(permutations: Int[np.ndarray, "element point"]) -> Int[np.ndarray, " element"]:
     """Number of pairs i < j with a[i] > a[j]: the length of a in adjacent transpositions; odd for odd a."""
@@ -78,11 +68,11 @@ def _product_table(permutations: Int[np.ndarray, "element point"]) -> Int[np.nda
     for a, first in enumerate(permutations):
         # Row b of the products is b[a[0]], b[a[1]], ...
         for b, product in enumerate(np.ascontiguousarray(permutations[:, first])):
-            found = index.get(product.tobytes())
-            if found is None:
+            place = index.get(product.tobytes())
+            if place is None:
                 raise ValueError(
                     f"permutations is not closed: {first.tolist()} then {permutations[b].tolist()} gives "
                     f"{product.tolist()}, which is missing"
                 )
-            table[a, b] = found
+            table[a, b] = place
     return table

@@ -1,6 +1,7 @@
 """The direct product of two groups, with irreps from tensor products of theirs."""
 
 import numpy as np
+from einops import rearrange
 
 from grokscope.groups.finite import FiniteGroup
 from grokscope.groups.irreps import Irrep, character_order
@@ -23,9 +24,9 @@ class ProductGroup(FiniteGroup):
     def __init__(self, g: FiniteGroup, h: FiniteGroup) -> None:
         self.g, self.h = g, h
         table = g.table[:, None, :, None] * h.order + h.table[None, :, None, :]
-        order = g.order * h.order
+        pairs = rearrange(table, "a b other_a other_b -> (a b) (other_a other_b)")
         labels = [f"({a}, {b})" for a in g.labels for b in h.labels]
-        super().__init__(table.reshape(order, order), name=f"{_factor(g)} x {_factor(h)}", labels=labels)
+        super().__init__(pairs, name=f"{_factor(g)} x {_factor(h)}", labels=labels)
 
     def _build_irreps(self) -> list[Irrep]:
         squares = np.diagonal(self.table)
@@ -34,9 +35,9 @@ class ProductGroup(FiniteGroup):
         for rho in self.g.irreps:
             for sigma in self.h.irreps:
                 name = "trivial" if not irreps else f"{rho.name} x {sigma.name}"
-                dim = rho.dim * sigma.dim
-                tensor = np.einsum("aij,bkl->abikjl", rho.matrices, sigma.matrices)
-                parts = distinct_constituents(split_representation(tensor.reshape(self.order, dim, dim), squares, rng))
+                entries = np.einsum("aij,bkl->abikjl", rho.matrices, sigma.matrices)
+                tensor = rearrange(entries, "a b i k j l -> (a b) (i k) (j l)")
+                parts = distinct_constituents(split_representation(tensor, squares, rng))
                 parts.sort(key=lambda part: character_order(np.trace(part[1], axis1=1, axis2=2)))
                 for number, (kind, matrices) in enumerate(parts, start=1):
                     suffix = f" ({number})" if len(parts) > 1 else ""

@@ -82,12 +82,12 @@ def subgroup_classes(group: FiniteGroup) -> tuple[SubgroupClass, ...]:
         raise ValueError(
             f"group.order = {group.order} is too large ({group.name}); all subgroups are found for order <= {MAX_ORDER}"
         )
-    found = _conjugacy_classes_of_subgroups(group)
-    found.sort(key=lambda members: (members[0].order, len(members), members[0].elements.tolist()))
+    classes = _conjugacy_classes_of_subgroups(group)
+    classes.sort(key=lambda members: (members[0].order, len(members), members[0].elements.tolist()))
     types = [
-        isomorphism_type(_subtable(group, members[0]), group.element_orders[members[0].elements]) for members in found
+        isomorphism_type(_subtable(group, members[0]), group.element_orders[members[0].elements]) for members in classes
     ]
-    representatives = [members[0].elements for members in found]
+    representatives = [members[0].elements for members in classes]
     names = class_names(group, types, representatives)
     return tuple(
         SubgroupClass(
@@ -98,13 +98,8 @@ def subgroup_classes(group: FiniteGroup) -> tuple[SubgroupClass, ...]:
             index=group.order // members[0].order,
             members=tuple(members),
         )
-        for name, kind, members in zip(names, types, found, strict=True)
+        for name, kind, members in zip(names, types, classes, strict=True)
     )
-
-
-def all_subgroups(group: FiniteGroup) -> tuple[Subgroup, ...]:
-    """Every subgroup, class by class in the order of `subgroup_classes`; errors as there."""
-    return tuple(subgroup for found in subgroup_classes(group) for subgroup in found.members)
 
 
 def left_cosets(

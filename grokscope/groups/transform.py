@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from einops import rearrange
 from jaxtyping import Float, Int
 
 from grokscope.groups.irreps import Irrep
@@ -25,10 +26,10 @@ def fourier(
     irreps: Sequence[Irrep], f: Float[np.ndarray, "element *rest"]
 ) -> dict[str, Float[np.ndarray, "d d *rest"]]:
     """f_hat(rho) = sum_g f(g) rho(g), by name of the irrep."""
-    flat = f.reshape(len(f), -1)
+    flat = rearrange(f, "element ... -> element (...)")
     coefficients = {}
     for irrep in irreps:
-        entries = irrep.matrices.reshape(len(f), irrep.dim**2)
+        entries = rearrange(irrep.matrices, "element row column -> element (row column)")
         coefficients[irrep.name] = (entries.T @ flat).reshape(irrep.dim, irrep.dim, *f.shape[1:])
     return coefficients
 
@@ -54,9 +55,9 @@ def inverse_fourier(irreps: Sequence[Irrep], f_hat: Mapping[str, Any]) -> Float[
         block = np.asarray(f_hat[irrep.name], dtype=np.float64)
         if block.shape != (irrep.dim, irrep.dim, *rest):
             raise ValueError(f"f_hat[{irrep.name!r}] has shape {block.shape}; expected {(irrep.dim, irrep.dim, *rest)}")
-        entries = irrep.matrices.reshape(order, irrep.dim**2)
+        entries = rearrange(irrep.matrices, "element row column -> element (row column)")
         weight = irrep.dim / (irrep.commutant_dim * order)
-        total += weight * (entries @ block.reshape(irrep.dim**2, -1))
+        total += weight * (entries @ rearrange(block, "row column ... -> (row column) (...)"))
     return total.reshape(order, *rest)
 
 
@@ -79,7 +80,7 @@ def power(
         irrep_count: number of irreps.
         f: `[element, *rest]`.
     """
-    flat = f.reshape(len(f), -1)
+    flat = rearrange(f, "element ... -> element (...)")
     peak = np.abs(flat).max(axis=0)
     # Scaled to max |f| = 1, so that neither tiny nor huge functions lose their squares.
     scaled = flat / np.where(peak > 0, peak, 1.0)

@@ -33,11 +33,11 @@ class Evaluation:
         self.sides = {"train": train, "val": val}
 
     def metrics(self, weights: Weights) -> dict[str, float]:
-        found = {}
+        values = {}
         for side, examples in self.sides.items():
             loss, accuracy = self.engine.evaluate(weights, examples) if len(examples) else (float("nan"),) * 2
-            found |= {f"{side}_loss": loss, f"{side}_accuracy": accuracy}
-        return found
+            values |= {f"{side}_loss": loss, f"{side}_accuracy": accuracy}
+        return values
 
     def doubts(self, weights: Weights) -> list[str]:
         """A sentence for every other reading of the same weights that solves the task where this one does not."""
@@ -45,13 +45,15 @@ class Evaluation:
         own = self.engine.evaluate(weights, picked)[1]
         if own >= _GOOD:
             return []
-        found = []
+        sentences = []
         for what, config, read in self._other_readings(weights):
             task = build_task(config.task)
             accuracy = Engine(config.model, task).evaluate(read, picked)[1]
             if accuracy >= _GOOD:
-                found.append(f"accuracy is {own:.3f}; with {what} it would be {accuracy:.3f}: is that what is meant?")
-        return found
+                sentences.append(
+                    f"accuracy is {own:.3f}; with {what} it would be {accuracy:.3f}: is that what is meant?"
+                )
+        return sentences
 
     def _other_readings(self, weights: Weights) -> Iterator[tuple[str, RunConfig, Weights]]:
         model, task = self.config.model, self.config.task

@@ -64,10 +64,10 @@ def read_foreign(path: str | Path, entry: str | None = None) -> ForeignFile:
     except OSError as error:
         raise WeightsError(f"cannot read {file}: {error.strerror or error}") from None
     content = _content(file, data)
-    where, found = _lookup(file, content, entry) if entry is not None else _only_state_dict(file, content)
+    where, state_dict = _lookup(file, content, entry) if entry is not None else _only_state_dict(file, content)
     skipped = _beside(content, where)
     tensors: dict[str, Tensor] = {}
-    for name, value in found.items():
+    for name, value in state_dict.items():
         if isinstance(value, Tensor):
             tensors[str(name)] = value.detach()
         else:
@@ -107,14 +107,14 @@ def _torch_content(file: Path, data: bytes) -> Any:
 
 
 def _only_state_dict(file: Path, content: Any) -> tuple[tuple[str, ...], Mapping[Any, Any]]:
-    found = list(_state_dicts(content, marked=True)) or list(_state_dicts(content, marked=False))
-    if not found:
+    candidates = list(_state_dicts(content, marked=True)) or list(_state_dicts(content, marked=False))
+    if not candidates:
         raise WeightsError(f"{file} holds no tensors by name, but {_describe(content)}: {_SAVE}")
-    if len(found) > 1:
-        names = [".".join(where) or "the file itself" for where, _ in found]
+    if len(candidates) > 1:
+        names = [".".join(where) or "the file itself" for where, _ in candidates]
         more = f", ... ({len(names)} in all)" if len(names) > 6 else ""
         raise WeightsError(f"{file} holds several state dicts: {', '.join(names[:6])}{more}; name one as `entry`")
-    return found[0]
+    return candidates[0]
 
 
 def _state_dicts(
@@ -153,14 +153,14 @@ def _lookup(file: Path, content: Any, entry: str) -> tuple[tuple[str, ...], Mapp
 
 def _beside(content: Any, where: tuple[str, ...]) -> dict[str, str]:
     """What lies beside the state dict, on the way to it."""
-    found, value = {}, content
+    others, value = {}, content
     for depth, part in enumerate(where):
         inside = _parts(value)
         if isinstance(value, Mapping):  # checkpoints in a list beside the one are no surprise
             for key in inside.keys() - {part}:
-                found[".".join((*where[:depth], key))] = f"beside the state dict: {_describe(inside[key])}"
+                others[".".join((*where[:depth], key))] = f"beside the state dict: {_describe(inside[key])}"
         value = inside[part]
-    return dict(sorted(found.items()))
+    return dict(sorted(others.items()))
 
 
 def _describe(value: Any) -> str:
@@ -175,5 +175,5 @@ def _prefix(tensors: Mapping[str, Tensor]) -> str:
     """ "module." where all that is known by its end has that before it, as wrappers of a network leave it."""
     if "embed.W_E" in tensors:
         return ""
-    found = next((name for name in tensors if name.endswith(".embed.W_E")), "")
-    return found.removesuffix("embed.W_E")
+    embedding = next((name for name in tensors if name.endswith(".embed.W_E")), "")
+    return embedding.removesuffix("embed.W_E")

@@ -51,27 +51,27 @@ class Fitted:
 
 def shape_settings(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
     """Settings that the names and shapes of a state dict tell, by full name; what cannot be told is left out."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
 
     def shape(name: str, dims: int) -> tuple[int, ...] | None:
         return tuple(tensors[name].shape) if name in tensors and tensors[name].ndim == dims else None
 
     layers = {int(match[1]) for name in tensors if (match := re.match(r"blocks\.(\d{1,4})\.", name))}
     if layers:
-        found["model.n_layers"] = max(layers) + 1
+        settings["model.n_layers"] = max(layers) + 1
     if (embed := shape("embed.W_E", 2)) is not None:
-        found["model.d_model"] = embed[1]
+        settings["model.d_model"] = embed[1]
     if (queries := shape("blocks.0.attn.W_Q", 3)) is not None:
-        found["model.n_heads"] = queries[0]
+        settings["model.n_heads"] = queries[0]
     if (mlp := shape("blocks.0.mlp.W_in", 2)) is not None:
-        found["model.d_mlp"] = mlp[1]
+        settings["model.d_mlp"] = mlp[1]
     norm = any(re.search(r"(^|\.)ln(1|2|_final)\.w$", name) for name in tensors)
-    found["model.normalization"] = "LN" if norm else "none"
+    settings["model.normalization"] = "LN" if norm else "none"
     if any(value.dtype == torch.float64 for value in tensors.values()):
-        found["model.dtype"] = "float64"
+        settings["model.dtype"] = "float64"
     if (positions := shape("pos_embed.W_pos", 2)) is not None and positions[0] in (3, 4):
-        found["task.form"] = "x_y_eq" if positions[0] == 3 else "x_op_y_eq"
-    return found
+        settings["task.form"] = "x_y_eq" if positions[0] == 3 else "x_op_y_eq"
+    return settings
 
 
 def nonzero_biases(weights: Weights) -> dict[str, bool]:
@@ -150,8 +150,8 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
     weights = {name: _converted(name, tensors[name], dtype) for name in shapes if name in tensors}
     notes = [
         f"{', '.join(names)} converted from {str(found).removeprefix('torch.')} to {config.dtype}"
-        for found, names in _by_dtype(tensors, shapes).items()
-        if found != dtype
+        for given, names in _by_dtype(tensors, shapes).items()
+        if given != dtype
     ]
     if filled:
         notes.append(f"{len(filled)} biases that are switched off and not in the file are zero")
@@ -168,13 +168,13 @@ def _shape(value: Tensor) -> str:
 
 
 def _by_dtype(tensors: Mapping[str, Tensor], names: Mapping[str, object]) -> dict[torch.dtype, list[str]]:
-    found: dict[torch.dtype, list[str]] = {}
+    names_by_dtype: dict[torch.dtype, list[str]] = {}
     for name in names:
         if name in tensors:
-            found.setdefault(tensors[name].dtype, []).append(name)
-    if len(found) == 1:
-        return {dtype: ["all parameters"] for dtype in found}
-    return found
+            names_by_dtype.setdefault(tensors[name].dtype, []).append(name)
+    if len(names_by_dtype) == 1:
+        return {dtype: ["all parameters"] for dtype in names_by_dtype}
+    return names_by_dtype
 
 
 def _converted(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:

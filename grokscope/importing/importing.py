@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from grokscope.config import ConfigError, RunConfig, override
+from grokscope.config import ConfigError, RunConfig, override, setting
 from grokscope.importing.evaluation import Evaluation
 from grokscope.importing.files import ForeignFile, read_foreign
 from grokscope.importing.fitting import Fitted, WeightsError, fitted, nonzero_biases, reordered
-from grokscope.importing.settings import full_names, import_config, setting, split_words, steps_of
+from grokscope.importing.settings import full_names, import_config, split_words, steps_of
 from grokscope.model import Weights
 from grokscope.runs import Run, RunWriter, create_run, open_run, run_name
 from grokscope.runs.layout import check_new_path

@@ -29,7 +29,7 @@ def steps_of(paths: Sequence[Path], steps: Sequence[int] | None) -> tuple[dict[P
         for step in steps:
             if type(step) is not int or step < 0:
                 raise ConfigError(f"steps = {step!r} is not accepted: use integers >= 0")
-        found = list(steps)
+        known = list(steps)
     else:
         matches = [_STEP.search(path.stem) for path in paths]
         unnamed = next((path for path, match in zip(paths, matches, strict=True) if match is None), None)
@@ -40,9 +40,9 @@ def steps_of(paths: Sequence[Path], steps: Sequence[int] | None) -> tuple[dict[P
             )
         if unnamed is not None:
             return {unnamed: 0}, ["the step is not known and stands as 0 (--step says otherwise)"]
-        found = [int(match[1]) for match in matches if match]
+        known = [int(match[1]) for match in matches if match]
     by_step: dict[int, Path] = {}
-    for path, step in zip(paths, found, strict=True):
+    for path, step in zip(paths, known, strict=True):
         if step in by_step:
             raise ConfigError(
                 f"step {step} is that of {by_step[step].name} and of {path.name}: give each its own (--step)"
@@ -50,12 +50,12 @@ def steps_of(paths: Sequence[Path], steps: Sequence[int] | None) -> tuple[dict[P
         by_step[step] = path
     if len(set(paths)) < len(paths):
         raise ConfigError("a file is named twice: name every checkpoint once")
-    return dict(zip(paths, found, strict=True)), []
+    return dict(zip(paths, values, strict=True)), []
 
 
 def full_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Settings by full name, nested ones taken apart; a section given a text stands for its name."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, value in settings.items():
         if name in SECTIONS and isinstance(value, Mapping):
             parts = {resolve(f"{name}.{leaf}"): item for leaf, item in value.items()}
@@ -64,10 +64,10 @@ def full_names(settings: Mapping[str, Any]) -> dict[str, Any]:
         else:
             parts = {resolve(name): value}
         for full, item in parts.items():
-            if full in found:
+            if full in values:
                 raise ConfigError(f"setting {full} is given twice")
-            found[full] = item
-    return found
+            values[full] = item
+    return values
 
 
 def import_config(
@@ -108,11 +108,6 @@ def import_config(
         merged = override(merged, dict.fromkeys(undecided, True))
         read_off |= undecided
     return merged, read_off
-
-
-def setting(config: RunConfig, full: str) -> Any:
-    section, _, leaf = full.rpartition(".")
-    return getattr(getattr(config, section) if section else config, leaf)
 
 
 def split_words(config: RunConfig, own_split: bool) -> str:

@@ -1,6 +1,7 @@
 """The network: the one place that touches TransformerLens.
 
 parameters  names, shapes, groups and scopes of parameters
+matrices    a parameter as the matrix [out, in] that it multiplies by
 build       `HookedTransformer`s from a config, with or without weights
 initial     freshly drawn weights
 blocks      the `normed` block, and an embedding with a deterministic backward

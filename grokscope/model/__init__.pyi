@@ -1,9 +1,12 @@
 from .build import build_model as build_model
 from .build import load_model as load_model
 from .initial import initial_weights as initial_weights
+from .matrices import as_matrix as as_matrix
+from .matrices import from_matrix as from_matrix
+from .matrices import is_matrix as is_matrix
+from .matrices import write_matrix_ as write_matrix_
 from .parameters import DECODER as DECODER
 from .parameters import ROLES as ROLES
-from .parameters import Role as Role
 from .parameters import Weights as Weights
 from .parameters import d_vocab_out as d_vocab_out
 from .parameters import dtype_of as dtype_of

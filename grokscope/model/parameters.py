@@ -8,20 +8,17 @@ every checkpoint loads into a `HookedTransformer` as it is.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Literal, TypeAlias, get_args
+from typing import TypeAlias, get_args
 
 import torch
 from torch import Tensor
 
-from grokscope.config import ConfigError, ModelConfig
+from grokscope.config import ConfigError, GroupName, ModelConfig
 from grokscope.tasks import Task
 
 Weights: TypeAlias = dict[str, Tensor]
-Role = Literal["attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
-"""The parameter group that each parameter belongs to, and belongs to alone."""
-
-ROLES: tuple[Role, ...] = get_args(Role)
-DECODER: tuple[Role, ...] = tuple(role for role in ROLES if role not in ("embed", "unembed"))
+ROLES: tuple[GroupName, ...] = get_args(GroupName)
+DECODER: tuple[GroupName, ...] = tuple(role for role in ROLES if role not in ("embed", "unembed"))
 """What the scope `decoder` stands for."""
 
 
@@ -73,14 +70,14 @@ def is_buffer(name: str) -> bool:
 
 def buffers(n_layers: int) -> Weights:
     """The constants of transformer_lens.components.Attention, as they are in its state dict."""
-    found: Weights = {}
+    constants: Weights = {}
     for layer in range(n_layers):
-        found[f"blocks.{layer}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
-        found[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
-    return found
+        constants[f"blocks.{layer}.attn.mask"] = torch.empty((0, 0), dtype=torch.bool)
+        constants[f"blocks.{layer}.attn.IGNORE"] = torch.tensor(-torch.inf)
+    return constants
 
 
-def role(name: str) -> Role:
+def role(name: str) -> GroupName:
     """The group of a parameter. LayerNorm gains are `ln` (in blocks) or `ln_final`; their biases are `biases`.
 
     Raises ValueError for a name that no `HookedTransformer` of ours has.

@@ -1,9 +1,10 @@
 """Norms of weights, and control of them.
 
-matrices  parameters as [out, in]
-rows      which entries are a row; norms of rows and of parameter groups; project and clip rows
-cap       a bound on a norm of every matrix
-control   what a config does with them: at the start, and after every step
+rows      which entries are a row; norms of rows and of parameter groups, and statistics; project and clip rows
+controls  projection, clip, cap and clamp, a module each
+one_control
+          what a norm control is to those that run it
+control   the controls of a config together: at the start, and after every step
 """
 
 import lazy_loader as lazy

@@ -1,94 +1,73 @@
-"""What a config does to norms: projection at the start, and a clip, a cap and a clamp after every step."""
+"""The norm control of a config: what all its controls do to the weights, at the start and after every step."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-import torch
+from torch import Tensor
 
-from grokscope.config import ConfigError, NormConfig
-from grokscope.model import ROLES, Weights, in_scope
-from grokscope.norms.cap import MatrixCap
-from grokscope.norms.rows import clip_rows_, joint_norm, project_rows_
-
-INIT_SCOPES = {"none": (), "all": ROLES, "edge": ("embed", "unembed"), "edge_ln": ("embed", "unembed", "ln_final")}
-"""Parameter groups that each `norms.init_rows` projects."""
-
-
-@torch.no_grad()
-def clamp_(weights: Weights, norm: float, names: Iterable[str]) -> None:
-    """Scale all named parameters by one common factor so that their joint norm is `norm`, in place.
-
-        W <- W * norm / sqrt(sum_W ||W||_F^2)
-
-    Parameters that are all zero stay so.
-    Source: Khanh et al. 2026 (clamping the weight norm after memorisation).
-    """
-    if not norm > 0:
-        raise ConfigError(f"norms.clamp_norm = {norm!r} is not accepted: use a number > 0")
-    values = [weights[name] for name in names]
-    joint = joint_norm(values)
-    if joint > 0:
-        torch._foreach_mul_(values, norm / joint)
+from grokscope.config import NormConfig
+from grokscope.model import Weights
+from grokscope.norms.one_control import Control
 
 
 class NormControl:
-    """The norm control of a config on some parameters.
+    """The controls of a config that are on, at work on some parameters: clip, then cap, then clamp.
 
     Arguments:
-        config: which rows are clipped, which matrices capped and which norms clamped, and when.
+        config: which controls there are, and what each does.
         names: the parameters that there are.
         start: the weights that the cap is relative to; without them nothing can be capped.
     """
 
     def __init__(self, config: NormConfig, names: Iterable[str], start: Weights | None = None) -> None:
         self.config, names = config, tuple(names)
-        self.bounds: dict[str, float] = {}
+        self.controls: dict[str, Control] = {
+            name: control.build(config, names, start) for name, control in config.controls_on().items()
+        }
+        self.bounds: dict[str, float] = {
+            name: bound for control in self.controls.values() for name, bound in control.row_bounds.items()
+        }
         """The bound on the rows of every clipped parameter."""
-        if config.max_norm is not None:
-            self.bounds = dict.fromkeys(in_scope(names, config.scope), config.max_norm)
-        for group, bound in config.group_max_norm:
-            self.bounds |= dict.fromkeys(in_scope(names, (group,)), bound)
-        own = tuple(group for group, _ in config.group_clamp_norm)
-        together = in_scope(names, [group for group in config.clamp_scope if group not in own])
-        clamps = [(norm, in_scope(names, (group,))) for group, norm in config.group_clamp_norm]
-        if config.clamp_target is not None:
-            clamps.append((config.clamp_target, together))
-        self.clamps = [(norm, chosen) for norm, chosen in clamps if chosen]
-        """Joint norms that are clamped, each with its parameters."""
-        by_bound: dict[float, list[str]] = {}
-        for name, bound in self.bounds.items():
-            by_bound.setdefault(bound, []).append(name)
-        self.cap = None if start is None else MatrixCap(config, start, names)
-        self._by_bound = [(bound, tuple(chosen)) for bound, chosen in by_bound.items()]
+
+    def project_(self, weights: Weights) -> None:
+        """What is done once, before training, in place."""
+        for control in self.controls.values():
+            control.project_(weights)
 
     def apply_(self, weights: Weights, step: int) -> None:
-        """The clip, then the cap, then the clamp after a step, in place; 0 is before the first."""
-        if self.config.clips_after(step):
-            for bound, names in self._by_bound:
-                clip_rows_(weights, bound, names)
-        if self.cap is not None:
-            self.cap.apply_(weights)
-        elif self.config.cap != "none":
-            raise ValueError(
-                f"norms.cap = {self.config.cap!r} needs the weights at the start: give NormControl its start"
-            )
-        if step >= self.config.clamp_from_step:
-            for norm, names in self.clamps:
-                clamp_(weights, norm, names)
+        """What is done after a step, in place; 0 is before the first."""
+        for control in self.controls.values():
+            control.apply_(weights, step)
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What the controls remember, by name."""
+        return {
+            f"{name}.{key}": value
+            for name, control in self.controls.items()
+            for key, value in control.tensors().items()
+        }
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `tensors` gave; controls that were not on then keep the memory that they have."""
+        for name, control in self.controls.items():
+            under = f"{name}."
+            control.restore({k.removeprefix(under): v for k, v in tensors.items() if k.startswith(under)})
+
+
+def begin_(weights: Weights, config: NormConfig, names: Iterable[str]) -> tuple[Weights, NormControl]:
+    """Norm control before the first step, in place: the projection, then every control once.
+
+    Returns a copy of the projected weights, which is what the cap is relative to, and the controls as they are then.
+    """
+    names = tuple(names)
+    NormControl(config, names).project_(weights)
+    start = {name: value.detach().clone() for name, value in weights.items()}
+    control = NormControl(config, names, start)
+    control.apply_(weights, 0)
+    return start, control
 
 
 def start_rows_(weights: Weights, config: NormConfig) -> Weights:
-    """Norm control before the first step, in place: the initial projection, then clip, cap and clamp once.
-
-    Returns a copy of the projected weights: what the cap is relative to.
-    """
-    names = in_scope(weights, INIT_SCOPES[config.init_rows])
-    if names:
-        norm = config.row_norm_at_start
-        if norm is None:  # a NormConfig is checked when made; this is for the type checker
-            raise ConfigError("norms.init_norm is missing")
-        project_rows_(weights, norm, names)
-    start = {name: value.detach().clone() for name, value in weights.items()}
-    NormControl(config, weights, start).apply_(weights, 0)
-    return start
+    """`begin_` of all weights; returns the copy of the projected weights."""
+    return begin_(weights, config, weights)[0]

@@ -1,4 +1,4 @@
-"""Rows of a parameter: their norms, and bounds on them.
+"""Rows of a parameter: their norms, statistics of those, and bounds on them.
 
 A row is the incoming weight vector of one output unit, whichever way round the tensor is stored: the
 `nn.Linear` row `[out, in]` that per-row clipping is defined on. `row_dims` says which dimensions of a
@@ -7,15 +7,16 @@ A row is the incoming weight vector of one output unit, whichever way round the 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from math import nan
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from grokscope.config import ConfigError
-from grokscope.model import ROLES, Weights, is_buffer, role
+from grokscope.model import Weights, role
 
 _ROW_DIMS = {
     "W_E": (1,),  # [vocab, d_model]: a token's vector
@@ -127,14 +128,54 @@ def clip_rows_(weights: Weights, max_norm: float, names: Iterable[str]) -> None:
     torch._foreach_mul_([value for value, _ in pairs], [factor for _, factor in pairs])
 
 
-def group_norms(weights: Weights) -> dict[str, float]:
-    """L2 norm of all parameters of each group together, and of all groups (`total`)."""
-    squares: dict[str, float] = dict.fromkeys(ROLES, 0.0)
-    for name, value in weights.items():
-        if not is_buffer(name):
-            squares[role(name)] += joint_norm([value]) ** 2
-    squares["total"] = sum(squares.values())
-    return {group: square**0.5 for group, square in squares.items()}
+AT_BOUND = 1e-4
+"""A row is at the bound of its clip if its norm is within this share of it: clipped rows are, to rounding."""
+
+
+@torch.no_grad()
+def row_table(
+    weights: Weights, groups: Mapping[str, tuple[str, ...]], bounds: Mapping[str, float]
+) -> dict[str, dict[str, float]]:
+    """Norms of the rows of each group of parameters.
+
+    Arguments:
+        groups: the parameters of each group, by the group's name.
+        bounds: the bound on the rows of each clipped parameter.
+
+    b_Q, b_K and b_V of a layer are one row (see `bundles`); a group that holds one of them reports that row.
+
+    Returns for each group: norm (of all its parameters together), row_mean, row_min, row_q10, row_median, row_q90,
+    row_max (over its rows), rows, at_bound (share of rows at the bound of their clip; NaN for a group that is not
+    clipped).
+    """
+    grouped = bundles(tuple(dict.fromkeys(name for names in groups.values() for name in names)))
+    norms = {
+        bundle: norms.flatten().double() for bundle, norms in zip(grouped, bundle_norms(weights, grouped), strict=True)
+    }
+    return {
+        group: _statistics([(norms[bundle], bounds.get(bundle[0])) for bundle in grouped if set(bundle) & set(names)])
+        for group, names in groups.items()
+    }
+
+
+def _statistics(bounded_norms: list[tuple[Float[Tensor, "row"], float | None]]) -> dict[str, float]:
+    """Statistics of the norms of rows, which are given with the bound on them, if they have one."""
+    norms = torch.cat([part for part, _ in bounded_norms])
+    clipped = [(part, bound) for part, bound in bounded_norms if bound is not None]
+    at_bound = sum(int((part > bound * (1 - AT_BOUND)).sum()) for part, bound in clipped)
+    n_clipped = sum(len(part) for part, _ in clipped)
+    low, median, high = torch.quantile(norms, norms.new_tensor([0.1, 0.5, 0.9])).tolist()
+    return {
+        "norm": float(torch.linalg.vector_norm(norms)),
+        "row_mean": float(norms.mean()),
+        "row_min": float(norms.min()),
+        "row_q10": low,
+        "row_median": median,
+        "row_q90": high,
+        "row_max": float(norms.max()),
+        "rows": len(norms),
+        "at_bound": at_bound / n_clipped if n_clipped else nan,
+    }
 
 
 def joint_norm(values: Sequence[Tensor]) -> float:

@@ -1,18 +1,16 @@
 """Update rules, and what is done to the gradient before them.
 
-build       optimizers and gradient transforms by config, warm-up
-state       an optimizer's memory as named tensors
+rules       the update rules, a module each
+transforms  the gradient transforms, a module each
+rule        what a trainer needs of an update rule
+transform   what a trainer needs of a gradient transform
+build       rules and transforms by config, warm-up
+library     optimizers of torch.optim's kind as rules
 flat        all trained parameters in one vector
-signsgd     the sign of the gradient
-muon        orthogonalised momentum for matrices, Adam for the rest
-scion       steepest descent in the norm of each parameter, clipped or not, constrained or not
-lmo         those norms: their balls and directions
+lmo         norms of parameters: their balls and directions
 orthogonal  Newton-Schulz
 decay       weight decay on chosen groups, decoupled or in the gradient
-transforms  Grokfast and OrthoGrad
-neuralgrok  a learned amplifier of gradients
-piecewise   its network as the piecewise linear function that it is
-closure     the loss once more, for a step that is given one
+piecewise   a network of one number as the piecewise linear function that it is
 angular     holding the angle that rows turn per step
 """
 

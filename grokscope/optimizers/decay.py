@@ -13,18 +13,7 @@ from collections.abc import Iterable
 import torch
 
 from grokscope.config import OptimizerConfig
-from grokscope.config.optimizer import OWN_DECAY
-from grokscope.model import ROLES, Weights, in_scope
-from grokscope.optimizers.muon import is_orthogonalised
-
-_LIBRARY = ("adam", "adamw", "lion", "sgd")
-"""Optimizers that decay all parameters by themselves, in their own form."""
-
-
-def decays_itself(config: OptimizerConfig) -> bool:
-    """Whether the library's optimizer does it: on all groups and in its own form."""
-    everywhere = set(config.decay_scope) == set(ROLES)
-    return config.name in _LIBRARY and everywhere and config.decay == OWN_DECAY[config.name]
+from grokscope.model import Weights, in_scope
 
 
 class WeightDecay:
@@ -39,14 +28,14 @@ class WeightDecay:
         self._config = config
         names = tuple(names)
         self._decaying = in_scope(names, config.decay_scope) if config.weight_decay > 0 else ()
-        self.acts = bool(self._decaying) and not decays_itself(config)
+        self.acts = bool(self._decaying) and not config.decays_itself
         """Whether `apply_` does anything."""
 
     def shrinkages(self, lr: float) -> dict[str, float]:
         """lr * weight_decay of every parameter whose decay is decoupled, the optimizer's own included."""
         if self._config.decay != "decoupled":
             return {}
-        return {name: self._rate(name, lr) * self._config.weight_decay for name in self._decaying}
+        return {name: self._config.rate_of(name, lr) * self._config.weight_decay for name in self._decaying}
 
     @torch.no_grad()
     def apply_(self, weights: Weights, gradient: Weights, lr: float) -> None:
@@ -59,9 +48,3 @@ class WeightDecay:
         else:
             for name in self._decaying:
                 gradient[name].add_(weights[name], alpha=self._config.weight_decay)
-
-    def _rate(self, name: str, lr: float) -> float:
-        config = self._config
-        if config.name == "muon" and config.adam_lr is not None and not is_orthogonalised(name):
-            return lr * config.adam_lr / config.lr
-        return lr

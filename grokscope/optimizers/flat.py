@@ -40,6 +40,12 @@ class FlatParameters:
         """A complete state dict whose trained tensors share memory with `vector`."""
 
     @property
+    def gradient(self) -> Float[Tensor, "parameter"]:
+        """The gradient vector, always the same tensor."""
+        assert self.vector.grad is not None
+        return self.vector.grad
+
+    @property
     def leaves(self) -> list[Tensor]:
         """The trained tensors, to differentiate with respect to."""
         return [self.weights[name] for name in self.names]
@@ -57,13 +63,11 @@ class FlatParameters:
 
         None stands for zeros: a parameter that the loss does not depend on.
         """
-        grad = self.vector.grad
-        assert grad is not None
         parts = [
             _to_memory(name, torch.zeros_like(self.weights[name]) if value is None else value).reshape(-1)
             for name, value in zip(self.names, grads, strict=True)
         ]
-        return torch.cat(parts, out=grad)
+        return torch.cat(parts, out=self.gradient)
 
 
 def _to_memory(name: str, value: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 entropy     absolute gradient entropy (NeuralGrok) and its scale-free counterpart
 anatomy     a step's displacement in gradient, decay and clip parts, radial and tangential; angles of rows
-rows        norms of rows by parameter group, and how many are at the bound of a clip
 outputs     logit scale, margin, predicted entropy, zero losses, softmax collapse
 complexity  effective rank of matrices and of matrix-product circuits
 sgld        the local learning coefficient of a loss at a point
@@ -15,14 +14,12 @@ from grokscope.probes.anatomy import Displacement, displacement_table
 from grokscope.probes.complexity import circuits, effective_rank
 from grokscope.probes.entropy import (
     absolute_entropy,
-    effective_number,
     entropies,
     entropy_of_sums,
     entropy_sums,
     normalised_entropy,
 )
 from grokscope.probes.outputs import output_statistics
-from grokscope.probes.rows import row_table
 from grokscope.probes.sgld import LearningCoefficient, Walk, learning_coefficient
 
 __all__ = [
@@ -32,7 +29,6 @@ __all__ = [
     "absolute_entropy",
     "circuits",
     "displacement_table",
-    "effective_number",
     "effective_rank",
     "entropies",
     "entropy_of_sums",
@@ -40,5 +36,4 @@ __all__ = [
     "learning_coefficient",
     "normalised_entropy",
     "output_statistics",
-    "row_table",
 ]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from math import nan
 
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
@@ -45,10 +46,9 @@ def circuits(weights: Weights, n_layers: int) -> Iterator[tuple[str, Float[Tenso
         for head in range(w_q.shape[0]):
             yield f"{attention}.QK.{head}", w_q[head] @ w_k[head].T
             yield f"{attention}.OV.{head}", w_v[head] @ w_o[head]
-        for which in "QKV":
-            matrix = weights[f"{attention}.W_{which}"]
-            yield f"{attention}.W_{which}", matrix.transpose(0, 1).flatten(1)
-        yield f"{attention}.W_O", w_o.flatten(0, 1)
+        for which, weight in zip("QKV", (w_q, w_k, w_v), strict=True):
+            yield f"{attention}.W_{which}", rearrange(weight, "head d_model d_head -> d_model (head d_head)")
+        yield f"{attention}.W_O", rearrange(w_o, "head d_head d_model -> (head d_head) d_model")
         yield f"{mlp}.W_in", weights[f"{mlp}.W_in"]
         yield f"{mlp}.W_out", weights[f"{mlp}.W_out"]
         yield f"{mlp}.out_U", weights[f"{mlp}.W_out"] @ weights["unembed.W_U"]

@@ -30,11 +30,6 @@ def normalised_entropy(x: Float[Tensor, "*shape"]) -> float:
     return _normalised(absolute, l1)
 
 
-def effective_number(x: Float[Tensor, "*shape"]) -> float:
-    """exp of `normalised_entropy`: how many entries of equal size would have that entropy."""
-    return exp(normalised_entropy(x))
-
-
 def entropies(parts: Iterable[Float[Tensor, "..."]]) -> dict[str, float]:
     """All of them for some tensors taken as one vector.
 

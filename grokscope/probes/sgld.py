@@ -82,7 +82,7 @@ def learning_coefficient(
     if n < 3:
         raise ValueError(f"n = {n} is too few examples: the temperature 1 / ln n needs at least 3")
     n_beta = n / log(n)
-    found = []
+    estimates = []
     for chain in range(walk.chains):
         source = torch.Generator(device=start.device).manual_seed(seed * 1_000_003 + chain)
         w, total = start.clone(), 0.0
@@ -96,7 +96,7 @@ def learning_coefficient(
             drift = n_beta * gradient + walk.gamma * (w - start)
             noise = torch.randn(w.shape, generator=source, dtype=w.dtype, device=w.device)
             w = w - (walk.epsilon / 2) * drift + walk.epsilon**0.5 * noise
-        found.append(n_beta * (total / walk.draws - start_loss))
-    values = torch.tensor(found, dtype=torch.float64)
-    spread = float(values.std()) if len(found) > 1 else nan
-    return LearningCoefficient(float(values.mean()), spread, tuple(found), any(not isfinite(x) for x in found))
+        estimates.append(n_beta * (total / walk.draws - start_loss))
+    values = torch.tensor(estimates, dtype=torch.float64)
+    spread = float(values.std()) if len(estimates) > 1 else nan
+    return LearningCoefficient(float(values.mean()), spread, tuple(estimates), any(not isfinite(x) for x in estimates))

@@ -1,4 +1,4 @@
-"""What a set of runs shows, in sentences whose every number is computed from the runs."""
+"""What some runs show, in sentences. Every number in them is computed from the runs."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Float
 
-from grokscope.analysis import ALL, milestones, names, norm_trajectories, numbers, reached, rows
+from grokscope.analysis import ALL, milestones, names, norm_trajectories, numbers, reached, where
+from grokscope.analysis.timing import speed_up, timing_table
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
 def findings(runs: Sequence[Run]) -> list[str]:
-    """For every task a sentence per arm on when it memorised and grokked, and one on the final weight norms.
+    """Sentences about each task: for each arm when it memorised and grokked, and then the final weight norms.
 
     Clipped arms come first. Where a task has one clipped and one unclipped arm, the last of those sentences
-    ends in the speed-up; if unclipped runs did not grok it is a lower bound, from the steps that they had.
+    ends in the speed-up, as `grokscope.analysis.timing.speed_up` has it: the ratio of median grok steps over the seeds
+    that both arms have. Where so many runs did not grok that a median is not reached, it is a bound, or there is none.
     """
-    table, norms = milestones(runs), norm_trajectories(runs)
+    table, norms, times = milestones(runs), norm_trajectories(runs), timing_table(runs)
     tasks = names(table, "task")
     sentences = []
     for task in tasks:
         prefix = f"{task}: " if len(tasks) > 1 else ""
-        arms = _arms(rows(table, task=task))
-        said = [_when(arm) for arm in arms]
+        arms = _arms(where(table, task=task))
+        lines = [_when(arm) for arm in arms]
         if [arm.clipped for arm in arms] == [True, False]:
-            said[-1] += f"; {_speed_up(arms[0].runs, arms[1].runs)}"
-        said.append(_final_norms(arms, norms))
-        sentences += [f"{prefix}{sentence}." for sentence in said]
+            lines[-1] += f"; {_speed_up(where(times, task=task), *arms)}"
+        lines.append(_final_norms(arms, norms))
+        sentences += [f"{prefix}{sentence}." for sentence in lines]
     return sentences
 
 
@@ -50,7 +52,7 @@ def _arms(of_task: pd.DataFrame) -> list[_Arm]:
     """The arms of a task, clipped ones first."""
     arms = []
     for name in names(of_task, "arm"):
-        runs = rows(of_task, arm=name)
+        runs = where(of_task, arm=name)
         arms.append(_Arm(name, len(reached(runs, "max_norm")) > 0, runs))
     return sorted(arms, key=lambda arm: not arm.clipped)
 
@@ -76,28 +78,29 @@ def _at(steps: Float[np.ndarray, "run"]) -> str:
     return f" at step {low:,.0f}" if low == high else f" at a median step of {middle:,.0f} ({low:,.0f} to {high:,.0f})"
 
 
-def _speed_up(clipped: pd.DataFrame, unclipped: pd.DataFrame) -> str:
-    """The median grok step without the clip over that with it.
-
-    A run that has not grokked would do so later than its last step, so that step is a lower bound for it, and
-    a median over such runs too is a lower bound.
-    """
-    with_clip, without = numbers(clipped, "grok_step"), numbers(unclipped, "grok_step")
-    if np.isnan(with_clip).any():
-        return "no speed-up can be stated, since not every clipped run grokked"
-    censored = np.isnan(without)
-    without = np.where(censored, numbers(unclipped, "steps"), without)
-    ratio = np.median(without) / max(np.median(with_clip), 1.0)
-    if censored.any() and ratio <= 1:
+def _speed_up(times: pd.DataFrame, clipped: _Arm, unclipped: _Arm) -> str:
+    """How many times sooner the clipped arm groks, in words; `times` of `timing_table`."""
+    try:
+        (row,) = speed_up(times, unclipped.name, clipped.name).to_dict("records")
+    except ValueError as reason:  # no seed in common, one twice, or a grok at step 0
+        return f"no speed-up can be stated: {reason}"
+    ratio, is_least, is_most = float(row["speed_up"]), bool(row["is_lower_bound"]), bool(row["is_upper_bound"])
+    if np.isnan(ratio):
+        return "no speed-up can be stated, since too few runs grokked in the steps that they had"
+    factor, way = (f"{ratio:.1f}", "sooner") if ratio >= 1 else (f"{1 / ratio:.1f}", "later")
+    # A bound on the other side of 1, or one that rounds to it, does not say which arm is sooner.
+    if is_least and (way == "later" or factor == "1.0"):
         return "no speed-up can be stated, since the unclipped arm was trained for too few steps"
-    if ratio < 1:
-        return f"the clipped arm groks {1 / ratio:.1f} times later"
-    return f"the clipped arm groks {'at least ' if censored.any() else ''}{ratio:.1f} times sooner"
+    if is_most and (way == "sooner" or factor == "1.0"):
+        return "no speed-up can be stated, since the clipped arm was trained for too few steps"
+    seeds, most_seeds = int(row["seeds"]), max(len(clipped.runs), len(unclipped.runs))
+    over = f" (over the {seeds} of {most_seeds} seeds that both arms have)" if seeds < most_seeds else ""
+    return f"the clipped arm groks {'at least ' if is_least or is_most else ''}{factor} times {way}{over}"
 
 
 def _final_norms(arms: Sequence[_Arm], norms: pd.DataFrame) -> str:
     """Total norm and largest row at the last checkpoint of each arm, medians over its runs."""
-    totals = rows(norms, group=ALL, parameter="").drop_duplicates("run", keep="last")
+    totals = where(norms, group=ALL, parameter="").drop_duplicates("run", keep="last")
     parts = []
     for arm in arms:
         last = totals.loc[totals["run"].isin(names(arm.runs, "run"))]

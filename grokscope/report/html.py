@@ -1,4 +1,4 @@
-"""What the pages of this package share: how templates are read, and figures put into a page."""
+"""How templates of pages are read, and how figures are put into a page."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ class Picture(NamedTuple):
     """A figure in a page."""
 
     source: Markup
-    """As a data URI."""
+    """The PNG as a data URI, so that the page needs no other file."""
     width: float
-    """In percent of the page's: figures are shown at one scale, for type of one size."""
+    """In percent of the width of the page. All figures are shown at one scale, so that their type is of one size."""
 
 
 def environment() -> Environment:
-    """Templates of this package; what is put into them is escaped, and a name that they lack is an error."""
+    """The templates of this package. Values are escaped; a name that a template needs and is not given is an error."""
     return Environment(
         # Not select_autoescape: that goes by the ending, and does not know .j2.
         loader=PackageLoader("grokscope", TEMPLATES),
@@ -36,7 +36,11 @@ def environment() -> Environment:
 
 
 def pictures(images: Mapping[str, bytes]) -> dict[str, Picture]:
-    """PNGs by name, as a page shows them."""
+    """Figures by name, as a page shows them.
+
+    Args:
+        images: PNGs by name.
+    """
     page = files.PNG_DPI * style.PAGE
     return {
         name: Picture(

@@ -1,15 +1,15 @@
-"""Tables of a report, as the text that stands in their cells."""
+"""The tables that every report has, as the text that stands in their cells: a summary, and the settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from grokscope.analysis import milestones
-from grokscope.config import SECTIONS, Preset, RunConfig, differences, field_names, presets
+from grokscope.config import NOT_READ, Preset, RunConfig, differences, field_names, presets, settings_of
+from grokscope.report.plate import Table
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -18,22 +18,11 @@ _FREE = (
     *("arm", "seed", "forward", "checkpoints.", "training.steps", "training.eval_every"),
     *("training.stop_evaluations", "training.threads", "training.device"),
 )
-"""Settings in which a run may differ from a preset and still be that experiment."""
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text under column heads."""
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    numbers: frozenset[str] = frozenset()
-    """Columns to align on the right."""
-    caption: str = ""
+"""A run that differs from a preset in these settings alone repeats the experiment of that preset."""
 
 
 def summary(runs: Sequence[Run]) -> Table:
-    """A row per run: what it is, when it memorised and grokked, and what the source of its preset reports."""
+    """A row for each run: its settings, when it memorised and grokked, and what the source of its preset reports."""
     reached = milestones(runs)
     rows = []
     for run, row in zip(runs, reached.to_dict("records"), strict=True):
@@ -66,7 +55,7 @@ def summary(runs: Sequence[Run]) -> Table:
 
 
 def preset_of(config: RunConfig) -> Preset | None:
-    """The preset whose experiment a run repeats, whatever its seed, budget and checkpoints, if any."""
+    """The preset whose experiment a run repeats, with any seed, budget and checkpoints; None if there is none."""
     for known in presets().values():
         if all(name.startswith(_FREE) for name in differences(known.config, config)):
             return known
@@ -74,12 +63,13 @@ def preset_of(config: RunConfig) -> Preset | None:
 
 
 def differing_settings(runs: Sequence[Run]) -> Table:
-    """The settings in which the runs differ, a column per run. No rows where there are none."""
+    """The settings in which the runs differ, with a column for each run."""
     settings = [flat(run.config) for run in runs]
+    values = {name: [one.get(name, NOT_READ) for one in settings] for name in field_names()}
     rows = [
-        (name, *(_value(one[name]) for one in settings))
-        for name in field_names()
-        if any(one[name] != settings[0][name] for one in settings)
+        (name, *map(_value, of_runs))
+        for name, of_runs in values.items()
+        if any(value != of_runs[0] for value in of_runs)
     ]
     return Table(("setting", *(run.name for run in runs)), tuple(rows))
 
@@ -90,10 +80,8 @@ def full_settings(run: Run) -> Table:
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Every setting by its full name."""
-    parts = {"": config, **{section: getattr(config, section) for section in SECTIONS}}
-    split = {name: name.rpartition(".") for name in field_names()}
-    return {name: getattr(parts[section], leaf) for name, (section, _, leaf) in split.items()}
+    """Every setting that a run reads, by its full name."""
+    return settings_of(config)
 
 
 def _step(value: Any) -> str:

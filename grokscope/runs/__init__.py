@@ -6,7 +6,6 @@ reader       open a run: config, metrics, weights, models, trajectories
 verify       check every file of a run against its recorded digest
 listing      all runs below a directory
 milestones   memorisation, grok and sustained-grok steps
-schedule     which steps are checkpointed
 
 record       config.json and status.json
 manifest     the list of checkpoints, which is the truth about them; one checkpoint on disk
@@ -38,7 +37,6 @@ from grokscope.runs.milestones import Milestones, milestones
 from grokscope.runs.opening import create_run, is_locked, reopen_run
 from grokscope.runs.reader import Run, open_run
 from grokscope.runs.record import ENDED
-from grokscope.runs.schedule import checkpoint_due
 from grokscope.runs.verify import Finding, verify_run
 from grokscope.runs.writer import RunWriter
 
@@ -50,7 +48,6 @@ __all__ = [
     "RunError",
     "RunLocked",
     "RunWriter",
-    "checkpoint_due",
     "create_run",
     "is_locked",
     "list_runs",

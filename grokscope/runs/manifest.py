@@ -41,8 +41,8 @@ class FileRecord:
             if size != self.bytes:
                 return self._wrong_size(full, size)
             with full.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
-        return None if found == self.sha256 else self._wrong_digest(full, found)
+                actual = hashlib.file_digest(stream, "sha256").hexdigest()
+        return None if actual == self.sha256 else self._wrong_digest(full, actual)
 
     def read(self, path: Path) -> bytes:
         """The verified content of the file. Raises `RunError` naming the file and what is wrong with it."""
@@ -55,8 +55,8 @@ class FileRecord:
             raise RunError(f"cannot read {full}: {error.strerror or error}") from error
         if len(data) != self.bytes:
             raise RunError(self._wrong_size(full, len(data))[1])
-        if (found := digest(data)) != self.sha256:
-            raise RunError(self._wrong_digest(full, found)[1])
+        if (actual := digest(data)) != self.sha256:
+            raise RunError(self._wrong_digest(full, actual)[1])
         return data
 
     def _wrong_size(self, full: Path, size: int) -> tuple[Problem, str]:
@@ -65,7 +65,7 @@ class FileRecord:
             f"{full} is {'truncated' if size < self.bytes else 'too long'}: {size} of {self.bytes} bytes",
         )
 
-    def _wrong_digest(self, full: Path, found: str) -> tuple[Problem, str]:
+    def _wrong_digest(self, full: Path, actual: str) -> tuple[Problem, str]:
         return (
             "digest mismatch",
             f"{full} has changed: sha256 is {found[:12]}..., recorded is {self.sha256[:12]}...",

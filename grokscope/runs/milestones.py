@@ -75,9 +75,9 @@ def milestones(metrics: DataFrame | Iterable[Mapping[str, Any]]) -> Milestones:
     Rows without both accuracies (missing or NaN) are not evaluations and are passed over.
     """
     rows: Iterable[Mapping[str, Any]] = metrics.to_dict("records") if hasattr(metrics, "to_dict") else metrics  # type: ignore[union-attr,assignment]
-    found = Milestones()
+    reached = Milestones()
     for row in rows:
         train, val = row.get("train_accuracy"), row.get("val_accuracy")
         if train is not None and val is not None and not isnan(train) and not isnan(val):
-            found.update(int(row["step"]), train, val)
-    return found
+            reached.update(int(row["step"]), train, val)
+    return reached

@@ -82,11 +82,11 @@ def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) ->
                 leftover.unlink()
             (run / layout.METRICS_TABLE).unlink(missing_ok=True)
             (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
-            found = None
+            status = None
             with suppress(RunError):
-                found = read_status(run)
+                status = read_status(run)
             write_status(run, "running", last_step(entries, rows), None)
-            return RunWriter(run, own, lock, entries, rows, found)
+            return RunWriter(run, own, lock, entries, rows, status)
     except BaseException:
         lock.release()
         raise

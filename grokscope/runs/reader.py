@@ -206,9 +206,9 @@ class Run:
 
     def _parameter(self, entry: Entry, name: str) -> Tensor:
         if entry.step not in self._verified:
-            found = entry.check(self.path)
-            if found is not None:
-                raise RunError(found[1])
+            problem = entry.check(self.path)
+            if problem is not None:
+                raise RunError(problem[1])
             self._verified.add(entry.step)
         with safe_open(self.path / entry.file, "pt") as file:
             names = list(file.keys())

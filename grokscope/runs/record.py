@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import psutil
 import torch
 
-from grokscope.config import ConfigError, RunConfig, from_dict, to_dict
+from grokscope.config import ConfigError, RunConfig, UnknownMethod, from_dict, to_dict
 from grokscope.disk.files import read_json, write_json
 from grokscope.runs.errors import RunError
 from grokscope.runs.layout import CONFIG, STATUS
@@ -77,7 +77,12 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     if not isinstance(config, dict) or not isinstance(made_in, dict):
         raise RunError(f"{file} is damaged: it needs the objects 'config' and 'environment'")
     try:
-        return from_dict(config), made_in
+        return from_dict(config, recorded=True), made_in
+    except UnknownMethod as error:
+        raise RunError(
+            f"{file} needs a method that no imported module declares ({error}): import the module that declares it, "
+            "then open the run again"
+        ) from error
     except ConfigError as error:
         raise RunError(f"{file} is damaged: {error}") from error
 
@@ -87,10 +92,10 @@ def read_origin(path: Path, kind: Literal["imported", "parent"]) -> dict[str, An
 
     Raises `RunError`.
     """
-    found = read_json(path / CONFIG, RunError).get(kind)
-    if found is not None and not isinstance(found, dict):
+    recorded = read_json(path / CONFIG, RunError).get(kind)
+    if recorded is not None and not isinstance(recorded, dict):
         raise RunError(f"{path / CONFIG} is damaged: {kind!r} must be an object")
-    return found
+    return recorded
 
 
 @dataclass(frozen=True)

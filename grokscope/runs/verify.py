@@ -68,10 +68,10 @@ def verify_run(path: str | os.PathLike[str]) -> list[Finding]:
 
 def _checked(run: Path, record: FileRecord) -> Finding:
     try:
-        found = record.check(run)
+        wrong = record.check(run)
     except RunError as error:
         return Finding(record.file, "damaged", str(error))
-    return Finding(record.file, "ok") if found is None else Finding(record.file, *found)
+    return Finding(record.file, "ok") if wrong is None else Finding(record.file, *wrong)
 
 
 def _readable(run: Path, file: str) -> Finding:

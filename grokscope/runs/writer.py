@@ -47,12 +47,12 @@ class RunWriter:
         lock: FileLock,
         entries: dict[int, Entry],
         rows: list[dict[str, Any]],
-        found: Status | None = None,
+        reopened_at: Status | None = None,
     ) -> None:
         """For `create_run` and `reopen_run`, which hold the lock and have put the directory in order."""
         self.path = path
         self.config = config
-        self.found = found
+        self.reopened_at = reopened_at
         """The status that the run had when it was reopened, if it could be read."""
         self._lock = lock
         self._entries = entries  # from here on the background thread's
@@ -140,12 +140,6 @@ class RunWriter:
         """The last resume state, verified; None if none was saved."""
         self.flush()
         return read_state(self.path)
-
-    def set_status(self, status: State, step: int | None = None, reason: str | None = None) -> None:
-        """Replace the status at once; `step` defaults to the last one seen."""
-        self._check_open()
-        with run_errors(f"write {self.path / layout.STATUS}"):
-            write_status(self.path, status, self._last_step if step is None else step, reason)
 
     def flush(self) -> None:
         """Return when all that was saved and logged is durable."""

@@ -57,12 +57,12 @@ def run_on_ray(
     positive("hang_seconds", hang_seconds)
     ray = _ray()
     folder = (sweep.out if out is None else Path(out)).absolute()
-    found = places(sweep.jobs, folder)
+    jobs_in_place = places(sweep.jobs, folder)
     ours = not ray.is_initialized()
     if ours:
         _connect(ray, address)
     try:
-        return _Tasks(ray, sweep, found, folder, fetch, hang_seconds).run(watch)
+        return _Tasks(ray, sweep, jobs_in_place, folder, fetch, hang_seconds).run(watch)
     finally:
         if ours:
             ray.shutdown()
@@ -95,10 +95,10 @@ class _Tasks:
     """The tasks of a sweep, seen from the process that started them."""
 
     def __init__(
-        self, ray: Any, sweep: Sweep, found: list[Place], folder: Path, fetch: bool, hang_seconds: float
+        self, ray: Any, sweep: Sweep, jobs_in_place: list[Place], folder: Path, fetch: bool, hang_seconds: float
     ) -> None:
         self._ray = ray
-        self._found = {place.job.name: place for place in found}
+        self._places = {place.job.name: place for place in jobs_in_place}
         here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
             ray.get_runtime_context().get_node_id(), soft=False
         )
@@ -106,7 +106,7 @@ class _Tasks:
         self._hub = hub.remote(str(folder))
         self._pending: dict[Any, Place] = {}
         task = ray.remote(_train_and_fetch if fetch else _train_here)
-        for place in found:
+        for place in jobs_in_place:
             if place.over:
                 continue
             wanted = sweep.resources
@@ -117,7 +117,7 @@ class _Tasks:
 
     def run(self, watch: Watcher | None) -> list[Outcome]:
         """Wait for all of them."""
-        board = Board(list(self._found.values()), 1)
+        board = Board(list(self._places.values()), 1)
         kill_at = float("inf")
         with Interrupts() as interrupts:
             while self._pending:
@@ -136,12 +136,12 @@ class _Tasks:
                     watch(board)
             if interrupts.count:
                 raise KeyboardInterrupt
-        return [place.outcome() for place in self._found.values()]
+        return [place.outcome() for place in self._places.values()]
 
     def _hear(self) -> None:
         """Take in what tasks have told of their progress."""
         for name, news in self._ray.get(self._hub.news.remote()).items():
-            place = self._found[name]
+            place = self._places[name]
             if not place.over:
                 place.standing, place.step, place.accuracy, place.rate = news
 
@@ -201,8 +201,8 @@ class Hub:
                 writer = reopen_run(path, wanted) if is_run(path) else create_run(path, wanted)
             except RunLocked:
                 return None
-            if writer.found is not None and writer.found.state in ENDED:  # since the sweep looked
-                writer.finish(writer.found.state, writer.found.reason, writer.found.step)
+            if writer.reopened_at is not None and writer.reopened_at.state in ENDED:  # since the sweep looked
+                writer.finish(writer.reopened_at.state, writer.reopened_at.reason, writer.reopened_at.step)
                 return 0, read_files(path)
             self._writers[name] = writer
         self._turns[name] = self._turns.get(name, 0) + 1
@@ -226,18 +226,19 @@ class Hub:
 
 def _train_here(hub: Any, config: dict[str, Any], path: str, hang_seconds: float) -> Outcome:
     """The task of a run on a path that this node shares with the sweep."""
-    job, run = Job(from_dict(config)), Path(path)
-    found = places((job,), run.parent)
+    run = Path(path)
+    job = Job(from_dict(config), run.name)
+    jobs_in_place = places((job,), run.parent)
 
     def watch(board: Board) -> None:
         _answer(hub.tell.remote(job.name, *_standing(board.places[0])))
 
-    return train_places(found, 1, run.parent / LOGS, hang_seconds, watch)[0]
+    return train_places(jobs_in_place, 1, run.parent / LOGS, hang_seconds, watch)[0]
 
 
 def _train_and_fetch(hub: Any, config: dict[str, Any], path: str, hang_seconds: float) -> Outcome:
     """The task of a run that is trained in a temporary directory, its files sent whenever a state was saved."""
-    job = Job(from_dict(config))
+    job = Job(from_dict(config), Path(path).name)
     while (begun := _answer(hub.begin.remote(job.name, config))) is None:
         _answer(hub.tell.remote(job.name, "elsewhere", 0, None, None))
         time.sleep(_LOOK_AGAIN)
@@ -248,7 +249,7 @@ def _train_and_fetch(hub: Any, config: dict[str, Any], path: str, hang_seconds: 
             write_files(run, files)
         sent = {name for name in files if name.endswith(".safetensors")}
         last_state = files.get(STATE)
-        found = places((job,), Path(folder))
+        jobs_in_place = places((job,), Path(folder))
 
         def send() -> None:
             nonlocal last_state
@@ -265,10 +266,10 @@ def _train_and_fetch(hub: Any, config: dict[str, Any], path: str, hang_seconds: 
         def end(outcome: Outcome | None) -> None:
             if is_run(run):
                 send()
-            _answer(hub.end.remote(job.name, turn, outcome, found[0].step))
+            _answer(hub.end.remote(job.name, turn, outcome, jobs_in_place[0].step))
 
         try:
-            ended = train_places(found, 1, Path(folder, LOGS), hang_seconds, watch)[0]
+            ended = train_places(jobs_in_place, 1, Path(folder, LOGS), hang_seconds, watch)[0]
         except BaseException:
             end(None)
             raise

@@ -17,8 +17,8 @@ def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
 
     Raises `RunError` for a path that is not accepted, and where a directory holds a run of other settings.
     """
-    found = [Place(job, check_new_path(out / job.name)) for job in jobs]
-    for place in found:
+    jobs_in_place = [Place(job, check_new_path(out / job.name)) for job in jobs]
+    for place in jobs_in_place:
         if not is_run(place.path):
             continue
         try:
@@ -29,7 +29,7 @@ def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
             place.standing = "failed"
             continue
         check_config(place.path, config, place.job.config)
-    return found
+    return jobs_in_place
 
 
 def look(place: Place) -> bool:
@@ -44,9 +44,9 @@ def look(place: Place) -> bool:
     return True
 
 
-def check_config(path: Path, found: RunConfig, wanted: RunConfig) -> None:
+def check_config(path: Path, held: RunConfig, wanted: RunConfig) -> None:
     """Raise `RunError`, naming the settings, unless the run that is there is the one that is wanted."""
-    changed = differences(found, wanted)
+    changed = differences(held, wanted)
     if changed:
         listed = "; ".join(f"{name} = {old!r} there, {new!r} in the sweep" for name, (old, new) in changed.items())
         raise RunError(f"{path} holds a run of other settings ({listed}): move it away, or use another directory")

@@ -20,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from grokscope.config import CheckpointConfig, RunConfig, to_dict
-from grokscope.runs import checkpoint_due, create_run
+from grokscope.runs import create_run
 from grokscope.sweeps.job import Job
 from grokscope.sweeps.process import environment
 from grokscope.tasks import build_task
@@ -115,7 +115,7 @@ def kind(config: RunConfig) -> str:
 @cache
 def checkpoints(config: CheckpointConfig, steps: int) -> int:
     """How many checkpoints a run of so many steps keeps, the last one included."""
-    return 1 + sum(checkpoint_due(config, step, None) for step in range(steps))
+    return 1 + sum(config.due(step, None) for step in range(steps))
 
 
 def calibrate(config: RunConfig, start_seconds: float) -> Calibration:

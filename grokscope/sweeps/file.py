@@ -28,9 +28,19 @@ from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
 from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
-from grokscope.config import FILE_READERS, SECTIONS, ConfigError, RunConfig, override, preset, read_settings, resolve
+from grokscope.config import (
+    FILE_READERS,
+    SECTIONS,
+    ConfigError,
+    RunConfig,
+    override,
+    preset,
+    read_settings,
+    resolve,
+    setting_type,
+)
 from grokscope.config.checks import integer, number
 from grokscope.sweeps.job import Job, Resources, Sweep
 
@@ -70,8 +80,8 @@ def _jobs(table: Mapping[str, Any], folder: Path) -> list[Job]:
     dense = _dense_seeds(table.get("disk"), seeds)
     settings = _settings("[settings]", table.get("settings", {}), folder)
     grid = {
-        full: [_Setting(_value(full, item, folder), found.place) for item in _list(found.place, found.value)]
-        for full, found in _settings("[grid]", table.get("grid", {}), None).items()
+        full: [_Setting(_value(full, item, folder), setting.place) for item in _list(setting.place, setting.value)]
+        for full, setting in _settings("[grid]", table.get("grid", {}), None).items()
     }
     arms = list(_arms(table, folder))
     jobs = []
@@ -118,18 +128,18 @@ def _base(place: str, name: object) -> RunConfig:
 
 def _config(base: RunConfig, settings: Mapping[str, _Setting], arm: str, seed: int, dense: bool) -> RunConfig:
     try:
-        changes = {full: found.value for full, found in settings.items()}
+        changes = {full: setting.value for full, setting in settings.items()}
         config = override(base, {**changes, "arm": arm, "seed": seed})
     except ConfigError as error:
         # The schema knows nothing of the file: say where the settings that it names are.
-        named = [found.place for full, found in settings.items() if full in str(error)]
+        named = [setting.place for full, setting in settings.items() if full in str(error)]
         raise ConfigError(f"{', '.join(named) or f'arm {arm!r}'}: {error}") from None
     return config if dense else override(config, {"checkpoints.schedule": "ends"})
 
 
 def _settings(place: str, table: Mapping[str, Any], folder: Path | None) -> dict[str, _Setting]:
     """Values by full name, whether the file has them in tables or by name; as written, if there is no `folder`."""
-    found: dict[str, _Setting] = {}
+    setting: dict[str, _Setting] = {}
     for name, value in _flat(table):
         try:
             full = resolve(name)
@@ -137,10 +147,10 @@ def _settings(place: str, table: Mapping[str, Any], folder: Path | None) -> dict
             raise ConfigError(f"{place}: {error}") from None
         if full in _GIVEN_ELSEWHERE:
             raise ConfigError(f"{place} {name} is not accepted: {_GIVEN_ELSEWHERE[full]}")
-        if full in found:
+        if full in setting:
             raise ConfigError(f"{place}: setting {full} is given twice")
-        found[full] = _Setting(value if folder is None else _value(full, value, folder), f"{place} {name}")
-    return found
+        setting[full] = _Setting(value if folder is None else _value(full, value, folder), f"{place} {name}")
+    return setting
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
@@ -155,9 +165,7 @@ def _value(full: str, value: Any, folder: Path) -> Any:
     """A value as the schema takes it: the text "none" as None, a file's name as what is in it, where that may be."""
     if not isinstance(value, str):
         return value
-    section, _, leaf = full.rpartition(".")
-    kind = get_type_hints(SECTIONS[section] if section else RunConfig)[leaf]
-    if value.lower() == "none" and NoneType in get_args(kind):
+    if value.lower() == "none" and NoneType in get_args(setting_type(full)):
         return None
     return FILE_READERS[full](folder / value) if full in FILE_READERS else value
 

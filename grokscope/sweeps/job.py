@@ -14,11 +14,13 @@ class Job:
     """One run of a sweep."""
 
     config: RunConfig
+    directory: str = ""
+    """The name of its directory; left out: task, arm and seed."""
 
     @property
     def name(self) -> str:
-        """The name of its directory: task, arm and seed."""
-        return run_name(self.config)
+        """The name of its directory."""
+        return self.directory or run_name(self.config)
 
     @property
     def budget(self) -> int:

@@ -70,10 +70,10 @@ def default_workers(sweep: Sweep) -> int:
 
 
 def train_places(
-    found: list[Place], workers: int, logs: Path, hang_seconds: float, watch: Watcher | None = None
+    jobs_in_place: list[Place], workers: int, logs: Path, hang_seconds: float, watch: Watcher | None = None
 ) -> list[Outcome]:
     """Train what is not over; see `run_sweep`."""
-    board = Board(found, workers)
+    board = Board(jobs_in_place, workers)
     with Interrupts() as interrupts:
         crew = _Crew(board, logs, hang_seconds)
         try:
@@ -88,7 +88,7 @@ def train_places(
             crew.end()
         if interrupts.count:
             raise KeyboardInterrupt
-    return [place.outcome() for place in found]
+    return [place.outcome() for place in jobs_in_place]
 
 
 class _Crew:

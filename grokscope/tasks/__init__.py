@@ -7,25 +7,36 @@ parity       k-sparse parity of n bits
 seeds        independent random streams from one seed
 """
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import get_args
 
-from grokscope.config import TaskConfig
+from grokscope.config import ConfigError, TaskConfig
+from grokscope.config.task import Operation as OperationName
 from grokscope.tasks.group import group_task
 from grokscope.tasks.modular import modular_task
 from grokscope.tasks.parity import parity_task
 from grokscope.tasks.seeds import generator
 from grokscope.tasks.task import Operation, Task
 
+BUILDERS: dict[str, Callable[[TaskConfig], Task]] = {
+    **dict.fromkeys((*get_args(OperationName), "mixed"), modular_task),
+    "permutation": group_task,
+    "group": group_task,
+    "parity": parity_task,
+}
+"""The function that builds the task of each `task.name`."""
+
 
 def build_task(config: TaskConfig) -> Task:
-    """The dataset that a config describes. Raises `ConfigError` where the group that it gives is none."""
-    if config.name in ("permutation", "group"):
-        task = group_task(config)
-    elif config.name == "parity":
-        task = parity_task(config)
-    else:
-        task = modular_task(config)
-    return replace(task, train_indices=config.train_indices)
+    """The dataset that a config describes.
+
+    Raises `ConfigError` for a name that has no builder, and where the group that the config gives is not a group.
+    """
+    builder = BUILDERS.get(config.name)
+    if builder is None:
+        raise ConfigError(f"task.name = {config.name!r} has no builder: use one of {', '.join(BUILDERS)}")
+    return replace(builder(config), train_indices=config.train_indices)
 
 
-__all__ = ["Operation", "Task", "build_task", "generator"]
+__all__ = ["BUILDERS", "Operation", "Task", "build_task", "generator"]

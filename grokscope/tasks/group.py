@@ -26,8 +26,7 @@ from grokscope.groups import (
     SymmetricGroup,
     group_by_name,
 )
-from grokscope.tasks.sequences import operand_positions, sequence
-from grokscope.tasks.task import Operation, Task
+from grokscope.tasks.task import Operation, Task, operand_positions, sequence
 
 
 def group_task(config: TaskConfig) -> Task:
@@ -51,7 +50,7 @@ def group_task(config: TaskConfig) -> Task:
         token_names=tuple(token_names),
         n_answers=order,
         operand_positions=operand_positions(config.form),
-        _algebra=lambda: (operation,),
+        make_operations=lambda: (operation,),
     )
 
 

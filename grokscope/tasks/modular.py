@@ -19,8 +19,7 @@ from torch import Tensor
 from grokscope.config import TaskConfig
 from grokscope.config.task import Operation as OperationName
 from grokscope.groups import CyclicGroup, UnitsModulo
-from grokscope.tasks.sequences import operand_positions, sequence
-from grokscope.tasks.task import Operation, Task
+from grokscope.tasks.task import Operation, Task, operand_positions, sequence
 
 SYMBOLS: dict[OperationName, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/", "square_sub": "^2-"}
 INVERTED: tuple[OperationName, ...] = ("sub", "div", "square_sub")
@@ -49,8 +48,9 @@ def answers(
     return x * y % p
 
 
-def _algebra(names: tuple[OperationName, ...], p: int, d_vocab: int) -> tuple[Operation, ...]:
-    found, start = [], 0
+def _operations(names: tuple[OperationName, ...], p: int, d_vocab: int) -> tuple[Operation, ...]:
+    """The operations of the task, in the order of their examples."""
+    operations, start = [], 0
     for name in names:
         element = np.full(d_vocab, -1, dtype=np.int64)
         if name in ("mul", "div"):
@@ -65,9 +65,9 @@ def _algebra(names: tuple[OperationName, ...], p: int, d_vocab: int) -> tuple[Op
             left[:p] = np.arange(p) ** 2 % p
         right = np.where(element >= 0, group.inverse[element], -1) if name in INVERTED else element
         stop = start + len(operands(name, p)[0])
-        found.append(Operation(name, group, left, right, element, np.arange(start, stop)))
+        operations.append(Operation(name, group, left, right, element, np.arange(start, stop)))
         start = stop
-    return tuple(found)
+    return tuple(operations)
 
 
 def modular_task(config: TaskConfig) -> Task:
@@ -90,5 +90,5 @@ def modular_task(config: TaskConfig) -> Task:
         token_names=tuple(token_names),
         n_answers=p,
         operand_positions=operand_positions(config.form),
-        _algebra=partial(_algebra, names, p, len(token_names)),
+        make_operations=partial(_operations, names, p, len(token_names)),
     )

@@ -22,5 +22,5 @@ def parity_task(config: TaskConfig) -> Task:
         token_names=("0", "1", "="),
         n_answers=2,
         operand_positions=tuple(range(n)),
-        _algebra=tuple,
+        make_operations=tuple,
     )

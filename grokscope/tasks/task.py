@@ -1,4 +1,7 @@
-"""What a task is: labelled token sequences, and the group in which each answer is computed."""
+"""What a task is: labelled token sequences, and the group in which each answer is computed.
+
+`sequence` and `operand_positions` say how the tasks of two operands are written as tokens.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from grokscope.config import ConfigError
+from grokscope.config.task import Form
 from grokscope.groups import FiniteGroup
 from grokscope.tasks.seeds import generator
 
@@ -55,7 +59,8 @@ class Task:
     token_names: tuple[str, ...]
     n_answers: int
     operand_positions: tuple[int, ...]
-    _algebra: Callable[[], tuple[Operation, ...]]
+    make_operations: Callable[[], tuple[Operation, ...]]
+    """Builds `operations`, which is done when they are first asked for: training does without them."""
     train_indices: tuple[int, ...] | None = None
     """The examples that are trained on, where they are given; empty where they are not known."""
 
@@ -74,7 +79,7 @@ class Task:
     @cached_property
     def operations(self) -> tuple[Operation, ...]:
         """The group operation behind every example; empty where there is none (parity)."""
-        return self._algebra()
+        return self.make_operations()
 
     @property
     def group(self) -> FiniteGroup | None:
@@ -121,3 +126,18 @@ class Task:
 
     def __repr__(self) -> str:
         return f"<Task {self.name}: {self.n_examples} examples of {self.n_positions} tokens, {self.n_answers} answers>"
+
+
+def sequence(
+    x: Int[Tensor, "example"], y: Int[Tensor, "example"], equals: int, operation: int, form: Form
+) -> Int[Tensor, "example position"]:
+    """The token sequences of pairs (x, y): [x, operation, y, =], or [x, y, =] in the three-token form."""
+    columns = [x, torch.full_like(x, operation), y, torch.full_like(x, equals)]
+    if form == "x_y_eq":
+        del columns[1]
+    return torch.stack(columns, dim=1)
+
+
+def operand_positions(form: Form) -> tuple[int, int]:
+    """Where x and y stand in a sequence."""
+    return (0, 2) if form == "x_op_y_eq" else (0, 1)

@@ -1,11 +1,11 @@
 """From a config to a run.
 
-loop      `train` and `resume`
-branching `branch`: from a checkpoint under another config
-recorder  probes of a run while it trains
-trainer   the state of a run in training, and one step of it
-batches   the order of examples
-progress  the progress bar
+loop       `train` and `resume`
+branching  `branch`: from a checkpoint under another config
+recorder   probes of a run while it trains
+trainer    the state of a run in training, and one step of it
+batches    the order of examples
+progress   the progress bar
 """
 
 from grokscope.training.batches import BatchStream

@@ -19,7 +19,6 @@ from grokscope.runs import (
     Run,
     RunError,
     RunWriter,
-    checkpoint_due,
     create_run,
     milestones,
     open_run,
@@ -78,8 +77,10 @@ def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) ->
     with threads(config.training.threads):
         trainer = Trainer(config, build_task(config.task))
         with reopen_run(path, config) as writer:
-            if writer.found is not None and writer.found.state in ENDED:  # by another process, since it was opened
-                writer.finish(writer.found.state, writer.found.reason, writer.found.step)
+            if (
+                writer.reopened_at is not None and writer.reopened_at.state in ENDED
+            ):  # by another process, since it was opened
+                writer.finish(writer.reopened_at.state, writer.reopened_at.reason, writer.reopened_at.step)
                 return open_run(path)
             seconds = 0.0
             state = writer.load_state()
@@ -133,7 +134,7 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
             writer.log({"step": step, **metrics, "seconds": clock.seconds})
             reached.update(step, metrics["train_accuracy"], metrics["val_accuracy"])
             shown.evaluation(metrics)
-        if done() or checkpoint_due(config.checkpoints, step, reached.sustained_at):
+        if done() or config.checkpoints.due(step, reached.sustained_at):
             pause = True
             writer.checkpoint(step, trainer.weights)
         if pause and time.monotonic() > state_due:

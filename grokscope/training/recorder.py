@@ -1,7 +1,7 @@
 """Probes of a run while it trains: rows of numbers about one step, by parameter group and by parameter.
 
-What is recorded is defined in `grokscope.probes`; here it is put together for one step. Recording changes nothing
-that is trained.
+What is recorded is defined in `grokscope.probes` and `grokscope.norms`; here it is put together for one step.
+Recording changes nothing that is trained.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from grokscope.model import ROLES, Weights, in_scope, role
+from grokscope.norms import row_table
 from grokscope.probes import (
     Displacement,
     absolute_entropy,
@@ -18,7 +19,6 @@ from grokscope.probes import (
     entropy_of_sums,
     entropy_sums,
     output_statistics,
-    row_table,
 )
 from grokscope.training.trainer import StepRecord, Trainer
 
@@ -91,9 +91,10 @@ class Recorder:
         }
 
     def _weight_entropies(self, weights: Weights) -> dict[str, dict[str, float]]:
-        found = {name: absolute_entropy(weights[name]) for name in self.trainer.parameters.names}
+        entropies = {name: absolute_entropy(weights[name]) for name in self.trainer.parameters.names}
         return {
-            key: {"weight_absolute_entropy": sum(found[name] for name in names)} for key, names in self._groups.items()
+            key: {"weight_absolute_entropy": sum(entropies[name] for name in names)}
+            for key, names in self._groups.items()
         }
 
     def _outputs(self, record: StepRecord) -> dict[str, float]:
@@ -101,7 +102,7 @@ class Recorder:
         name = f"blocks.{self.trainer.config.model.n_layers - 1}.hook_resid_post"
         weights = {**self.trainer.weights, **record.before}
         hidden = self.trainer.engine.answer_activations(weights, record.examples[:EXAMPLES], [name])[name]
-        found = {"hidden_norm": float(torch.linalg.vector_norm(hidden, dim=1).double().mean())}
+        norms = {"hidden_norm": float(torch.linalg.vector_norm(hidden, dim=1).double().mean())}
         if "ln_final.w" in record.before:
-            found["final_gain_norm"] = float(torch.linalg.vector_norm(record.before["ln_final.w"], dtype=torch.float64))
-        return found
+            norms["final_gain_norm"] = float(torch.linalg.vector_norm(record.before["ln_final.w"], dtype=torch.float64))
+        return norms

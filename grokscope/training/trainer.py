@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -17,25 +17,20 @@ from torch import Tensor
 from grokscope.config import ConfigError, RunConfig
 from grokscope.engine import Engine, evaluate, loss_function
 from grokscope.model import Weights, build_model, in_scope, initial_weights, trained_names
-from grokscope.norms import NormControl, start_rows_
+from grokscope.norms import NormControl, begin_
 from grokscope.optimizers import (
     FlatParameters,
-    NeuralGrok,
+    GradientTransform,
     WeightDecay,
-    apply_settings,
     build_optimizer,
     build_transform,
     hold_angular_step_,
     learning_rate,
-    optimizer_tensors,
-    restore_optimizer,
-    set_learning_rate,
-    start_inside_,
 )
 from grokscope.tasks import Task
 from grokscope.training.batches import BatchStream, hold_back
 
-_OPTIMIZER, _GRADIENT, _WEIGHTS, _EPOCH = "optimizer.", "gradient.", "weights.", "epoch_generator"
+_OPTIMIZER, _GRADIENT, _NORMS, _WEIGHTS, _EPOCH = "optimizer.", "gradient.", "norms.", "weights.", "epoch_generator"
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +68,8 @@ class Trainer:
         device = _usable(config.training.device)
         weights = initial_weights(config.model, task, config.seed)
         trained = trained_names(weights, config.model)
-        start = start_rows_(weights, config.norms)
-        start_inside_(weights, config.optimizer, trained)
+        start, self.norms = begin_(weights, config.norms, weights)
+        config.optimizer.start_inside_(weights, trained)
         self._start = {name: value.to(device) for name, value in start.items()}
         self.parameters = FlatParameters(weights, trained, device)
         self.optimizer = build_optimizer(config.optimizer, self.parameters)
@@ -90,10 +85,10 @@ class Trainer:
                 f"task.train_indices names {len(train)} of {task.n_examples} examples of {task.name}: "
                 "to train, use at least one and not all"
             )
-        if config.gradient.name == "neuralgrok":
-            inner, outer = hold_back(train, config.gradient.outer_fraction, config.seed)
-            self.outer = outer.to(device)
-            train = inner if config.gradient.holds_back else train
+        if config.gradient.held_back is not None:
+            kept, held_back = hold_back(train, config.gradient.held_back, config.seed)
+            self.held_back = held_back.to(device)
+            train = train if config.gradient.trains_on_held_back else kept
         self.train, self.val = train.to(device), val.to(device)
         self.batches = BatchStream(self.train, config.training.batch_size, config.seed)
         self.control(config)
@@ -101,11 +96,13 @@ class Trainer:
     def control(self, config: RunConfig) -> None:
         """Go on under another config of the same task, model and optimizer: other norms, loss, rates."""
         self.config = config
+        remembered = self.norms.tensors()
         self.norms = NormControl(config.norms, self.parameters.names, self._start)
+        self.norms.restore(remembered)
         self.decay = WeightDecay(config.optimizer, self.parameters.names)
         self.loss = loss_function(config.loss)
         self._angular = {group: in_scope(self.parameters.names, (group,)) for group, _ in config.optimizer.angular_step}
-        apply_settings(self.optimizer, config.optimizer)
+        self.optimizer.use(config.optimizer)
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -138,18 +135,17 @@ class Trainer:
         if not isfinite(float(gradient.sum())) and not bool(gradient.isfinite().all()):
             raise Diverged(f"the gradient of step {self.step + 1} is not finite")
         lr = learning_rate(self.config.optimizer, self.step + 1)
-        set_learning_rate(self.optimizer, lr)
         before = vector.clone() if record or self._angular else vector
         if self.decay.acts:
             self.decay.apply_(self.weights, views(gradient), lr)
-        self.optimizer.step()
+        self.optimizer.step(lr)
         if self._angular:
             hold_angular_step_(self.weights, views(before), self.config.optimizer.angular_step, self._angular)
         updated = vector.clone() if record else vector
         self.step += 1
         self.norms.apply_(self.weights, self.step)
-        if isinstance(self.transform, NeuralGrok) and self.transform.outer_due(self.step):
-            self._outer_step(self.transform, examples, lr)
+        if self.transform is not None:
+            self._let_transform_learn(self.transform, examples, lr)
         if not record:
             return value, None
         shrinkage = {} if self._angular else self.decay.shrinkages(lr)
@@ -162,15 +158,19 @@ class Trainer:
         grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
         return float(loss.detach()), logits.detach(), self.parameters.set_gradient(grads)
 
-    def _outer_step(self, transform: NeuralGrok, examples: Int[Tensor, "example"], lr: float) -> None:
-        """The amplifier learns from the updated weights and the same inner batch; the weights stay as they are."""
-        vector = self.parameters.vector.detach()
-        kept = vector.clone()
-        inner = self._gradient(examples)[2].clone()
-        vector.sub_(transform.amplified(inner), alpha=lr)
-        outer = self._gradient(self.outer)[2].clone()
-        vector.copy_(kept)
-        transform.learn(inner, outer, lr)
+    def _let_transform_learn(self, transform: GradientTransform, batch: Int[Tensor, "example"], lr: float) -> None:
+        """After a step the transform may ask for gradients; the weights stay as they are."""
+
+        def gradient(examples: Literal["batch", "held back"], at: Tensor | None = None) -> Tensor:
+            vector = self.parameters.vector.detach()
+            kept = vector.clone()
+            if at is not None:
+                vector.copy_(at)
+            at_point = self._gradient(batch if examples == "batch" else self.held_back)[2].clone()
+            vector.copy_(kept)
+            return at_point
+
+        transform.after_step(self.step, lr, gradient)
 
     def evaluate(self) -> dict[str, float]:
         """Loss (nats) and accuracy on the full train and validation sets."""
@@ -185,7 +185,8 @@ class Trainer:
         """Everything that a bit-identical continuation needs: tensors by name, and plain values."""
         epoch_state, position = self.batches.state()
         tensors = {_WEIGHTS + name: value.detach() for name, value in self.weights.items()}
-        tensors |= {_OPTIMIZER + name: value for name, value in optimizer_tensors(self.optimizer).items()}
+        tensors |= {_OPTIMIZER + name: value for name, value in self.optimizer.tensors().items()}
+        tensors |= {_NORMS + name: value for name, value in self.norms.tensors().items()}
         if self.transform is not None:
             tensors |= {_GRADIENT + name: value for name, value in self.transform.tensors().items()}
         return tensors | {_EPOCH: epoch_state}, {"step": self.step, "epoch_position": position}
@@ -195,7 +196,8 @@ class Trainer:
         """Put back what `state` gave."""
         for name, value in self.weights.items():
             value.copy_(tensors[_WEIGHTS + name])
-        restore_optimizer(self.optimizer, _under(_OPTIMIZER, tensors))
+        self.optimizer.restore(_under(_OPTIMIZER, tensors))
+        self.norms.restore(_under(_NORMS, tensors))
         if self.transform is not None:
             self.transform.restore(_under(_GRADIENT, tensors))
         self.batches.restore(tensors[_EPOCH], info["epoch_position"])

@@ -9,6 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from grokscope.analysis.tables import declared
+from grokscope.analysis.tables.declared import analyses
 from grokscope.config import RunConfig, override
 from grokscope.model import initial_weights, is_buffer
 from grokscope.runs import Run, create_run, open_run
@@ -57,6 +59,13 @@ def run_writer(folder: Path) -> Callable[..., Run]:
         return open_run(folder / name)
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def _declared_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An analysis that a test declares is gone after the test."""
+    analyses()
+    monkeypatch.setattr(declared, "_declared", dict(declared._declared))
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from grokscope.analysis import run_all
+from grokscope.analysis import analyses, run_all
 from grokscope.runs import open_run
 
 
@@ -32,3 +32,16 @@ def test_an_unknown_analysis_and_a_task_without_a_group_are_told_in_one_line(gro
     assert len(refused.err.splitlines()) < 4
     assert grokscope("analyze", "parity", "--only", "ranks").code == 0
     assert grokscope("analyze").code == 2
+
+
+def test_list_prints_every_analysis_with_its_family_and_one_line(grokscope):
+    done = grokscope("analyze", "--list")
+    assert done.code == 0
+    header, *lines = [line.split("\t") for line in done.out.splitlines()]
+    assert header == ["analysis", "family", "what it says"]
+    known = analyses()
+    assert [name for name, *_ in lines] == list(known)
+    for name, family, summary in lines:
+        assert family == known[name].family
+        assert summary.startswith(known[name].summary)
+        assert summary.endswith("On request only.") == known[name].on_request

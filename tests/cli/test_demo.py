@@ -1,6 +1,10 @@
 """The demo from end to end on tiny networks, and what a second one does."""
 
+import os
+import signal
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -22,7 +26,7 @@ def test_a_demo_trains_both_arms_writes_the_report_and_is_not_repeated(folders, 
     assert page == report / "index.html"
     assert page.exists()
     assert len(found) == 3
-    runs = [gs.open_run(path) for path in sorted(checkpoints.iterdir())]
+    runs = [gs.open_run(checkpoints / gs.run_name(arm.config)) for arm in ARMS]
     assert [run.final_step for run in runs] == [20, 40]
     assert "clipped: training 20 steps" in capsys.readouterr().out
 
@@ -54,8 +58,40 @@ def test_a_run_of_other_settings_is_left_alone_and_named(folders):
     checkpoints, report = folders
     path = checkpoints / gs.run_name(ARMS[0].config)
     gs.train(ARMS[0].config, out=path, progress=False, lr=5e-4)
-    with pytest.raises(gs.ConfigError, match=r"optimizer.lr is 0.0005, not 0.001\): move it away or delete it"):
+    with pytest.raises(
+        gs.RunError, match=r"other settings \(optimizer.lr = 0.0005 there, 0.001 in the sweep\): move it"
+    ):
         run_demo(ARMS, checkpoints, report)
+    assert not report.exists()
+
+
+def test_a_run_that_cannot_be_read_is_named_before_anything_is_trained(folders, monkeypatch):
+    checkpoints, report = folders
+    path = checkpoints / gs.run_name(ARMS[0].config)
+    gs.train(ARMS[0].config, out=path, progress=False)
+    (path / "status.json").write_text("{")
+    monkeypatch.setattr("subprocess.Popen", None)
+    with pytest.raises(ChildProcessError, match=r"clipped: .*status\.json"):
+        run_demo(ARMS, checkpoints, report)
+    assert not report.exists()
+
+
+def test_an_interrupt_stops_both_cleanly_and_says_how_to_go_on(folders, capsys):
+    checkpoints, report = folders
+    arms = [Arm(arm.label, arm.preset, SMALL | {"steps": 100_000, "every": 10_000}) for arm in ARMS]
+    paths = [checkpoints / gs.run_name(arm.config) for arm in arms]
+
+    def interrupt() -> None:
+        while not all((path / "state.json").exists() for path in paths):
+            time.sleep(0.1)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=interrupt)
+    thread.start()
+    with pytest.raises(KeyboardInterrupt, match="start the demo again to continue"):
+        run_demo(arms, checkpoints, report)
+    thread.join()
+    assert [gs.open_run(path).status for path in paths] == ["interrupted", "interrupted"]
     assert not report.exists()
 
 
@@ -73,7 +109,7 @@ def test_a_worker_that_fails_says_why_and_stops_the_other(folders, monkeypatch):
     monkeypatch.setattr(subprocess, "Popen", Recorded)
     with pytest.raises(ChildProcessError, match=r"bad: .*warp"):
         run_demo((bad, endless), checkpoints, report)
-    assert len(started) == 2
+    assert len(started) == 3  # one is tried a second time
     assert all(process.returncode is not None for process in started)
     assert not report.exists()
 

@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
         ["train", "mul-lion-clip", "--help"],
         ["import", "--help"],
         ["verify", "--help"],
+        ["experiment", "--help"],
         ["presets"],
     ],
     ids=" ".join,
@@ -52,3 +53,16 @@ def test_train_help_lists_every_setting_with_the_values_of_the_preset(grokscope)
     assert all(f"--{name.replace('_', '-')} " in done.out for name in field_names())
     assert "(default: 0.0001)" in done.out
     assert "(default: edge_ln)" in done.out
+
+
+def test_train_help_says_who_reads_what_the_methods_of_the_preset_do_not(grokscope):
+    out = grokscope("train", "mul-clipped-scion", "--help").out
+    options, _, others = out.partition("The methods that there are:")
+    assert "--optimizer.rho FLOAT" in options
+    assert "(default: 20.0)" in options
+    assert "--optimizer.momentum" not in options
+    lines = dict(line.split(maxsplit=1) for line in others.splitlines() if line.startswith("  --"))
+    assert lines["--optimizer.momentum"] == "muon, sgd"
+    assert lines["--gradient.window"] == "grokfast_ma"
+    assert "--optimizer.rho" not in lines
+    assert set(lines["--loss.name"].split(", ")) == {"cross_entropy", "stablemax"}

@@ -32,7 +32,7 @@ def installed(tmp_path: Path) -> Path:
     return stamp
 
 
-TARGETS = ("demo", "test", "test-slow", "lint", "types", "bench")
+TARGETS = ("demo", "browser", "test", "test-slow", "lint", "types", "bench")
 
 
 def test_make_alone_lists_the_targets(make):
@@ -48,6 +48,19 @@ def test_the_first_call_installs_torch_first_and_the_second_nothing(make, tmp_pa
     installed(tmp_path)
     assert "pip install" not in make("-n", target).stdout
     assert make("-q", ".venv/.installed").returncode == 0
+
+
+@pytest.mark.parametrize("target", ["test", "test-slow"])
+def test_a_browser_is_found_before_the_first_test(make, target):
+    lines = make("-n", target).stdout.splitlines()
+    assert lines.index(".venv/bin/python tests/find_browser.py") < next(
+        number for number, line in enumerate(lines) if line.startswith(".venv/bin/python -m pytest")
+    )
+
+
+def test_what_must_pass_is_three_targets_of_make():
+    commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line.startswith("make")]
+    assert commands == ["make test", "make lint", "make types"]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])

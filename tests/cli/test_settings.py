@@ -28,7 +28,7 @@ def read(words: str):
         ("--biases false", {"model.biases": False}),
         ("--betas 0.9 0.98", {"optimizer.betas": (0.9, 0.98)}),
         ("--betas 0.9,0.98", {"optimizer.betas": (0.9, 0.98)}),
-        ("--scope ln mlp", {"norms.scope": ("ln", "mlp")}),
+        ("--max-norm 2 --scope ln mlp", {"norms.max_norm": 2.0, "norms.scope": ("ln", "mlp")}),
         ("--operations add", {"task.operations": ("add",)}),
         ("--task mul --optimizer adam", {"task.name": "mul", "optimizer.name": "adam"}),
         ("--task=group --group D6", {"task.name": "group", "task.group": "D6"}),
@@ -36,13 +36,16 @@ def read(words: str):
         ("--task square_sub", {"task.name": "square_sub"}),
         ("--gradient grokfast_ema --lamb 2", {"gradient.name": "grokfast_ema", "gradient.lamb": 2.0}),
         ("--gradient neuralgrok --merge-outer true", {"gradient.name": "neuralgrok", "gradient.merge_outer": True}),
-        ("--lamb none", {"gradient.lamb": None}),
-        ("--amplifier-betas 0.9,0.98", {"gradient.amplifier_betas": (0.9, 0.98)}),
+        ("--gradient grokfast_ma --lamb none", {"gradient.name": "grokfast_ma", "gradient.lamb": None}),
+        ("--gradient neuralgrok --amplifier-betas 0.9,0.98", {
+            "gradient.name": "neuralgrok", "gradient.amplifier_betas": (0.9, 0.98)}),
         ("--optimizer scion --group-lmo embed=col_norm", {
             "optimizer.name": "scion", "optimizer.group_lmo": (("embed", "col_norm"),)}),
-        ("--group-lmo embed=col_norm,mlp=sign unembed=row_norm", {
+        ("--optimizer scion --group-lmo embed=col_norm,mlp=sign unembed=row_norm", {
+            "optimizer.name": "scion",
             "optimizer.group_lmo": (("embed", "col_norm"), ("mlp", "sign"), ("unembed", "row_norm"))}),
-        ("--group-radius unembed=3000 ln=2", {"optimizer.group_radius": (("unembed", 3000.0), ("ln", 2.0))}),
+        ("--optimizer scion --group-radius unembed=3000 ln=2", {
+            "optimizer.name": "scion", "optimizer.group_radius": (("unembed", 3000.0), ("ln", 2.0))}),
         ("--optimizer muon --momentum 0.95 --adam-lr 1e-4", {
             "optimizer.name": "muon", "optimizer.momentum": 0.95, "optimizer.adam_lr": 1e-4}),
         ("--decay-scope mlp attention --decay-form decoupled", {
@@ -102,10 +105,24 @@ def test_words_that_make_no_setting_are_refused(words, message):
         ("--task.name modular", r"task\.name = 'modular' is not accepted: use one of add"),
         ("--max-norm -1", r"norms\.max_norm = -1\.0 is not accepted"),
         ("--scope", r"norms\.scope = \(\) is not accepted"),
-        ("--group-lmo embed", r"optimizer\.group_lmo = \(\('embed', None\),\) is not accepted: use pairs of a group"),
-        ("--group-lmo embed=colnorm", r"optimizer\.group_lmo = .*'colnorm'.* one of auto, spectral, sign, col_norm"),
-        ("--group-lmo ln=sign", r"optimizer\.group_lmo of ln = 'sign' is not accepted: use one of auto, bias_rms"),
-        ("--gradient grokfast", r"gradient\.name = 'grokfast' is not accepted: use one of none, grokfast_ema"),
+        (
+            "--optimizer scion --group-lmo embed",
+            r"optimizer\.group_lmo = \(\('embed', None\),\) is not accepted: use pairs of a group",
+        ),
+        (
+            "--optimizer scion --group-lmo embed=colnorm",
+            r"optimizer\.group_lmo = .*'colnorm'.* one of auto, spectral, sign, col_norm",
+        ),
+        (
+            "--optimizer scion --group-lmo ln=sign",
+            r"optimizer\.group_lmo of ln = 'sign' is not accepted: use one of auto, bias_rms",
+        ),
+        ("--gradient grokfast", r"gradient\.name = 'grokfast' is not accepted: use one of grokfast_ma, grokfast_ema"),
+        (
+            "--rho 20",
+            r"optimizer\.rho = 20\.0 is not accepted: clipped_scion and unconstrained_clipped_scion read it, "
+            "lion does not",
+        ),
         ("--betas 0.9", r"optimizer\.betas = \(0\.9,\) is not accepted: use two numbers"),
     ],
 )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokscope.config import (
+    NOT_READ,
     ConfigError,
     ModelConfig,
     RunConfig,
@@ -20,6 +21,7 @@ from grokscope.config import (
     preset,
     presets,
     resolve,
+    setting,
     to_dict,
 )
 
@@ -41,7 +43,8 @@ def test_a_preset_survives_json(name):
     arm=st.text(min_size=1),
 )
 def test_any_config_survives_json(seed, lr, max_norm, scope, arm):
-    config = override(RunConfig(), {"seed": seed, "lr": lr, "max_norm": max_norm, "scope": scope, "arm": arm})
+    clip = {} if max_norm is None else {"max_norm": max_norm, "scope": scope}
+    config = override(RunConfig(), {"seed": seed, "lr": lr, "arm": arm, **clip})
     assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
 
 
@@ -124,6 +127,30 @@ def test_differences_name_what_changed_and_nothing_else():
         "norms.scope": (("decoder",), ("mlp",)),
     }
     assert differences(first, first) == {}
+
+
+def test_every_setting_is_read_by_its_full_name():
+    config = override(preset("mul-lion-clip"), {"seed": 5, "lr": 0.5})
+    assert setting(config, "seed") == 5
+    assert setting(config, "optimizer.lr") == 0.5
+    nested = to_dict(config)
+    sections = [name for name, value in nested.items() if isinstance(value, dict)]
+    flat = {name: value for name, value in nested.items() if name not in sections}
+    flat |= {f"{section}.{leaf}": value for section in sections for leaf, value in nested[section].items()}
+    read = {name: setting(config, name) for name in field_names()}
+    known = {name: value for name, value in read.items() if value is not NOT_READ}
+    assert json.loads(json.dumps(known)) == flat
+    assert read["optimizer.rho"] is NOT_READ  # the config's Lion has none
+
+
+@pytest.mark.parametrize("name", ["optimizer.rate", "optimiser.lr"])
+def test_a_setting_that_does_not_exist_cannot_be_read(name):
+    with pytest.raises(ConfigError, match=f"there is no setting '{name}'"):
+        setting(RunConfig(), name)
+
+
+def test_a_setting_is_read_by_a_short_name_too():
+    assert setting(RunConfig(), "lr") == RunConfig().optimizer.lr
 
 
 def test_an_unknown_preset_is_refused_with_the_nearest():

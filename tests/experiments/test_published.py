@@ -9,8 +9,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from grokscope.experiments.why_clipping import CLAIMS
+from grokscope.experiments.why_clipping import declared_claims
 from grokscope.experiments.why_clipping.evidence import in_words
+from grokscope.experiments.why_clipping.page import _limits, _method, _opening
 from grokscope.experiments.why_clipping.scale import PUBLISHED
 
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def text() -> str:
 
 
 def test_all_claims_are_there_with_verdicts_and_what_they_rest_on(claims):
-    assert list(claims["claim"].unique()) == list(range(1, len(CLAIMS) + 1))
+    assert list(claims["claim"].unique()) == [claim.number for claim in declared_claims().values()]
     assert set(claims["verdict"]) <= {"yes", "partly", "no", "cannot tell"}
     assert (claims.groupby("claim")["value"].count() > 0).all()
 
@@ -40,6 +41,15 @@ def test_the_readme_says_what_the_report_says():
     verdicts = re.findall(r"\*\*([a-z ]+)\*\*", summary)
     told = pd.read_csv(REPORT / "claims.csv").drop_duplicates("claim")["verdict"]
     assert verdicts == told.tolist()
+
+
+def test_what_the_claims_declare_today_is_what_the_page_says(text):
+    for claim in declared_claims().values():
+        assert f"{claim.number}. {claim.question}" in text
+        for sentence in (claim.prediction, *claim.arms, *claim.arms.values(), *claim.limits):
+            assert sentence in text, sentence
+    for paragraph in (*_opening(PUBLISHED, pd.read_csv(REPORT / "runs.csv")), *_method(PUBLISHED), *_limits(PUBLISHED)):
+        assert paragraph in text
 
 
 def test_every_effect_is_on_the_page(claims, text):

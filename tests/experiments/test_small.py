@@ -14,8 +14,10 @@ import pytest
 
 from grokscope.cli import main
 from grokscope.config import ConfigError
-from grokscope.experiments.why_clipping import CLAIMS, why_clipping
+from grokscope.experiments.why_clipping import Answer, Arms, declare_claim, declared_claims, why_clipping
+from grokscope.experiments.why_clipping import declared as registry
 from grokscope.experiments.why_clipping import pipeline as the_pipeline
+from grokscope.experiments.why_clipping.evidence import effects, speed_ups
 from grokscope.experiments.why_clipping.scale import SMALL
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.runs import open_run
@@ -56,7 +58,7 @@ def contents(folder: Path) -> dict[Path, bytes]:
 
 def test_every_claim_has_a_verdict_and_measured_effects(made):
     claims = made.claims
-    assert list(claims["claim"].unique()) == list(range(1, 11))
+    assert list(claims["claim"].unique()) == [claim.number for claim in declared_claims().values()]
     assert set(claims["verdict"]) <= {"yes", "partly", "no", "cannot tell"}
     assert claims.groupby("claim")["verdict"].nunique().eq(1).all()
     assert (claims.groupby("claim")["quantity"].count() > 0).all()
@@ -93,7 +95,7 @@ def test_a_second_one_trains_nothing_and_makes_the_same_report(made, monkeypatch
     found, claims = why_clipping("small", runs=made.runs, out=again)
     assert contents(made.runs) == before
     assert found.read_bytes() == page
-    assert [claim.number for claim in claims] == list(range(1, 11))
+    assert [claim.name for claim in claims] == list(declared_claims())
     assert contents(again).keys() == {again / path.relative_to(made.report) for path in contents(made.report)}
 
 
@@ -104,6 +106,63 @@ def test_one_claim_can_be_had_alone(made, tmp_path):
     of_whole = whole.loc[whole["claim"] == claim.number].reset_index(drop=True)
     pd.testing.assert_frame_equal(alone, of_whole, check_dtype=False)  # a file has the types of all its rows
     assert f"{claim.number}. {claim.question}" in page.read_text()
+
+
+@pytest.fixture
+def declared(monkeypatch):
+    """What a test declares is not there for the next."""
+    declared_claims()
+    monkeypatch.setattr(registry, "_declared", list(registry._declared))
+
+
+def toy(number: int, name: str = "toy"):
+    """A claim about one arm, declared outside the package."""
+    return declare_claim(
+        number=number,
+        name=name,
+        question="Is it weight decay?",
+        prediction="If it is, plain Lion with weight decay groks as soon as the clipped network.",
+        arms={"lion-toy": "no clip, weight decay 1"},
+        trains=(Arms(lambda study, task: {"lion-toy": {"optimizer.weight_decay": 1.0}}),),
+        on_main_alone=True,
+    )(toy_answer)
+
+
+def toy_answer(study: Study) -> Answer:
+    table = effects(speed_ups(study.timing("mul"), "mul", "lion", ["lion-toy"]))
+    return Answer("cannot tell", ("A toy has nothing to tell.",), table)
+
+
+def test_a_claim_of_ones_own_is_trained_and_reported_without_a_change_of_the_package(made, declared, tmp_path):
+    claim = toy(99)
+    runs = tmp_path / "runs"
+    shutil.copytree(made.runs, runs)
+    before = {path.parent.name for path in runs.glob("*/*/config.json")}
+    page, answered = why_clipping("small", runs=runs, out=tmp_path / "report", only=["toy"], workers=2)
+    trained = {path.parent.name for path in runs.glob("*/*/config.json")} - before
+    assert trained == {f"mul-p29-lion-toy-seed{seed}" for seed in SMALL.side_seeds["mul"]}
+    for name in trained:
+        assert open_run(runs / "arms" / name).config.optimizer.weight_decay == 1.0
+    assert [one.name for one in answered] == ["toy"]
+    assert answered[0].effects["arm"].tolist() == ["lion-toy"]
+    text = page.read_text()
+    assert "99. Is it weight decay?" in text
+    assert "Eleven possible reasons" in text
+    assert "9 and 99 are made on multiplication alone" in text
+    assert list(declared_claims())[-1] == claim.name
+
+
+def test_two_claims_of_one_number_or_name_are_refused_and_one_that_is_declared_again_is_replaced(declared):
+    first = toy(99)
+    assert toy(98) is not first
+    assert [claim.number for claim in declared_claims().values()][-1] == 98
+    toy(3, "another")
+    with pytest.raises(ConfigError, match=r"two claims have the number 3: 'scale' of .*claims\.scale and 'another' of"):
+        declared_claims()
+    toy(97, "another")
+    toy(96, "scale")
+    with pytest.raises(ConfigError, match="two claims have the name 'scale'"):
+        why_clipping("small", only=["scale"])
 
 
 def test_runs_that_a_claim_needs_and_that_are_not_there_are_named(tmp_path):
@@ -163,4 +222,4 @@ def test_in_a_browser_the_slider_moves_the_plots_and_a_telephone_needs_no_sidewa
     go(page, len(steps) - 1, steps)
     assert norm.text_content() != start
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.locator("section[id]").count() >= len(CLAIMS)
+    assert page.locator("section[id]").count() >= len(declared_claims())

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from grokscope.analysis import numbers, rows
+from grokscope.analysis import numbers, where
 from grokscope.experiments.why_clipping.claims import headline, scale, tensors, window
 from grokscope.experiments.why_clipping.evidence import in_words, written
 from grokscope.experiments.why_clipping.scale import PUBLISHED
@@ -135,13 +135,13 @@ def test_the_headline_is_the_clips_where_tuning_the_baseline_does_not_do_as_much
     planted = LATTICE | {"adamw-published": 3000, "adamw": tuned}
     claim = headline.claim(Planted({"mul": planted, "sub": planted}))
     assert claim.verdict == verdict
-    share = numbers(rows(claim.effects, arm="adamw", quantity="share of the speed-up"), "value")
+    share = numbers(where(claim.effects, arm="adamw", quantity="share of the speed-up"), "value")
     assert share == pytest.approx(np.log(3000 / tuned) / np.log(3000 / 450), abs=0.05)
 
 
 def test_a_published_baseline_that_never_groks_bounds_what_tuning_has_of_the_headline():
     claim = headline.claim(Planted({"mul": LATTICE | {"adamw-published": 60_000, "adamw": 600}}))
-    (row,) = rows(claim.effects, arm="adamw", quantity="share of the speed-up").to_dict("records")
+    (row,) = where(claim.effects, arm="adamw", quantity="share of the speed-up").to_dict("records")
     assert np.log(6000 / 600) / np.log(6000 / 450) == pytest.approx(0.889, abs=1e-3)
     assert row["low"] == pytest.approx(0.889, abs=0.05)
     assert row["high"] == pytest.approx(1, abs=0.02)
@@ -152,7 +152,7 @@ def test_what_projection_and_clip_give_in_lion_is_their_shapley_value():
     claim = headline.claim(Planted({"mul": LATTICE}))
     given = {
         row["arm"]: row["value"]
-        for row in rows(claim.effects, against="average over orders from lion").to_dict("records")
+        for row in where(claim.effects, against="average over orders from lion").to_dict("records")
     }
     at = {arm: np.log(steps) for arm, steps in LATTICE.items()}
     clip = (at["lion"] - at["lion-clip"] + at["lion-init"] - at["lion-init-clip"]) / 2

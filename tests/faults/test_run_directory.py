@@ -20,7 +20,8 @@ from typing import IO, Any
 
 import pytest
 
-from grokscope.runs import RunError, create_run, files, open_run, reopen_run, verify_run
+from grokscope.disk import files
+from grokscope.runs import RunError, create_run, open_run, reopen_run, verify_run
 
 DRIVER = Path(__file__).with_name("run_driver.py")
 

@@ -37,7 +37,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     config = planted_config(PLANTED, TaskConfig(name="add", modulus=13))
     start = initial_weights(config.model, build_task(config.task), 0)
     checkpoints = {0: start, 10: start, 20: planted_weights(config, PLANTED)}
-    found = [write_run(folder / "planted", config, checkpoints, evaluations(20))]
+    runs = [write_run(folder / "planted", config, checkpoints, evaluations(20))]
     small = {"d_model": 8, "n_heads": 2, "d_mlp": 12, "n_layers": 2}
     for name, settings in (
         ("mixed", {"task.name": "mixed", "operations": ("add", "mul"), "modulus": 7}),
@@ -45,8 +45,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     ):
         config = override(RunConfig(), {**small, **settings})
         start = initial_weights(config.model, build_task(config.task), 0)
-        found.append(write_run(folder / name, config, {0: start, 20: start}, evaluations(None)))
-    return found
+        runs.append(write_run(folder / name, config, {0: start, 20: start}, evaluations(None)))
+    return runs
 
 
 @pytest.fixture(scope="module")

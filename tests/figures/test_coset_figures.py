@@ -35,11 +35,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     folder: Path = tmp_path_factory.mktemp("runs")
     config = coset_config()
     start = initial_weights(config.model, build_task(config.task), 0)
-    found = [write_run(folder / "planted", config, {0: start, 20: coset_weights(config)}, evaluations(20))]
+    planted = [write_run(folder / "planted", config, {0: start, 20: coset_weights(config)}, evaluations(20))]
     small = {"d_model": 8, "n_heads": 2, "d_mlp": 12, "n_layers": 2, "task.name": "permutation", "task.degree": 3}
     config = override(RunConfig(), small)
     start = initial_weights(config.model, build_task(config.task), 0)
-    return [*found, write_run(folder / "s3", config, {0: start, 20: start}, evaluations(99))]
+    return [*planted, write_run(folder / "s3", config, {0: start, 20: start}, evaluations(99))]
 
 
 @pytest.fixture(scope="module")

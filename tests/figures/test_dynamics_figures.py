@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from grokscope import figures
 from grokscope.analysis import DelayLaw, delay_law, update_parts
 from grokscope.analysis.dynamics.delay_published import published_delays
-from grokscope.figures.dynamics.over_steps import GROUP_COLOUR
+from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR
 
 STEPS = [0, 10, 20, 50, 100]
 GROUPS = ("attention", "mlp", "ln_final", "all")
@@ -196,21 +196,21 @@ def test_clip_accounting_shows_clipped_arms_and_groups_alone():
     for group in ("attention", "mlp", "ln_final"):
         assert lines(size, group) == [([10, 20, 50, 100], [0.2] * 4)]
         expected = [0.2 / (0.2 + 1 + s / 100) for s in (10, 20, 50, 100)]
-        ((_, found),) = lines(share, group)
-        assert found == pytest.approx(expected)
+        ((_, values),) = lines(share, group)
+        assert values == pytest.approx(expected)
     assert not lines(size, "all")
     (line,) = [line for line in size.lines if line.get_label() == "mlp"]
-    assert line.get_color() == GROUP_COLOUR["mlp"]
+    assert line.get_color() == PARAMETER_GROUP_COLOUR["mlp"]
 
 
 def test_update_anatomy_has_a_column_per_arm_and_no_line_for_what_is_not_there():
     figure = figures.update_anatomy(update_parts(steps()), milestones())
     assert titles(figure) == ["clip", "free"]
     tangential, other, radial, other_radial = figure.axes
-    ((_, found),) = lines(radial, "gradient")
-    assert found == pytest.approx([0.5 * (1 + s / 100) for s in (10, 20, 50, 100)])
-    ((_, found),) = lines(tangential, "gradient")
-    assert found == pytest.approx([np.sqrt(0.75) * (1 + s / 100) for s in (10, 20, 50, 100)])
+    ((_, values),) = lines(radial, "gradient")
+    assert values == pytest.approx([0.5 * (1 + s / 100) for s in (10, 20, 50, 100)])
+    ((_, values),) = lines(tangential, "gradient")
+    assert values == pytest.approx([np.sqrt(0.75) * (1 + s / 100) for s in (10, 20, 50, 100)])
     assert lines(radial, "clip")
     assert not lines(other_radial, "clip")
     assert not lines(radial, "decay")
@@ -280,9 +280,7 @@ def test_the_delay_law_shows_groks_censored_and_excluded_runs_and_the_published_
     assert by_label["not grokked in these steps"].get_marker() == "^"
     assert list(by_label["not grokked in these steps"].get_ydata()) == [9000]
     assert list(by_label["left out of the fit"].get_xdata()) == [0.8]
-    assert list(by_label["published delays"].get_ydata()) == pytest.approx(
-        list(published_delays("delay_from_clamp").values())
-    )
+    assert list(by_label["published delays"].get_ydata()) == pytest.approx(list(published_delays("delay_from_clamp").values()))
     x, y = (np.asarray(data, dtype=float) for data in by_label["published: alpha 21.44"].get_data())
     assert np.diff(np.log(y)) / np.diff(x) == pytest.approx(21.4418, abs=1e-4)
     (fit,) = [label for label in by_label if label.startswith("fit")]

@@ -17,11 +17,11 @@ from tests.analysis.timing_tables import arm
 
 def drawn(figure: Figure, label: str, panel: int = 0) -> list[tuple[float, float]]:
     """Points with a label, NaN left out."""
-    found = []
+    points = []
     for line in figure.axes[panel].lines:
         if line.get_label() == label:
-            found += list(zip(map(float, line.get_xdata()), map(float, line.get_ydata()), strict=True))
-    return [point for point in found if not np.isnan(point).any()]
+            points += list(zip(map(float, line.get_xdata()), map(float, line.get_ydata()), strict=True))
+    return [point for point in points if not np.isnan(point).any()]
 
 
 def legend_of(figure: Figure) -> list[str]:

@@ -32,8 +32,8 @@ PUBLISHED = pd.DataFrame(
 
 
 def _points(ax, marker):
-    found = [line for line in ax.lines if line.get_marker() == marker]
-    return [xy for line in found for xy in zip(line.get_xdata(), line.get_ydata(), strict=True)]
+    of_marker = [line for line in ax.lines if line.get_marker() == marker]
+    return [xy for line in of_marker for xy in zip(line.get_xdata(), line.get_ydata(), strict=True)]
 
 
 @pytest.mark.parametrize("published", [None, PUBLISHED])

@@ -180,8 +180,8 @@ def test_a_grid_map_has_a_cell_for_every_setting_and_frames_the_chosen_one():
         if not np.isnan(decay) or (lr == 1e-4)
     ]
     table = pd.concat(parts, ignore_index=True)
-    found, best = grid_medians(table, ["lr", "decay"]), best_settings(table, ["lr", "decay"], [0, 1, 2])
-    figure = grid_map(found, "decay", "lr", best)
+    grid, best = grid_medians(table, ["lr", "decay"]), best_settings(table, ["lr", "decay"], [0, 1, 2])
+    figure = grid_map(grid, "decay", "lr", best)
     adamw, lion, bar = figure.axes
     assert [ax.get_title(loc="left") for ax in (adamw, lion)] == ["adamw", "lion"]
     assert [tick.get_text() for tick in adamw.get_yticklabels()] == ["0", "1", "none"]

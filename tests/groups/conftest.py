@@ -25,7 +25,7 @@ def quaternion_group() -> FiniteGroup:
     j = np.array([[0, 1], [-1, 0]])
     elements = [sign * unit for unit in (one, i, j, i @ j) for sign in (1, -1)]
     table = [[next(c for c, z in enumerate(elements) if np.allclose(x @ y, z)) for y in elements] for x in elements]
-    return FiniteGroup.from_table(table, name="Q8")
+    return FiniteGroup(table, name="Q8")
 
 
 def frobenius_group(p: int, m: int) -> PermutationGroup:
@@ -38,7 +38,7 @@ def frobenius_group(p: int, m: int) -> PermutationGroup:
 def from_its_table(build: Callable[[], FiniteGroup]) -> FiniteGroup:
     """The same group with nothing known but the table, so that irreps are found numerically."""
     group = build()
-    return FiniteGroup.from_table(group.table, name=f"table of {group.name}")
+    return FiniteGroup(group.table, name=f"table of {group.name}")
 
 
 def relabelled(build: Callable[[], FiniteGroup], seed: int) -> FiniteGroup:
@@ -47,7 +47,7 @@ def relabelled(build: Callable[[], FiniteGroup], seed: int) -> FiniteGroup:
     new = np.random.default_rng(seed).permutation(len(table))
     shuffled = np.empty_like(table)
     shuffled[np.ix_(new, new)] = new[table]
-    return FiniteGroup.from_table(shuffled, name="shuffled")
+    return FiniteGroup(shuffled, name="shuffled")
 
 
 ZOO: dict[str, Callable[[], FiniteGroup]] = {

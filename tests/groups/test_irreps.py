@@ -7,8 +7,7 @@ import pytest
 from scipy.linalg import null_space
 
 from grokscope.groups import CyclicGroup, Irrep, SymmetricGroup
-from grokscope.groups.irreps import irreducible_kind
-from grokscope.groups.orthogonal import orthonormal_columns
+from grokscope.groups.splitting import irreducible_kind, orthonormal_columns
 
 COMMUTANT = {"real": 1, "complex": 2, "quaternionic": 4}
 

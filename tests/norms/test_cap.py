@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.config import ConfigError, ModelConfig, NormConfig, TaskConfig
-from grokscope.model import in_scope, trained_names
-from grokscope.norms import MatrixCap, NormControl, as_matrix, is_matrix, row_norms, start_rows_
-from grokscope.norms.cap import frobenius_norm, spectral_norm
+from grokscope.model import as_matrix, in_scope, is_matrix, trained_names
+from grokscope.norms import MatrixCap, NormControl, frobenius_norm, row_norms, spectral_norm, start_rows_
 from grokscope.tasks import build_task
 from tests.model.strategies import random_weights
 
@@ -51,7 +50,7 @@ def test_matrices_above_are_scaled_to_the_bound_and_others_stay_bit_for_bit(kind
     before = {name: value.clone() for name, value in weights.items()}
     cap = MatrixCap(NormConfig(cap=kind, cap_ratio=ratio, cap_heads=heads), start, NAMES)
     assert list(cap.bounds) == MATRICES
-    cap.apply_(weights)
+    cap.apply_(weights, 1)
     for name in NAMES:
         if name not in MATRICES or factors[name] <= ratio:
             assert torch.equal(weights[name], before[name])
@@ -69,7 +68,7 @@ def test_heads_are_bound_each_for_itself_where_that_is_asked_for(kind):
     for heads in ("joined", "per_head"):
         weights = _weights()
         weights["blocks.0.attn.W_Q"][1].mul_(4.0)
-        MatrixCap(NormConfig(cap=kind, cap_heads=heads), start, NAMES).apply_(weights)
+        MatrixCap(NormConfig(cap=kind, cap_heads=heads), start, NAMES).apply_(weights, 1)
         first, second = weights["blocks.0.attn.W_Q"] / start["blocks.0.attn.W_Q"]
         if heads == "joined":  # both pay for the second
             assert float(first.max()) < 0.99
@@ -83,9 +82,9 @@ def test_heads_are_bound_each_for_itself_where_that_is_asked_for(kind):
 def test_a_second_application_changes_nothing_beyond_rounding(kind):
     weights = _weights(5.0)
     cap = MatrixCap(NormConfig(cap=kind), _weights(), NAMES)
-    cap.apply_(weights)
+    cap.apply_(weights, 1)
     once = {name: value.clone() for name, value in weights.items()}
-    cap.apply_(weights)
+    cap.apply_(weights, 1)
     for name in MATRICES:
         torch.testing.assert_close(weights[name], once[name], rtol=1e-14, atol=0)
 
@@ -128,7 +127,7 @@ def test_rows_are_clipped_first_and_both_bounds_hold_after(kind):
     by_hand = {name: value.clone() for name, value in weights.items()}
     NormControl(config, NAMES, start).apply_(weights, 1)
     NormControl(NormConfig(max_norm=0.8), NAMES).apply_(by_hand, 1)
-    MatrixCap(NormConfig(cap=kind, cap_ratio=0.7), start, NAMES).apply_(by_hand)
+    MatrixCap(NormConfig(cap=kind, cap_ratio=0.7), start, NAMES).apply_(by_hand, 1)
     assert all(torch.equal(weights[name], by_hand[name]) for name in NAMES)
     for name in in_scope(NAMES, ("decoder",)):
         if not name.endswith(("b_Q", "b_K", "b_V")):
@@ -143,9 +142,9 @@ def test_a_matrix_of_zeros_at_the_start_stays_zero(kind):
     start["unembed.W_U"].zero_()
     weights = _weights()
     cap = MatrixCap(NormConfig(cap=kind), start, NAMES)
-    cap.apply_(weights)
+    cap.apply_(weights, 1)
     assert not weights["unembed.W_U"].any()
-    cap.apply_(weights)
+    cap.apply_(weights, 1)
     assert not weights["unembed.W_U"].any()
 
 

@@ -10,8 +10,7 @@ import torch
 
 from grokscope.config import GroupName, OptimizerConfig
 from grokscope.model import in_scope
-from grokscope.optimizers import WeightDecay, build_optimizer, set_learning_rate
-from grokscope.optimizers.decay import decays_itself
+from grokscope.optimizers import LibraryRule, WeightDecay, build_optimizer
 from tests.optimizers.parameters import flat_parameters, gradients, named_gradients
 
 BETAS = (0.8, 0.95)
@@ -35,18 +34,16 @@ def _steps(config: OptimizerConfig, count: int = 12):
     for step in range(count):
         flat.set_gradient(gradients(flat, step))
         lr = config.lr * min(1.0, (step + 1) / 5)
-        set_learning_rate(optimizer, lr)
         decay.apply_(flat.weights, flat.views(flat.vector.grad), lr)
-        optimizer.step()
+        optimizer.step(lr)
     return flat
 
 
 @pytest.mark.parametrize("scope", SCOPES.values(), ids=SCOPES)
 @pytest.mark.parametrize(("name", "form"), LIBRARY)
 def test_decay_by_group_is_that_of_the_library_with_parameter_groups(name, form, scope):
-    config = OptimizerConfig(
-        name=name, lr=0.01, betas=BETAS, weight_decay=0.3, decay_form=form, decay_scope=scope, momentum=0.0
-    )
+    averaging = {} if name == "sgd" else {"betas": BETAS}
+    config = OptimizerConfig(name=name, lr=0.01, weight_decay=0.3, decay_form=form, decay_scope=scope, **averaging)
     flat, start = _steps(config), flat_parameters()
     theirs = {n: torch.nn.Parameter(start.weights[n].detach().clone()) for n in start.names}
     chosen = in_scope(start.names, scope)
@@ -71,13 +68,15 @@ def test_decay_by_group_is_that_of_the_library_with_parameter_groups(name, form,
 )
 def test_an_optimizers_own_decay_on_all_parameters_is_left_to_the_library(name, form):
     for given in ("own", form):
-        config = OptimizerConfig(name=name, lr=0.01, betas=BETAS, weight_decay=0.3, decay_form=given)
-        assert decays_itself(config)
+        extra = {} if name == "sgd" else {"betas": BETAS}
+        config = OptimizerConfig(name=name, lr=0.01, weight_decay=0.3, decay_form=given, **extra)
+        assert config.decays_itself
         flat, start = _steps(config, 4), flat_parameters()
-        (group,) = build_optimizer(config, start).param_groups
+        rule = build_optimizer(config, start)
+        assert isinstance(rule, LibraryRule)
+        (group,) = rule.optimizer.param_groups
         assert group["weight_decay"] == 0.3
         kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}
-        extra = {} if name == "sgd" else {"betas": BETAS}
         fused = {} if name == "lion" else {"fused": True}
         kind = kinds.get(name, lion_pytorch.Lion)
         optimizer = kind([start.vector], lr=0.01, weight_decay=0.3, **extra, **fused)

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grokscope.config import OptimizerConfig
-from grokscope.norms import is_matrix
+from grokscope.model import is_matrix
 from grokscope.optimizers.lmo import SPECTRAL_EXCESS, direction, norm, resolved
-from grokscope.optimizers.scion import balls
+from grokscope.optimizers.rules.scion import balls
 from tests.optimizers.parameters import flat_parameters
 
 MATRIX_LMOS = ("spectral", "sign", "col_norm", "row_norm")

@@ -8,15 +8,17 @@ import pytest
 import torch
 
 from grokscope.config import GradientConfig
-from grokscope.optimizers import NeuralGrok
+from grokscope.optimizers.transforms.neuralgrok import AmplifierTransform, NeuralGrok
 from tests.optimizers.parameters import copies, flat_parameters, gradients
 from tests.optimizers.test_piecewise import LAYERS, dense
 
 SETTINGS: dict[str, Any] = {"name": "neuralgrok", "amplifier_width": 12, "amplifier_scale": 0.3}
 
 
-def _transform(flat, seed: int = 3, **changes: Any) -> NeuralGrok:
-    return NeuralGrok(GradientConfig(**{**SETTINGS, **changes}), flat, seed)
+def _transform(flat, seed: int = 3, **changes: Any) -> AmplifierTransform:
+    config = GradientConfig(**{**SETTINGS, **changes})
+    assert isinstance(config, NeuralGrok)
+    return config.build(flat, seed)
 
 
 def _amplified(layers: torch.nn.Module | None, parts: list[torch.Tensor], c: float) -> list[torch.Tensor]:

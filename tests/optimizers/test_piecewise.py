@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from grokscope.optimizers.neuralgrok import initial_amplifier
 from grokscope.optimizers.piecewise import ScalarNetwork, gradient_of_sum, pieces
+from grokscope.optimizers.transforms.neuralgrok import initial_amplifier
 
 LAYERS = {"0.weight": "w1", "0.bias": "b1", "2.weight": "W2", "2.bias": "b2", "4.weight": "w3", "4.bias": "b3"}
 

@@ -9,8 +9,10 @@ import safetensors.torch
 import torch
 
 from grokscope.config import GradientConfig
-from grokscope.optimizers import GrokfastEMA, GrokfastMA, NeuralGrok, OrthoGrad, build_transform
-from grokscope.optimizers.transforms import across_
+from grokscope.optimizers import build_transform
+from grokscope.optimizers.transforms.grokfast import AverageTransform, WindowTransform
+from grokscope.optimizers.transforms.neuralgrok import AmplifierTransform
+from grokscope.optimizers.transforms.orthograd import AcrossTransform, across_
 from tests.optimizers.parameters import copies, flat_parameters, gradients, named_gradients
 
 SETTINGS = {
@@ -107,10 +109,10 @@ def test_the_published_defaults():
     assert (config.amplifier_width, config.outer_every, config.outer_fraction) == (128, 4, 0.02)
     flat = flat_parameters()
     assert [type(_transform(name, flat)) for name in ("grokfast_ema", "grokfast_ma", "orthograd", "neuralgrok")] == [
-        GrokfastEMA,
-        GrokfastMA,
-        OrthoGrad,
-        NeuralGrok,
+        AverageTransform,
+        WindowTransform,
+        AcrossTransform,
+        AmplifierTransform,
     ]
     assert build_transform(GradientConfig(), flat, 0) is None
 
@@ -174,7 +176,7 @@ def test_a_transform_that_went_through_safetensors_continues_bit_for_bit(name, d
         found = []
         for step in range(first, last):
             gradient = history[step].clone()
-            if isinstance(transform, NeuralGrok) and transform.outer_due(step):
+            if isinstance(transform, AmplifierTransform) and transform.outer_due(step):
                 transform.learn(gradient, history[step - 1], 0.1)
             transform.apply_(gradient)
             found.append(gradient)

@@ -9,17 +9,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grokscope.config import ModelConfig, OptimizerConfig
+from grokscope.config import ConfigError, ModelConfig, OptimizerConfig
 from grokscope.model import memory_order, trained_names
-from grokscope.optimizers import (
-    FlatParameters,
-    SignSGD,
-    build_optimizer,
-    learning_rate,
-    optimizer_tensors,
-    restore_optimizer,
-    set_learning_rate,
-)
+from grokscope.optimizers import FlatParameters, build_optimizer, learning_rate
+from grokscope.optimizers.rules.muon import is_orthogonalised
 from tests.model.strategies import random_weights
 from tests.optimizers.parameters import TASK, flat_parameters, gradients
 
@@ -88,12 +81,11 @@ def test_twenty_steps_on_one_vector_equal_twenty_steps_on_separate_parameters(na
         grads = gradients(flat, step)
         flat.set_gradient(grads)
         rate = 0.01 * min(1.0, step / 5)
-        set_learning_rate(ours, rate)
         for group in theirs.param_groups:
             group["lr"] = rate
         for parameter, grad in zip(separate, grads, strict=True):
             parameter.grad = grad
-        ours.step()
+        ours.step(rate)
         theirs.step()
         for leaf, parameter in zip(flat.leaves, separate, strict=True):
             torch.testing.assert_close(leaf.detach(), parameter.detach(), rtol=1e-12, atol=1e-14)
@@ -107,12 +99,12 @@ def test_a_state_that_went_through_safetensors_continues_bit_for_bit(name, dtype
     def steps(flat, optimizer, first, last):
         for step in range(first, last):
             flat.set_gradient(gradients(flat, step))
-            optimizer.step()
+            optimizer.step(config.lr)
 
     whole = flat_parameters(dtype)
     optimizer = build_optimizer(config, whole)
     steps(whole, optimizer, 0, 13)
-    saved = safetensors.torch.save({**optimizer_tensors(optimizer), "vector": whole.vector.detach()})
+    saved = safetensors.torch.save({**optimizer.tensors(), "vector": whole.vector.detach()})
     steps(whole, optimizer, 13, 20)
 
     again = flat_parameters(dtype)
@@ -120,10 +112,10 @@ def test_a_state_that_went_through_safetensors_continues_bit_for_bit(name, dtype
     with torch.no_grad():
         again.vector.copy_(tensors.pop("vector"))
     continued = build_optimizer(config, again)
-    restore_optimizer(continued, tensors)
+    continued.restore(tensors)
     steps(again, continued, 13, 20)
     assert torch.equal(whole.vector, again.vector)
-    first, second = optimizer_tensors(optimizer), optimizer_tensors(continued)
+    first, second = optimizer.tensors(), continued.tensors()
     assert set(first) == set(second)
     assert all(torch.equal(first[key], second[key]) for key in first)
 
@@ -132,10 +124,11 @@ def test_a_state_that_went_through_safetensors_continues_bit_for_bit(name, dtype
 def test_a_state_before_the_first_step_can_be_restored(name):
     flat = flat_parameters()
     optimizer = build_optimizer(EVERY[name], flat)
-    restore_optimizer(optimizer, optimizer_tensors(optimizer))
+    optimizer.restore(optimizer.tensors())
+    optimizer.restore({})  # what a state of step 0 held where moments were made at the first step
     flat.set_gradient(gradients(flat, 0))
     before = flat.vector.detach().clone()
-    optimizer.step()
+    optimizer.step(EVERY[name].lr)
     assert not torch.equal(before, flat.vector)
 
 
@@ -220,17 +213,45 @@ def test_the_default_warm_up_takes_ten_steps():
 
 
 def test_sign_sgd_moves_every_entry_by_lr_or_not_at_all():
-    parameter = torch.nn.Parameter(torch.zeros(5))
-    unused = torch.nn.Parameter(torch.ones(2))
-    parameter.grad = torch.tensor([1e-30, -5.0, 0.0, float("inf"), -0.0])
-    optimizer = SignSGD([parameter, unused], lr=0.25)
-    assert optimizer.step(lambda: 7.0) == 7.0
-    assert parameter.tolist() == [-0.25, 0.25, 0.0, -0.25, 0.0]
-    assert unused.tolist() == [1.0, 1.0]
-    assert optimizer_tensors(optimizer) == {}
+    flat = flat_parameters()
+    flat.gradient.copy_(
+        torch.tensor([1e-30, -5.0, 0.0, float("inf"), -0.0]).repeat(len(flat.vector))[: len(flat.vector)]
+    )
+    before = flat.vector.detach().clone()
+    rule = build_optimizer(OptimizerConfig(name="signsgd"), flat)
+    rule.step(0.25)
+    expected = torch.tensor([-0.25, 0.25, 0.0, -0.25, 0.0], dtype=torch.float64).repeat(len(before))[: len(before)]
+    torch.testing.assert_close(flat.vector.detach() - before, expected, rtol=0, atol=1e-12)
+    assert torch.equal(flat.vector.detach()[2::5], before[2::5])
+    assert rule.tensors() == {}
 
 
-@pytest.mark.parametrize("lr", [0, -1, float("nan")])
-def test_sign_sgd_needs_a_positive_rate(lr):
-    with pytest.raises(ValueError, match=r"lr = .* > 0"):
-        SignSGD([torch.nn.Parameter(torch.zeros(1))], lr=lr)
+@pytest.mark.parametrize("rate", [0, -1, float("nan")])
+def test_sign_sgd_needs_a_positive_rate(rate):
+    with pytest.raises(ConfigError, match=r"optimizer\.lr = "):
+        OptimizerConfig(name="signsgd", lr=rate)
+
+
+def test_states_that_torch_optimizers_wrote_are_restored():
+    """Runs written when Muon and Scion were torch optimizers: their moments, by torch's numbers of parameters."""
+    flat = flat_parameters()
+    vector = {"0.average": torch.randn_like(flat.vector.detach())}
+    rule = build_optimizer(OURS["clipped scion"], flat)
+    rule.restore(vector)
+    assert torch.equal(rule.tensors()["0.average"], vector["0.average"])
+
+    rule = build_optimizer(OURS["muon"], flat)
+    others = [name for name in flat.names if not is_orthogonalised(name)]
+    written = {"0.momentum_buffer": torch.randn_like(flat.vector.detach())}
+    for number, name in enumerate(others, start=1):
+        value = torch.randn_like(flat.weights[name].detach())
+        written |= {f"{number}.step": torch.tensor(3.0), f"{number}.exp_avg": value, f"{number}.exp_avg_sq": value**2}
+    rule.restore(written)
+    assert set(rule.tensors()) == set(written)
+    assert all(torch.equal(value, written[name]) for name, value in rule.tensors().items())
+
+
+def test_a_state_that_lacks_a_moment_is_refused():
+    rule = build_optimizer(OURS["muon"], flat_parameters())
+    with pytest.raises(KeyError, match="exp_avg"):
+        rule.restore({name: value for name, value in rule.tensors().items() if not name.endswith("exp_avg")})

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from grokscope.config import ModelConfig, TaskConfig
 from grokscope.model import initial_weights, is_buffer
-from grokscope.norms import clip_rows_, row_angles, row_norms
-from grokscope.probes import Displacement, displacement_table, row_table
+from grokscope.norms import clip_rows_, row_angles, row_norms, row_table
+from grokscope.probes import Displacement, displacement_table
 from grokscope.tasks import build_task
 
 TASK = build_task(TaskConfig(name="mul", modulus=5))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import log
+from math import exp, log
 
 import numpy as np
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import entropy
 
-from grokscope.probes import absolute_entropy, effective_number, entropies, normalised_entropy
+from grokscope.probes import absolute_entropy, entropies, normalised_entropy
 
 # Sums are in float64 over at most a thousand terms of order 1: 1e-12 is a thousand roundings.
 CLOSE = {"rtol": 1e-12, "atol": 1e-12}
@@ -51,10 +51,10 @@ def test_zeros_are_nothing_to_the_absolute_entropy_and_no_distribution():
 
 @pytest.mark.parametrize("n", [1, 2, 1000])
 def test_equal_entries_have_as_large_an_effective_number_as_there_are(n):
-    assert effective_number(torch.full((n,), -0.25)) == pytest.approx(n, rel=1e-12)
+    assert entropies([torch.full((n,), -0.25)])["effective_number"] == pytest.approx(n, rel=1e-12)
     one_hot = torch.zeros(n)
     one_hot[0] = 7.0
-    assert effective_number(one_hot) == pytest.approx(1.0)
+    assert entropies([one_hot])["effective_number"] == pytest.approx(1.0)
 
 
 def test_parts_together_are_one_vector():
@@ -65,5 +65,5 @@ def test_parts_together_are_one_vector():
     assert found["l2"] == pytest.approx(float(whole.norm()))
     assert found["absolute_entropy"] == pytest.approx(absolute_entropy(whole))
     assert found["normalised_entropy"] == pytest.approx(normalised_entropy(whole))
-    assert found["effective_number"] == pytest.approx(effective_number(whole))
+    assert found["effective_number"] == pytest.approx(exp(normalised_entropy(whole)))
     assert np.isnan(entropies([torch.zeros(3)])["effective_number"])

@@ -7,16 +7,23 @@ import pandas as pd
 import pytest
 
 from grokscope.analysis.dynamics.probes import COLUMNS
-from grokscope.report import dynamics
-from grokscope.report.choosing import one_of_each_arm
-from grokscope.report.sections import dynamics as section
+from grokscope.figures.plates import plates
+from grokscope.report import Section
+from grokscope.report.draw import draw_section
+from grokscope.report.plate import one_of_each_arm
+from grokscope.report.sections import dynamics
 from grokscope.runs import Run, create_run, open_run
 
 FROM_CHECKPOINTS = ["phase_portrait", "logit_scale", "gradient_entropy", "effective_ranks"]
 
 
+def section(runs: list[Run]) -> Section:
+    declared = [plate for plate in plates().values() if plate.section == dynamics.SECTION.name]
+    return draw_section(dynamics.SECTION, declared, runs)
+
+
 def names(runs: list[Run]) -> list[str]:
-    return [name for name, *_ in dynamics.drawn(runs)]
+    return [plate.name for plate in section(runs).plates]
 
 
 def recorded(run: Run, clip: float = 0.1) -> Run:
@@ -32,45 +39,51 @@ def recorded(run: Run, clip: float = 0.1) -> Run:
 
 def test_a_run_without_probes_is_computed_from_its_checkpoints(write_run):
     run = write_run()
-    assert names([run]) == FROM_CHECKPOINTS
-    (gradients,) = [plate for plate in dynamics.drawn([run]) if plate[0] == "gradient_entropy"]
-    assert "whole train set" in gradients[3]
-    assert gradients[2]["step"].unique().tolist() == run.steps
-    assert len(section([run]).plates) == 4
+    drawn = section([run])
+    assert [plate.name for plate in drawn.plates] == FROM_CHECKPOINTS
+    assert "whole train set" in drawn.plates[2].caption
+    assert drawn.plates[2].table["step"].unique().tolist() == run.steps
 
 
 def test_a_run_with_probes_has_its_steps_drawn_from_them(write_run):
     run = recorded(write_run())
-    assert names([run]) == [*FROM_CHECKPOINTS, "clip_accounting", "update_anatomy", "angular_steps"]
-    (gradients,) = [plate for plate in dynamics.drawn([run]) if plate[0] == "gradient_entropy"]
-    assert "recorded step's batch" in gradients[3]
-    assert gradients[2]["step"].tolist() == [10, 20]
+    drawn = section([run])
+    steps = ["clip_accounting", "update_anatomy", "angular_steps"]
+    assert [plate.name for plate in drawn.plates] == [*FROM_CHECKPOINTS, *steps]
+    assert "recorded step's batch" in drawn.plates[2].caption
+    assert drawn.plates[2].table["step"].tolist() == [10, 20]
+    assert set(drawn.plates[4].table["part"]) == {"clip"}
     assert "clip_accounting" not in names([recorded(write_run("free"), clip=0.0)])
 
 
 def test_arms_of_which_one_recorded_nothing_are_compared_on_the_same_gradient(write_run):
     runs = [recorded(write_run("a", arm="a")), write_run("b", arm="b")]
-    assert names(runs) == FROM_CHECKPOINTS
+    drawn = section(runs)
+    assert [plate.name for plate in drawn.plates] == FROM_CHECKPOINTS
+    assert set(drawn.plates[2].table["run"]) == {"a", "b"}
+    assert "whole train set" in drawn.plates[2].caption
 
 
 def test_branches_and_clamped_runs_have_figures_of_their_own(write_run):
     parent, child = write_run("p"), write_run("c", arm="clip on", max_norm=2.0)
     child.__dict__["parent"] = {"run": "p", "step": 100}
-    assert names([parent, child])[-1] == "branches"
+    drawn = section([parent, child])
+    assert drawn.plates[-1].name == "branches"
+    assert drawn.tables == ()
     clamp = {"norms.clamp_reference": 20.0, "norms.clamp_from_step": 50}
     clamped = [
         write_run(f"{rho}-{seed}", arm=f"rho {rho}", seed=seed, groks=groks, **{"norms.clamp_rho": rho, **clamp})
         for rho, groks in ((0.8, 200), (0.9, 300), (1.0, None))
         for seed in range(2)
     ]
-    assert names(clamped)[-1] == "delay_law"
-    table = dynamics.delay_table_of(clamped)
-    assert table is not None
+    drawn = section([parent, *clamped])
+    assert drawn.plates[-1].name == "delay_law"
+    assert set(drawn.plates[-1].table["run"]) == {run.name for run in clamped}
+    (table,) = drawn.tables
     ((fit, _, _, left_out),) = table.rows
     assert "6 runs, 2 of them censored" in fit
     assert "published" not in fit  # another task, and another step of the clamp
     assert left_out == "none"
-    assert dynamics.delay_table_of([parent]) is None
 
 
 @pytest.mark.parametrize("settings", [{"task.name": "parity", "bits": 4, "parity_bits": 2}, {"normalization": "none"}])
@@ -95,10 +108,11 @@ def test_a_diverged_run_is_drawn(write_run, tmp_path):
     assert names([open_run(tmp_path / "diverged")]) == FROM_CHECKPOINTS
 
 
-def test_a_run_without_checkpoints_is_passed_over(write_run, tmp_path):
+def test_a_run_without_checkpoints_is_left_out(write_run, tmp_path):
     with create_run(tmp_path / "empty", write_run().config):
         pass
-    assert section([open_run(tmp_path / "empty")]) is None
+    drawn = section([open_run(tmp_path / "empty")])
+    assert (drawn.plates, drawn.tables) == ((), ())
 
 
 def test_of_each_arm_the_first_run_that_grokked_is_shown(write_run):

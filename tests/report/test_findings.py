@@ -7,6 +7,7 @@ import re
 import pytest
 
 from grokscope.analysis import norm_trajectories
+from grokscope.analysis.timing import speed_up, timing_table
 from grokscope.report import findings
 
 
@@ -45,8 +46,37 @@ def test_no_speed_up_is_claimed_where_none_was_seen(write_run, clipped):
     )
     assert "trained for too few steps" in findings([clipped, short])[1]
     failed = write_run("failed", arm="adam-clip", max_norm=1.0, groks=None)
-    free = write_run("free", arm="lion")
-    assert "not every clipped run grokked" in findings([failed, free])[1]
+    late = write_run("late", arm="lion", groks=400)
+    assert 570 < late.grok_step < 600  # almost as long as the other was watched
+    assert "the clipped arm was trained for too few steps" in findings([failed, late])[1]
+    never = write_run("never", arm="lion", groks=None)
+    assert "too few runs grokked" in findings([failed, never])[1]
+
+
+def test_a_clipped_arm_that_does_not_grok_gives_a_bound_the_other_way(write_run):
+    failed = write_run("failed", arm="adam-clip", max_norm=1.0, groks=None)
+    free = write_run("free", arm="lion", groks=100)
+    assert f"groks at least {600 / free.grok_step:.1f} times later" in findings([failed, free])[1]
+
+
+def test_the_speed_up_is_the_one_of_the_timing_analyses(write_run):
+    """Of Kaplan-Meier medians: one clipped run of three that does not grok leaves a median, and so a ratio."""
+    clipped = [write_run(f"c{n}", arm="clip", max_norm=2.0, seed=n, groks=g) for n, g in enumerate((60, 80, None))]
+    free = [write_run(f"f{n}", arm="free", seed=n, groks=g) for n, g in enumerate((300, 350, 380, 100))]
+    (said,) = [line for line in findings([*clipped, *free]) if "times sooner" in line]
+    shared = sorted(run.grok_step for run in free[:3])
+    ratio = shared[1] / sorted(run.grok_step for run in clipped[:2])[1]
+    assert f"groks {ratio:.1f} times sooner (over the 3 of 4 seeds that both arms have)" in said
+    known = speed_up(timing_table([*clipped, *free]), "free", "clip")
+    assert known["speed_up"].iloc[0] == pytest.approx(ratio)
+
+
+def test_arms_that_cannot_be_compared_are_said_not_to_be(write_run):
+    clipped, free = write_run("a", arm="clip", max_norm=2.0), write_run("b", arm="free", seed=1)
+    said = findings([clipped, free])[1]
+    assert "no speed-up can be stated: arms 'free' (seed 1) and 'clip' (seed 0) share no seed" in said
+    twin = write_run("twin", arm="clip", max_norm=3.0)
+    assert "no speed-up can be stated: arm 'clip' has seed 0 twice" in findings([clipped, twin, free])[1]
 
 
 def test_a_clip_that_slows_is_said_to(write_run):

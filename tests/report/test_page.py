@@ -12,11 +12,17 @@ import pandas as pd
 import pytest
 from matplotlib.figure import Figure
 
-from grokscope.analysis import embedding_overlap, milestones
+from grokscope.analysis import clock_pizza, embedding_overlap
 from grokscope.config import TaskConfig, field_names, override, preset
-from grokscope.report import Plate, Section, build_report, preset_of
+from grokscope.disk import DiskError
+from grokscope.figures import plates as plates_module
+from grokscope.figures.plates import plate, plates
+from grokscope.report import DeclaredSection, Plate, build_report, preset_of
+from grokscope.report import build as build_module
 from grokscope.report import page as page_module
-from grokscope.report.circuits import algorithm_table, circuit_tables, overlap_table
+from grokscope.report.draw import draw_section
+from grokscope.report.page import write_page
+from grokscope.report.sections.circuit import SECTION, algorithm_table, overlap_table
 from grokscope.report.tables import differing_settings, flat, summary
 from grokscope.runs import Run, RunError, open_run
 from tests.planted import planted_config, planted_weights
@@ -69,15 +75,16 @@ class Page(HTMLParser):
         self.text += data
 
 
-def plain(runs) -> Section:
-    """A section that is drawn in no time."""
-    return Section("plain", "Frequencies & more", (Plate("plain", Figure(), milestones(runs), "A caption."),))
-
-
 @pytest.fixture
 def light(monkeypatch) -> None:
-    """Reports of one plain section, for tests of anything but figures."""
-    monkeypatch.setattr(page_module, "SECTIONS", [plain])
+    """Reports of one section with one plate that is drawn in no time, for tests of anything but figures."""
+    monkeypatch.setattr(build_module, "SECTIONS", [DeclaredSection("plain", "Frequencies & more")])
+    plates()  # those of the package, so that they are not declared later
+    monkeypatch.setattr(plates_module, "_declared", {})
+
+    @plate(section="plain", table="learning_curves", runs="all", caption="A caption.")
+    def plain(table):
+        return Figure()
 
 
 def test_a_report_is_a_page_with_its_figures_and_tables_beside_it(page):
@@ -143,8 +150,9 @@ def test_a_name_that_is_no_plain_folder_name_is_refused_before_anything_is_writt
 @pytest.mark.usefixtures("light")
 def test_a_folder_that_cannot_be_written_is_named(runs, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(RunError, match=r"cannot write report .*file"):
+    with pytest.raises(DiskError, match=r"cannot write report .*file") as raised:
         build_report("x", runs, tmp_path / "file")
+    assert not isinstance(raised.value, RunError)  # no run is to blame
 
 
 def test_no_runs_or_twins_are_refused(runs, tmp_path):
@@ -159,14 +167,14 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.usefixtures("light")
-def test_an_error_leaves_the_old_report_as_it_was(runs, tmp_path, monkeypatch):
+def test_an_error_leaves_the_old_report_as_it_was(runs, tmp_path):
     build_report("demo", runs, tmp_path / "report")
     old = files_of(tmp_path / "report")
 
-    def fails(runs):
+    @plate(section="plain", table="learning_curves", caption="A caption.")
+    def fails(table):
         raise RuntimeError("half way")
 
-    monkeypatch.setattr(page_module, "SECTIONS", [plain, fails])
     with pytest.raises(RuntimeError, match="half way"):
         build_report("demo", runs[:1], tmp_path / "report")
     assert files_of(tmp_path / "report") == old
@@ -191,18 +199,40 @@ def test_the_same_runs_give_the_same_report(page, runs, tmp_path):
     assert list(files_of(again.parent).values()) == list(files_of(page.parent).values())
 
 
-def test_a_section_is_added_by_its_function_alone_and_may_have_nothing_to_say(runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(page_module, "SECTIONS", [plain, lambda runs: None])
+@pytest.mark.usefixtures("light")
+def test_a_section_is_added_by_its_declaration_alone_and_may_have_nothing_to_say(runs, tmp_path, monkeypatch):
+    silent = DeclaredSection("silent", "Nothing to say", shows=lambda run: False)
+    monkeypatch.setattr(build_module, "SECTIONS", [*build_module.SECTIONS, silent])
     page = build_report("x", runs, tmp_path / "report")
-    assert "Frequencies & more" in Page(page.read_text()).text
+    text = Page(page.read_text()).text
+    assert "Frequencies & more" in text
+    assert "Nothing to say" not in text
     assert (page.parent / "figures" / "plain.csv").exists()
+
+
+def test_a_page_has_other_files_beside_it_and_is_written_last(tmp_path, monkeypatch):
+    written = []
+    write = page_module.write_atomic
+    monkeypatch.setattr(page_module, "write_atomic", lambda path, data: (written.append(path.name), write(path, data)))
+    values = {"title": "t", "data": None, "fragment": "", "script_sources": ""}
+    path = write_page(tmp_path / "x", "scrubber_page.html.j2", [], values, {"b.csv": b"1", "a.md": b"2"})
+    assert written == ["b.csv", "a.md", "index.html"]
+    assert path == tmp_path / "x" / "index.html"
+    assert (tmp_path / "x" / "b.csv").read_bytes() == b"1"
+
+
+def test_two_plates_of_one_name_are_refused_before_anything_is_written(tmp_path):
+    twin = Plate("twin", Figure(), pd.DataFrame(), "A caption.")
+    with pytest.raises(ValueError, match="two plates named twin"):
+        write_page(tmp_path / "x", "report.html.j2", [twin, twin], {})
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_run_that_repeats_a_preset_is_shown_beside_what_its_source_reports():
     config = preset("mul-lion-clip", seed=7, steps=50, threads=2)
-    found = preset_of(config)
-    assert found is not None
-    assert found.name == "mul-lion-clip"
+    known = preset_of(config)
+    assert known is not None
+    assert known.name == "mul-lion-clip"
     assert preset_of(override(config, {"lr": 2e-3})) is None
 
 
@@ -255,7 +285,7 @@ def test_figures_are_shown_at_one_scale(page):
 
 
 def test_clock_or_pizza_is_told_for_either_basis(clock):
-    table = algorithm_table(circuit_tables([clock]))
+    table = algorithm_table(clock_pizza([clock]))
     assert [row[2] for row in table.rows] == ["own (Z13)", "wrong (units mod 13)"]
     own, wrong = (dict(zip(table.columns, row, strict=True)) for row in table.rows)
     assert (own["circularity"], own["distance irrelevance"]) == ("1.000", "–")
@@ -263,14 +293,16 @@ def test_clock_or_pizza_is_told_for_either_basis(clock):
 
 
 def test_the_overlap_of_a_mixed_task_is_told_beside_other_tasks(clock, write_run):
-    assert overlap_table(circuit_tables([clock])) is None
+    declared = [one for one in plates().values() if one.name == "neuron_clusters"]
+    overlap = "Directions of the embedding that a mixed task's groups share"
+    assert not [table for table in draw_section(SECTION, declared, [clock]).tables if overlap in table.caption]
     mixed = write_run("mixed", **{"task.name": "mixed", "operations": ("add", "mul"), "modulus": 7})
-    table = overlap_table(circuit_tables([clock, mixed]))
-    assert table is not None
+    drawn = draw_section(SECTION, declared, [clock, mixed])
+    (table,) = [table for table in drawn.tables if overlap in table.caption]
     assert table.rows == ()  # without keys there is no subspace
+    assert "In a mixed task" in drawn.plates[0].caption
     kept = embedding_overlap(mixed)
     made = pd.DataFrame([dict.fromkeys(kept.columns, 1)])
     made = made.assign(run="mixed", step=5, set="hindsight", group="Z7", other_group="units mod 7", degrees=45.0)
-    table = overlap_table({"embedding_overlap": made})
-    assert table is not None
+    table = overlap_table(made)
     assert table.rows == (("mixed", "Z7, units mod 7", "1, 1", "45.0", "1.000", "1.000"),)

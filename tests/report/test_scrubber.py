@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-from grokscope.analysis import circles, keys, learning_curves, norm_trajectories, rows
+from grokscope.analysis import circles, keys, learning_curves, norm_trajectories, where
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.figures import style
 from grokscope.model import Weights, initial_weights, is_buffer
@@ -81,13 +81,13 @@ def close(shown: object, table: np.ndarray) -> None:
 
 
 def test_spectra_are_those_of_the_table_of_keys(pair):
-    table = rows(keys(pair), site="embed", basis="own")
+    table = where(keys(pair), site="embed", basis="own")
     for run, shown in zip(pair, scrubber_data(pair)["runs"], strict=True):
         (spectrum,) = shown["spectra"]
         assert spectrum["irreps"] == ["1", "2", "3", "4", "5", "6"]
         assert spectrum["hindsight"] == [False, True, True, False, False, False]
         for i, step in enumerate(shown["steps"]):
-            at = rows(table, run=run.name, step=step)
+            at = where(table, run=run.name, step=step)
             close(spectrum["power"][i], at["power"].to_numpy())
             close(spectrum["threshold"][i], at["threshold"].to_numpy())
 
@@ -96,11 +96,11 @@ def test_the_plane_is_that_of_the_last_checkpoint_at_every_step(pair):
     run = pair[0]
     planes = scrubber_data([run])["runs"][0]["spectra"][0]["planes"]
     assert [plane["frequency"] for plane in planes] == [2, 3]  # the strongest first
-    last = rows(circles(run), basis="own")
+    last = where(circles(run), basis="own")
     embedding = run.trajectory("embed.W_E").double().numpy()[:, :13]
     embedding = embedding - embedding.mean(1, keepdims=True)
     for plane in planes:
-        points = rows(last, frequency=plane["frequency"])
+        points = where(last, frequency=plane["frequency"])
         assert plane["labels"] == list(points["label"])
         xy = points[["x", "y"]].to_numpy(dtype=float)
         np.testing.assert_allclose(np.stack([plane["x"][-1], plane["y"][-1]], 1), xy, atol=plane["reach"] / 1000)
@@ -115,13 +115,13 @@ def test_the_plane_is_that_of_the_last_checkpoint_at_every_step(pair):
 def test_norms_and_curves_are_those_of_the_tables(pair):
     data, norms, curves = scrubber_data(pair), norm_trajectories(pair), learning_curves(pair)
     for run, shown in zip(pair, data["runs"], strict=True):
-        of_run = rows(norms, run=run.name, parameter="")
+        of_run = where(norms, run=run.name, parameter="")
         assert set(shown["norms"]) == set(of_run["group"]) == {group["key"] for group in data["groups"]}
         for group, values in shown["norms"].items():
-            close(values, rows(of_run, group=group)["norm"].to_numpy())
+            close(values, where(of_run, group=group)["norm"].to_numpy())
         kept = shown["curves"]
         for split in ("train", "val"):
-            of_split = rows(curves, run=run.name, split=split).set_index("step").loc[kept["step"]]
+            of_split = where(curves, run=run.name, split=split).set_index("step").loc[kept["step"]]
             close(kept[f"{split}_loss"], of_split["loss"].to_numpy())
             close(kept[f"{split}_accuracy"], of_split["accuracy"].to_numpy())
         assert [kept["step"][at] for at in kept["at"]] == shown["steps"]  # evaluated at every checkpoint
@@ -430,7 +430,7 @@ def test_every_plot_and_control_has_a_name(pair, opened, tmp_path):
     assert page.get_by_role("slider", name="Training step").count() == 1
     assert page.get_by_role("button", name="Play", exact=True).count() == 1
     assert page.get_by_role("button", name="grokked at").count() == 2
-    table = rows(keys(pair[0]), site="embed", basis="own", step=80)
+    table = where(keys(pair[0]), site="embed", basis="own", step=80)
     best = table.loc[table["power"].idxmax()]
     assert pd.notna(best["frequency"])
     assert f"Largest: frequency {best['frequency']}" in page.locator(plot(0, "spectrum")).get_attribute("aria-label")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from itertools import permutations, product
+from typing import get_args
 
 import pytest
 import sympy
 import torch
 from sympy.combinatorics import Permutation
 
-from grokscope.config import TaskConfig
-from grokscope.tasks import Task, build_task
+from grokscope.config import ConfigError, TaskConfig
+from grokscope.config.task import TaskName
+from grokscope.tasks import BUILDERS, Task, build_task
 
 SYMBOL = {"add": "+", "sub": "-", "mul": "*", "div": "/", "square_sub": "^2-"}
 
@@ -168,3 +170,14 @@ def test_building_a_task_twice_gives_the_same_table(config):
     first, second = build_task(config), build_task(config)
     assert torch.equal(first.tokens, second.tokens)
     assert torch.equal(first.labels, second.labels)
+
+
+def test_every_name_that_a_config_accepts_has_a_builder_and_no_other_has():
+    assert set(BUILDERS) == set(get_args(TaskName))
+
+
+def test_a_name_without_a_builder_is_refused_and_not_taken_for_another_task():
+    config = TaskConfig(name="mul", modulus=5)
+    object.__setattr__(config, "name", "power")  # as a name that was added to the config alone
+    with pytest.raises(ConfigError, match=r"task\.name = 'power' has no builder: use one of add, .*parity"):
+        build_task(config)

@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.model import in_scope
-from grokscope.norms import as_matrix, is_matrix, row_norms
-from grokscope.optimizers import NeuralGrok
-from grokscope.optimizers.scion import balls
-from grokscope.optimizers.transforms import across_
+from grokscope.model import as_matrix, in_scope, is_matrix
+from grokscope.norms import row_norms
+from grokscope.optimizers.rules.scion import balls
+from grokscope.optimizers.transforms.neuralgrok import AmplifierTransform
+from grokscope.optimizers.transforms.orthograd import across_
 from grokscope.tasks import build_task
 from grokscope.training import Diverged, Trainer, branch, train
 from grokscope.training.batches import hold_back
@@ -94,7 +94,8 @@ def test_a_step_descends_the_transformed_gradient_and_decay_joins_after_it(confi
     """SGD with l2 on one group: w - lr (T(g) + wd w), with T by hand from the gradients as they were recorded."""
     trainer = _trainer(
         config, **{"optimizer.name": "sgd", "lr": 0.1, "gradient.name": transform, "dtype": "float64",
-                   "window": 3, "weight_decay": 0.2, "decay_scope": ("mlp",)})  # fmt: skip
+                   "weight_decay": 0.2, "decay_scope": ("mlp",),
+                   **({"window": 3} if transform == "grokfast_ma" else {})})  # fmt: skip
     history: list[dict[str, torch.Tensor]] = []
     average: dict[str, torch.Tensor] = {}
     for step in range(1, 7):
@@ -194,7 +195,7 @@ def test_held_back_examples_are_never_trained_on_unless_they_are_merged(config):
         seen: set[int] = set()
         for _ in range(2 * trainer.batches.steps_per_epoch):
             seen |= set(trainer.recorded_update().examples.tolist())
-        outer = set(trainer.outer.tolist())
+        outer = set(trainer.held_back.tolist())
         assert len(outer) == 3
         assert outer < set(whole.tolist())
         assert seen == (set(whole.tolist()) if merged else set(whole.tolist()) - outer)
@@ -207,7 +208,7 @@ def test_an_outer_step_is_automatic_differentiation_through_the_whole_update(con
     settings = {**NEURALGROK, "dtype": "float64", "forward": "hooked", "optimizer.name": "adamw", "outer_fraction": 0.2}
     trainer = _trainer(config, **settings, amplifier_lr=0.01, amplifier_weight_decay=0.1)
     transform, model = trainer.transform, trainer._hooked
-    assert isinstance(transform, NeuralGrok)
+    assert isinstance(transform, AmplifierTransform)
     layers = dense(transform.amplifier)
     adam = torch.optim.Adam(layers.parameters(), lr=0.01, betas=(0.9, 0.98), weight_decay=0.1)
 
@@ -229,7 +230,7 @@ def test_an_outer_step_is_automatic_differentiation_through_the_whole_update(con
             weighted = torch.softmax(layers(entries)[:, 0], 0) * entries[:, 0]
             moved[name] = theta[name].detach() - lr * (0.2 * weighted / (weighted.norm() + 1e-12)).view(g.shape)
         adam.zero_grad()
-        loss(moved | constants, trainer.outer).backward()
+        loss(moved | constants, trainer.held_back).backward()
         adam.step()
         for name, parameter in layers.named_parameters():
             ours = transform.amplifier.parameters[LAYERS[name]].detach()
@@ -243,7 +244,8 @@ def test_an_outer_step_leaves_the_weights_bit_for_bit(config, dtype):
     trainer.update()
     before, amplifier = trainer.parameters.vector.detach().clone(), trainer.transform.tensors()
     amplifier = {name: value.clone() for name, value in amplifier.items()}
-    trainer._outer_step(trainer.transform, trainer.train[:6], 0.1)
+    trainer.step = 2
+    trainer._let_transform_learn(trainer.transform, trainer.train[:6], 0.1)
     assert torch.equal(trainer.parameters.vector, before)
     after = trainer.transform.tensors()
     assert not any(torch.equal(after[name], value) for name, value in amplifier.items())
@@ -322,21 +324,32 @@ def test_a_branch_shares_its_transform_and_its_balls_with_its_parent(config, tmp
     for _ in range(step):
         by_hand.update()
     by_hand.control(freer.config)
-    (group,) = by_hand.optimizer.param_groups
-    assert (group["rho"], group["averaging"]) == (100.0, 0.1)
+    assert (by_hand.optimizer.config.rho, by_hand.optimizer.config.averaging) == (100.0, 0.1)
     for _ in range(freer.steps[-1] - step):
         by_hand.update()
     last = freer.weights(freer.steps[-1])
     assert all(torch.equal(by_hand.weights[n].detach(), last[n]) for n in by_hand.parameters.names)
 
 
-def test_a_branch_of_unclipped_scion_stays_unclipped_and_one_of_muon_has_the_rates_that_are_given(config):
-    trainer = _trainer(config, **ACCELERATORS["scion"])
-    trainer.control(config(**ACCELERATORS["scion"], rho=7.0, averaging=0.5))
-    (group,) = trainer.optimizer.param_groups
-    assert (group["rho"], group["averaging"]) == (None, 0.5)
-    trainer = _trainer(config, **ACCELERATORS["muon per head"])
-    trainer.control(config(**{**ACCELERATORS["muon per head"], "lr": 0.1, "adam_lr": 0.02, "momentum": 0.5}))
-    matrices, rest = trainer.optimizer.param_groups
-    assert matrices["momentum"] == 0.5
-    assert rest["rate"] == pytest.approx(0.2)
+@pytest.mark.parametrize(("name", "changes"), [
+    ("scion", {"averaging": 0.5}), ("clipped scion", {"rho": 0.01, "lr": 0.3}),
+    ("muon per head", {"lr": 0.1, "adam_lr": 0.02, "momentum": 0.5}), ("decay by group", {"betas": (0.5, 0.6)}),
+    ("grokfast ema", {"weight_decay": 0.3, "betas": (0.5, 0.6)}),
+])  # fmt: skip
+def test_settings_that_are_changed_half_way_are_those_of_the_next_step(config, name, changes):
+    """Against a rule that had the new settings from the beginning, given the same weights and moments."""
+    trainer = _trainer(config, **ACCELERATORS[name])
+    for _ in range(3):
+        trainer.update()
+    changed = config(**{**ACCELERATORS[name], **changes})
+    other, unchanged = Trainer(changed, trainer.task), _trainer(config, **ACCELERATORS[name])
+    for each in (other, unchanged):
+        tensors, info = trainer.state()
+        each.restore({key: value.clone() for key, value in tensors.items()}, info)
+    before = _copies(trainer)
+    trainer.control(changed)
+    for each in (trainer, other, unchanged):
+        each.update()
+    assert torch.equal(trainer.parameters.vector, other.parameters.vector)
+    assert not torch.equal(trainer.parameters.vector, unchanged.parameters.vector)
+    assert any(not torch.equal(trainer.weights[parameter], value) for parameter, value in before.items())

@@ -1,7 +1,7 @@
 """One checkpoint as its analyses see it: groups, grids, bases, nulls.
 
 checkpoint        one checkpoint, its activations and transforms; what all checkpoints of a run share
-over_checkpoints  from one checkpoint to a kept table of a run
+over_checkpoints  from a function of one checkpoint to an analysis of runs, and several of them in one pass
 frames            the task's group and the wrong one
 grid              every pair of operands through the network
 basis             transforms on G x G, functions of a, of b, of a * b
@@ -10,5 +10,4 @@ step_down         weak irreps beside strong ones
 removal           what the network loses without an irrep of its embedding
 marginals         neurons as functions of one operand
 columns           the columns of irreps
-final_layers      from the last MLP to the loss
 """

@@ -23,6 +23,7 @@ from typing import Literal
 
 import numpy as np
 import torch
+from einops import rearrange, reduce
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
@@ -89,7 +90,8 @@ class GridBasis:
 
     def product_means(self, x: Float[Tensor, "row col unit"]) -> Float[Tensor, "element unit"]:
         """H[g] = (1/n) sum_{a * b = g} X[a, b], the projection of x on functions of a * b."""
-        return x.flatten(0, 1)[self.pairs].mean(1)
+        of_pairs = rearrange(x, "row col unit -> (row col) unit")[self.pairs]
+        return reduce(of_pairs, "product left unit -> product unit", "mean")
 
     def on_grid(self, x: Shaped[Tensor, "row col *rest"]) -> Shaped[Tensor, "element element *rest"]:
         """x at the pairs of group elements, in their order."""
@@ -102,12 +104,12 @@ class GridBasis:
         for index, span in enumerate(self.spans):
             by_size.setdefault(span.stop - span.start, []).append(index)
         products, quotients = self.group.table, self.group.table[:, self.group.inverse]
-        found = []
+        of_sizes = []
         for irreps in by_size.values():
             columns = torch.stack([torch.arange(self.spans[i].start, self.spans[i].stop) for i in irreps])
             maps = [torch.stack([self._map(self.spans[i], x) for i in irreps]) for x in (products, quotients)]
-            found.append(Blocks(torch.tensor(irreps), columns, *maps))
-        return tuple(found)
+            of_sizes.append(Blocks(torch.tensor(irreps), columns, *maps))
+        return tuple(of_sizes)
 
     def _map(self, span: slice, argument: Int[np.ndarray, "a b"]) -> Float[Tensor, "m ij"]:
         f = self.F[:, span]
@@ -123,11 +125,11 @@ class GridBasis:
         return self._argument_coefficients(x_hat, "quotient")
 
     def _argument_coefficients(self, x_hat: Tensor, argument: Literal["product", "quotient"]) -> Tensor:
-        found = x_hat.new_empty((self.n, x_hat.shape[-1]))
+        coefficients = x_hat.new_empty((self.n, x_hat.shape[-1]))
         for blocks in self.blocks:
             parts = torch.bmm(getattr(blocks, argument).to(x_hat.dtype), blocks.of(x_hat))
-            found[blocks.columns.flatten()] = parts.flatten(0, 1)
-        return found / self.n
+            coefficients[blocks.columns.flatten()] = parts.flatten(0, 1)
+        return coefficients / self.n
 
     def by_irrep(self, coefficients: Float[Tensor, "column *rest"]) -> Float[Tensor, "irrep *rest"]:
         """Sum of squares over the columns of each irrep."""

@@ -1,7 +1,7 @@
 """One checkpoint of a run as the analyses of its circuit see it, computed as it is asked for and no more than once.
 
 Several analyses read the same activations, transforms and key sets. A `Checkpoint` holds them while the analyses of
-that checkpoint are made, and a `Scope` holds what all checkpoints of a run share: grids, bases, relabellings, the
+that checkpoint are made, and a `RunContext` holds what all checkpoints of a run share: grids, bases, relabellings, the
 key set of the final checkpoint.
 """
 
@@ -28,7 +28,13 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
-class Scope:
+def knows_its_split(run: Run) -> bool:
+    """Whether a run says which examples it was trained on; a network that was trained elsewhere need not."""
+    train, _ = run.task.split(run.config.task.train_fraction, run.config.seed)
+    return len(train) > 0
+
+
+class RunContext:
     """What all checkpoints of a run share.
 
     Raises ValueError for a run without checkpoints, and, where it is asked for frames, for a task without a group.
@@ -103,20 +109,23 @@ class Scope:
 
     @cached_property
     def hindsight(self) -> dict[Frame, Int[np.ndarray, " key"]]:
-        """The key set of the final checkpoint, by frame: what a look back from the end of the run would choose."""
-        return {frame: self.final.embedding(frame).keys for frame in self.frames}
+        """The key set of the final checkpoint, by frame: the irreps that are chosen by looking back from the end."""
+        return {frame: self.final.embedding_test(frame).keys for frame in self.frames}
 
     @cached_property
     def matched(self) -> dict[Frame, Int[np.ndarray, " irrep"]]:
-        """For every wrong frame the control of the own one's hindsight key set: as many irreps (or all there are),
-        those of largest power in the final embedding. Its own key set would rarely do, for it should be empty."""
+        """Irreps that stand in for a key set, by wrong frame: the control of the own frame's hindsight key set.
+
+        They are as many as that has (or all there are), those of largest power in the final embedding. A wrong frame's
+        own key set would rarely do, for it should be empty.
+        """
         count = {frame.operation: len(self.hindsight[frame]) for frame in self.own}
-        found = {}
+        strongest = {}
         for frame in self.frames:
             if frame.basis == "wrong":
-                power = self.final.embedding(frame).power[1:]
-                found[frame] = 1 + np.argsort(-power, kind="stable")[: count[frame.operation]]
-        return found
+                power = self.final.embedding_test(frame).power[1:]
+                strongest[frame] = 1 + np.argsort(-power, kind="stable")[: count[frame.operation]]
+        return strongest
 
     def prepare_circuit(self) -> None:
         """Compute what analyses of a circuit compute on first use, before threads share it."""
@@ -142,19 +151,19 @@ class Checkpoint:
     """The network of a run at one step.
 
     Arguments:
-        scope: of the run.
+        context: of the run.
         step: one that has a checkpoint.
     """
 
-    def __init__(self, scope: Scope, step: int) -> None:
-        self.scope, self.step = scope, step
+    def __init__(self, context: RunContext, step: int) -> None:
+        self.context, self.step = context, step
         self._activations: dict[str, dict[str, Tensor]] = {}
         self._transforms: dict[tuple[Frame, str], Tensor] = {}
-        self._embedding: dict[Frame, StepDown] = {}
+        self._embedding_tests: dict[Frame, StepDown] = {}
 
     @cached_property
     def weights(self) -> Weights:
-        return self.scope.run.weights(self.step)
+        return self.context.run.weights(self.step)
 
     def operand_tables(
         self, frame: Frame
@@ -163,30 +172,30 @@ class Checkpoint:
         embedding = self.weights["embed.W_E"].double().numpy()
         return embedding[frame.left], embedding[frame.right]
 
-    def embedding(self, frame: Frame) -> StepDown:
+    def embedding_test(self, frame: Frame) -> StepDown:
         """Power by irrep of the embedding, and its test: left and right operand side by side, relabelled together.
 
         *This is what key sets are chosen by.* The rows of an untrained embedding are drawn alike, so the null is
         exact there, while activations of an untrained network already depend on whether a = b. And what a
         network knows about most answers shows as power of every irrep of a * b, memorised or computed;
         which irreps it computes *with* shows in what it reads the operands as. Weak irreps beside strong ones are keys
-        where the network loses more without them than without a random direction of equal power (`Removal`).
+        where the network loses more without them than without as much power of random functions (`Removal`).
         """
-        if frame not in self._embedding:
+        if frame not in self._embedding_tests:
             tables = np.concatenate(self.operand_tables(frame), axis=1)
-            tested = step_down(self.scope.nulls[frame], tables)
+            tested = step_down(self.context.nulls[frame], tables)
             if len(tested.weak):
                 tested = tested.confirm(Removal(self, frame).is_used)
-            self._embedding[frame] = tested
-        return self._embedding[frame]
+            self._embedding_tests[frame] = tested
+        return self._embedding_tests[frame]
 
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
         """An activation at the answer position for every pair of operands of an operation."""
         if operation not in self._activations:
-            blocks = [f"blocks.{layer}" for layer in self.scope.layers]
+            blocks = [f"blocks.{layer}" for layer in self.context.layers]
             names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
             names += [f"{blocks[-1]}.hook_resid_post", "logits"]
-            self._activations[operation] = self.scope.grids[operation].activations(self.weights, names)
+            self._activations[operation] = self.context.grids[operation].activations(self.weights, names)
         return self._activations[operation][name]
 
     def transform(self, frame: Frame, name: str) -> Float[Tensor, "column column unit"]:
@@ -194,5 +203,5 @@ class Checkpoint:
         key = (frame, name)
         if key not in self._transforms:
             x = self.activations(frame.operation, name)
-            self._transforms[key] = self.scope.bases[frame].transform(x)
+            self._transforms[key] = self.context.bases[frame].transform(x)
         return self._transforms[key]

@@ -2,8 +2,8 @@
 
 The own frame of an operation is the group that its answers are computed in. The wrong frame reads the same
 tokens in the group of the other arithmetic: the units mod p for addition and subtraction, Z_p for
-multiplication and division. A network has no reason to be sparse there, so whatever an analysis finds in the
-wrong frame is what it finds where there is nothing to be found.
+multiplication and division. A network has no reason to be sparse there, so an analysis of the wrong frame shows what
+that analysis gives where there is no structure.
 
 A mixed task embeds each number once for all its operations, so the wrong frame of one may be the own frame of
 another. Then it is a control of the answers alone: in the embedding, and in layers that do not yet tell operations
@@ -14,7 +14,7 @@ control is the relabelling null (`grokscope.analysis.checkpoint.null`), under wh
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Int
@@ -22,6 +22,9 @@ from jaxtyping import Int
 from grokscope.config import TaskConfig
 from grokscope.groups import FiniteGroup
 from grokscope.tasks import Operation, Task, build_task
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
 
 Basis = Literal["own", "wrong"]
 COUNTERPART: dict[str, Literal["add", "sub", "mul", "div"]] = {
@@ -71,21 +74,37 @@ def frames(task: Task) -> tuple[Frame, ...]:
             f"task {task.name!r} has operands that share a group element, as a and -a share their square, so its "
             "tokens have no Fourier basis; use add, sub, mul, div, a permutation or a group task"
         )
-    found = []
+    every = []
     for operation in one_to_one:
-        found.append(_frame(operation, operation.name, "own"))
+        every.append(_frame(operation, operation.name, "own"))
         if operation.name in COUNTERPART:
             # The counterpart's dataset is not used: only which element each number stands for.
             other = TaskConfig(name=COUNTERPART[operation.name], modulus=task.n_answers, form="x_y_eq")
-            found.append(_frame(build_task(other).operations[0], operation.name, "wrong"))
-    found = [frame for frame in found if frame.group.order > 1]
-    if not any(frame.basis == "own" for frame in found):
+            every.append(_frame(build_task(other).operations[0], operation.name, "wrong"))
+    every = [frame for frame in every if frame.group.order > 1]
+    if not any(frame.basis == "own" for frame in every):
         raise ValueError(
             f"task {task.name!r} has the group {task.operations[0].group.name} of one element: "
             "nothing depends on its operands"
         )
-    own = {frame.operation for frame in found if frame.basis == "own"}
-    return tuple(frame for frame in found if frame.operation in own)
+    own = {frame.operation for frame in every if frame.basis == "own"}
+    return tuple(frame for frame in every if frame.operation in own)
+
+
+def has_group(run: Run) -> bool:
+    """Whether an operation of the run's task has its answers computed in a group that a network can be read in."""
+    return bool(groups_of(run))
+
+
+def has_several_groups(run: Run) -> bool:
+    """Whether the operations of the run's task compute in different groups, as addition and multiplication do."""
+    return len(groups_of(run)) > 1
+
+
+def groups_of(run: Run) -> dict[str, FiniteGroup]:
+    """The groups of the own frames of a run's task by name."""
+    readable = [operation for operation in run.task.operations if operation.is_one_to_one and operation.group.order > 1]
+    return {operation.group.name: operation.group for operation in readable}
 
 
 def _frame(operation: Operation, name: str, basis: Basis) -> Frame:

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
@@ -81,10 +82,6 @@ class PairGrid:
 
     def activations(self, weights: Weights, names: Sequence[str]) -> dict[str, Float[Tensor, "row col *rest"]]:
         """Activations at the answer position (`Engine.answer_activations`) for every pair."""
-        found = self.engine.answer_activations(weights, self._all, names)
-        return {name: value.unflatten(0, self.shape) for name, value in found.items()}
-
-    def in_frame(self, frame: Frame) -> Bool[Tensor, "row col"]:
-        """Which pairs are pairs of group elements of the frame."""
-        rows, cols = np.isin(self.left, frame.left), np.isin(self.right, frame.right)
-        return torch.from_numpy(rows[:, None] & cols[None, :])
+        of_pairs = self.engine.answer_activations(weights, self._all, names)
+        rows = self.shape[0]
+        return {name: rearrange(x, "(row col) ... -> row col ...", row=rows) for name, x in of_pairs.items()}

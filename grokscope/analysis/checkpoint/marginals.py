@@ -1,4 +1,4 @@
-"""What neurons make of one operand alone: means of their activations over the other, functions on the group."""
+"""Neurons as functions of one operand: the means of their activations over the other operand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Marginal:
 def marginals(checkpoint: Checkpoint, frame: Frame, layer: int) -> dict[str, Marginal]:
     """The marginals of a layer's MLP neurons, by the operand that they are functions of (`OPERANDS`)."""
     x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-    return marginals_of(checkpoint.scope.bases[frame].F, x_hat)
+    return marginals_of(checkpoint.context.bases[frame].F, x_hat)
 
 
 def marginals_of(
@@ -45,10 +45,10 @@ def marginals_of(
     of_neurons = unit_variances(x_hat)
     # The coefficients of a neuron share rounding errors in proportion to its whole activation.
     rounding = 1e3 * torch.finfo(x_hat.dtype).eps ** 2 * x_hat.flatten(0, 1).square().sum(0).double()
-    found = {}
+    by_operand = {}
     for operand, coefficients in zip(OPERANDS, (x_hat[:, 0], x_hat[0]), strict=True):
         without_mean = coefficients[1:].double()
         energy = without_mean.square().sum(0)
         energy = torch.where((energy > rounding) & (of_neurons > 0), energy, 0.0)
-        found[operand] = Marginal(F[:, 1:] @ without_mean / n**0.5, energy / n**2, of_neurons / n**2)
-    return found
+        by_operand[operand] = Marginal(F[:, 1:] @ without_mean / n**0.5, energy / n**2, of_neurons / n**2)
+    return by_operand

@@ -45,8 +45,8 @@ class Removal:
     """
 
     def __init__(self, checkpoint: Checkpoint, frame: Frame, pairs: int = PAIRS) -> None:
-        grid = checkpoint.scope.grids[frame.operation]
-        self._basis, self._engine = checkpoint.scope.bases[frame], grid.engine
+        grid = checkpoint.context.grids[frame.operation]
+        self._basis, self._engine = checkpoint.context.bases[frame], grid.engine
         self._weights = checkpoint.weights
         self._tokens = torch.from_numpy(frame.left)
         self._embedding = checkpoint.weights["embed.W_E"][self._tokens].double()

@@ -20,15 +20,16 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.final_layers import losses, unembedded
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
+from grokscope.engine import cross_entropies, unembedded
 
 CHECKPOINTS = 11
 EXAMPLES = 1024
@@ -56,7 +57,7 @@ COLUMNS = (
 Irreps = Int[np.ndarray, " irrep"]
 
 
-@over_checkpoints(version=2, steps=spread_steps(CHECKPOINTS))
+@over_checkpoints(family="fourier", version=2, applies_to=has_group, steps=spread_steps(CHECKPOINTS))
 def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
     """Loss and accuracy without each key irrep, and without the key set, at up to 11 checkpoints of a run.
 
@@ -73,15 +74,15 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
         empty).
     """
     tables = []
-    for frame in checkpoint.scope.frames:
+    for frame in checkpoint.context.frames:
         sets = irrep_sets(checkpoint, frame)
-        key = checkpoint.embedding(frame).keys
+        key = checkpoint.embedding_test(frame).keys
         candidates = np.unique(np.concatenate([irreps for _, irreps in sets]))
         others = np.setdiff1d(np.arange(1, len(frame.group.irreps)), np.union1d(candidates, key))
         stand_in = np.random.default_rng(0).permutation(others)[: len(candidates)]
         controls = dict(zip(candidates.tolist(), stand_in.tolist(), strict=False))
         sample = Sample.of(checkpoint, frame)
-        full = sample.outcomes(checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs])
+        full = sample.outcomes(sample.at_pairs(checkpoint.activations(frame.operation, "logits")))
         for site, without in SITES.items():
             for name, irreps in sets:
                 after = sample.outcomes(without(checkpoint, frame, sample, irreps, irreps))
@@ -111,8 +112,8 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
 def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> list[tuple[str, Irreps]]:
     """The sets of irreps that are removed, by name (see `ablation`)."""
     if frame.basis == "wrong":
-        return [("matched", checkpoint.scope.matched[frame])]
-    key, hindsight = checkpoint.embedding(frame).keys, checkpoint.scope.hindsight[frame]
+        return [("matched", checkpoint.context.matched[frame])]
+    key, hindsight = checkpoint.embedding_test(frame).keys, checkpoint.context.hindsight[frame]
     singles = [("one", np.array([irrep])) for irrep in np.union1d(key, hindsight)]
     return [*singles, ("key", key), ("hindsight", hindsight)]
 
@@ -143,7 +144,7 @@ class Sample:
     @staticmethod
     def of(checkpoint: Checkpoint, frame: Frame) -> Sample:
         """Up to `EXAMPLES` of train and of val; a split without pairs is left out."""
-        grid, basis = checkpoint.scope.grids[frame.operation], checkpoint.scope.bases[frame]
+        grid, basis = checkpoint.context.grids[frame.operation], checkpoint.context.bases[frame]
         order = basis.pairs.T  # [a, g]
         generator = torch.Generator().manual_seed(0)
         chosen, splits, start = [], {}, 0
@@ -160,16 +161,20 @@ class Sample:
         pairs = order.flatten()[index]
         return Sample(pairs, left, table[inverse[left], product], grid.labels.flatten()[pairs], splits)
 
+    def at_pairs(self, x: Float[Tensor, "row col unit"]) -> Float[Tensor, "example unit"]:
+        """An activation over the grid, at the pairs of the sample."""
+        return rearrange(x, "row col unit -> (row col) unit")[self.pairs]
+
     def outcomes(self, logits: Float[Tensor, "example d_vocab_out"]) -> dict[str, tuple[float, float]]:
         """Mean loss and accuracy of each split."""
-        loss, right = losses(logits, self.labels).double(), (logits.argmax(-1) == self.labels).double()
+        loss, right = cross_entropies(logits, self.labels).double(), (logits.argmax(-1) == self.labels).double()
         return {split: (float(loss[s].mean()), float(right[s].mean())) for split, s in self.splits.items()}
 
 
 def without_in_embedding(
     checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
-    basis = checkpoint.scope.bases[frame]
+    basis = checkpoint.context.bases[frame]
     weights = dict(checkpoint.weights)
     embedding = weights["embed.W_E"].clone()
     tokens = torch.from_numpy(frame.left)
@@ -182,7 +187,7 @@ def without_in_embedding(
             coefficients = _other_coefficients(coefficients, span.stop - span.start)
         embedding[tokens] -= (basis.F[:, span] @ coefficients).to(embedding.dtype)
     weights["embed.W_E"] = embedding
-    engine = checkpoint.scope.grids[frame.operation].engine
+    engine = checkpoint.context.grids[frame.operation].engine
     with torch.no_grad():
         return torch.cat([engine.answer_logits(weights, chunk) for chunk in sample.pairs.split(EXAMPLES)])
 
@@ -190,21 +195,21 @@ def without_in_embedding(
 def without_in_neurons(
     checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
-    scope = checkpoint.scope
-    block = f"blocks.{scope.last}"
+    context = checkpoint.context
+    block = f"blocks.{context.last}"
     x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
-    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[sample.pairs]
+    resid = sample.at_pairs(checkpoint.activations(frame.operation, f"{block}.hook_resid_post"))
     W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
-    taken = _operand_part(scope.bases[frame], x_hat, sample, irreps, instead, W_out)
-    return unembedded(scope.config, checkpoint.weights, resid.double() - taken)
+    taken = _operand_part(context.bases[frame], x_hat, sample, irreps, instead, W_out)
+    return unembedded(context.config, checkpoint.weights, resid.double() - taken)
 
 
 def without_in_logits(
     checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
     x_hat = checkpoint.transform(frame, "logits")
-    logits = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs]
-    return logits.double() - _operand_part(checkpoint.scope.bases[frame], x_hat, sample, irreps, instead)
+    logits = sample.at_pairs(checkpoint.activations(frame.operation, "logits"))
+    return logits.double() - _operand_part(checkpoint.context.bases[frame], x_hat, sample, irreps, instead)
 
 
 SITES = {"embedding": without_in_embedding, "neurons": without_in_neurons, "logits": without_in_logits}

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.engine import Engine
 from grokscope.groups import FiniteGroup
@@ -26,7 +26,7 @@ TRIPLES = 128
 COMPONENTS = 4
 
 
-@over_checkpoints(version=2)
+@over_checkpoints(family="fourier", version=2, applies_to=has_group)
 def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
     """Gradient symmetricity, distance irrelevance and circularity.
 
@@ -47,7 +47,7 @@ def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
         note (why a value is missing; else empty).
     """
     rows = []
-    for frame in checkpoint.scope.frames:
+    for frame in checkpoint.context.frames:
         notes = []
         symmetricity = _gradient_symmetricity(checkpoint, frame)
         if symmetricity is None:
@@ -95,16 +95,16 @@ def circularity(table: Float[np.ndarray, "element d_model"], group: FiniteGroup)
 
 def _correct_logits(checkpoint: Checkpoint, frame: Frame) -> Float[np.ndarray, "left right"]:
     """Of the task's answer, at the pairs of the frame's elements; NaN where the task has none."""
-    basis = checkpoint.scope.bases[frame]
+    basis = checkpoint.context.bases[frame]
     logits = basis.on_grid(checkpoint.activations(frame.operation, "logits"))
-    answers = basis.on_grid(checkpoint.scope.grids[frame.operation].labels)
+    answers = basis.on_grid(checkpoint.context.grids[frame.operation].labels)
     correct = logits.gather(-1, answers.clamp(min=0)[..., None])[..., 0].double()
     return correct.where(answers >= 0, torch.nan).numpy()
 
 
 def _gradient_symmetricity(checkpoint: Checkpoint, frame: Frame) -> float | None:
     """Every triple gets tokens of its own for its two operands, so that one backward pass gives every gradient."""
-    scope, task = checkpoint.scope, checkpoint.scope.task
+    context, task = checkpoint.context, checkpoint.context.task
     rng = np.random.default_rng(0)
     a, b, c = rng.integers(frame.group.order, size=(3, TRIPLES))
     operation = next(op for op in task.operations if op.name == frame.operation)
@@ -115,7 +115,7 @@ def _gradient_symmetricity(checkpoint: Checkpoint, frame: Frame) -> float | None
     W_E = checkpoint.weights["embed.W_E"]
     operands = W_E[torch.from_numpy(np.concatenate([frame.left[a], frame.right[b]]))].clone().requires_grad_()
     weights = {**checkpoint.weights, "embed.W_E": torch.cat([W_E, operands])}
-    engine = Engine(scope.config, replace(task, tokens=tokens, labels=torch.zeros_like(own)))
+    engine = Engine(context.config, replace(task, tokens=tokens, labels=torch.zeros_like(own)))
     logits = engine.answer_logits(weights, own)
     (gradient,) = torch.autograd.grad(logits[own, torch.from_numpy(frame.answer[c])].sum(), operands)
     by_a, by_b = gradient.double().split(TRIPLES)

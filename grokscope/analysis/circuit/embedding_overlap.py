@@ -23,11 +23,11 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, has_several_groups
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_several_groups)
 def embedding_overlap(checkpoint: Checkpoint) -> pd.DataFrame:
     """Principal angles between the key subspaces of every two groups that a mixed task computes in.
 
@@ -39,18 +39,18 @@ def embedding_overlap(checkpoint: Checkpoint) -> pd.DataFrame:
 
     Raises ValueError for a task whose operations all live in one group.
     """
-    by_group = {frame.group.name: frame for frame in checkpoint.scope.own}
+    by_group = {frame.group.name: frame for frame in checkpoint.context.own}
     if len(by_group) < 2:
         raise ValueError(
-            f"task {checkpoint.scope.task.name!r} computes in one group, {', '.join(by_group)}: an overlap needs "
+            f"task {checkpoint.context.task.name!r} computes in one group, {', '.join(by_group)}: an overlap needs "
             "a mixed task with additive and multiplicative operations"
         )
-    d_model = checkpoint.scope.config.d_model
+    d_model = checkpoint.context.config.d_model
     rows = []
     for one, other in combinations(by_group.values(), 2):
         for name, keys in (
-            ("key", [checkpoint.embedding(frame).keys for frame in (one, other)]),
-            ("hindsight", [checkpoint.scope.hindsight[frame] for frame in (one, other)]),
+            ("key", [checkpoint.embedding_test(frame).keys for frame in (one, other)]),
+            ("hindsight", [checkpoint.context.hindsight[frame] for frame in (one, other)]),
         ):
             q = _subspaces(checkpoint, (one, other), keys)
             cosines = torch.linalg.svdvals(q[0].T @ q[1]).clamp(max=1.0).numpy()
@@ -95,7 +95,7 @@ def _subspaces(
     table = checkpoint.weights["embed.W_E"].double()[torch.from_numpy(tokens)]
     designs, columns = [torch.ones((len(tokens), 1), dtype=torch.float64)], [1]
     for frame, irreps in zip(frames, keys, strict=True):
-        basis = checkpoint.scope.bases[frame]
+        basis = checkpoint.context.bases[frame]
         functions = torch.cat([basis.F[:, basis.spans[irrep]] for irrep in irreps] or [basis.F[:, :0]], dim=1)
         design = torch.zeros((len(tokens), functions.shape[1]), dtype=torch.float64)
         design[torch.from_numpy(np.searchsorted(tokens, frame.left))] = functions

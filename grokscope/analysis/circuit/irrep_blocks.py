@@ -16,12 +16,13 @@ import pandas as pd
 
 from grokscope.analysis.checkpoint.basis import unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 
 CHECKPOINTS = 11
 
 
-@over_checkpoints(version=1, steps=spread_steps(CHECKPOINTS))
+@over_checkpoints(family="fourier", version=1, applies_to=has_group, steps=spread_steps(CHECKPOINTS))
 def irrep_blocks(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power of every pair of irreps in each layer's neurons, at up to 11 checkpoints of a run.
 
@@ -30,11 +31,11 @@ def irrep_blocks(checkpoint: Checkpoint) -> pd.DataFrame:
         Powers of a layer sum to 1, and are all 0 where no neuron varies.
     """
     tables = []
-    for frame in checkpoint.scope.frames:
-        basis = checkpoint.scope.bases[frame]
+    for frame in checkpoint.context.frames:
+        basis = checkpoint.context.bases[frame]
         names = np.array([irrep.name for irrep in frame.group.irreps])
         left, right = (index.ravel() for index in np.indices((len(names), len(names))))
-        for layer in checkpoint.scope.layers:
+        for layer in checkpoint.context.layers:
             x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
             energy = basis.block_energy(x_hat).double()
             varying = unit_variances(x_hat) > 0

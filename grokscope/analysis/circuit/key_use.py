@@ -13,6 +13,7 @@ import pandas as pd
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 from grokscope.analysis.checkpoint.removal import DRAWS, Removal
 
@@ -36,7 +37,7 @@ COLUMNS = (
 )
 
 
-@over_checkpoints(version=1, steps=spread_steps(CHECKPOINTS))
+@over_checkpoints(family="fourier", version=1, applies_to=has_group, steps=spread_steps(CHECKPOINTS))
 def key_use(checkpoint: Checkpoint) -> pd.DataFrame:
     """What the network loses without each irrep that stands out of its embedding, at up to 11 checkpoints of a run.
 
@@ -52,8 +53,8 @@ def key_use(checkpoint: Checkpoint) -> pd.DataFrame:
         train and val together, the same for all rows of a run and operation.
     """
     tables = []
-    for frame in checkpoint.scope.own:
-        tested, hindsight = checkpoint.embedding(frame), checkpoint.scope.hindsight[frame]
+    for frame in checkpoint.context.own:
+        tested, hindsight = checkpoint.embedding_test(frame), checkpoint.context.hindsight[frame]
         irreps = np.union1d(np.union1d(tested.strong, tested.weak), hindsight)
         removal = Removal(checkpoint, frame)
         without = np.array([removal.without(irrep) for irrep in irreps.tolist()])

@@ -19,11 +19,12 @@ from torch import Tensor
 from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.circuit.spectra import centred_logits
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_group)
 def logit_characters(checkpoint: Checkpoint) -> pd.DataFrame:
     """Each character's coefficient in the logits, and the share of them that it explains.
 
@@ -37,8 +38,8 @@ def logit_characters(checkpoint: Checkpoint) -> pd.DataFrame:
         Logits that do not vary over pairs have coefficient, cosine and share 0.
     """
     tables = []
-    for frame in checkpoint.scope.frames:
-        basis = checkpoint.scope.bases[frame]
+    for frame in checkpoint.context.frames:
+        basis = checkpoint.context.bases[frame]
         x_hat = centred_logits(checkpoint, frame)
         inner, square = character_products(basis, basis.product_coefficients(x_hat).double())
         norm = float(unit_variances(x_hat).sum()) ** 0.5

@@ -25,13 +25,14 @@ from torch import Tensor
 from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 
 CLUSTER_SHARE = 0.85
 FAMILIES = ("left", "right", "product", "quotient", "block")
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_group)
 def neurons(checkpoint: Checkpoint) -> pd.DataFrame:
     """Each neuron's irrep (frequency), how much of its variance that explains, and in which form.
 
@@ -43,9 +44,9 @@ def neurons(checkpoint: Checkpoint) -> pd.DataFrame:
         different irreps).
     """
     tables = []
-    for frame in checkpoint.scope.frames:
-        basis = checkpoint.scope.bases[frame]
-        for layer in checkpoint.scope.layers:
+    for frame in checkpoint.context.frames:
+        basis = checkpoint.context.bases[frame]
+        for layer in checkpoint.context.layers:
             x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
             table = neuron_table(basis, x_hat)
             tables.append(table.assign(**frame.keys, layer=layer)[[*frame.keys, "layer", *table.columns]])

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 from jaxtyping import Bool, Float
 
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.circuit.keys import keys
 from grokscope.analysis.circuit.restricted import restricted_loss
 from grokscope.analysis.tables import select
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.declared import analysis
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -25,7 +26,13 @@ LEAST_FALL = 0.1
 """A loss that falls by less than this share of its first value has not fallen."""
 
 
-@each_run
+@analysis(
+    family="fourier",
+    needs=("keys", "restricted_loss"),
+    applies_to=has_group,
+    reads=("checkpoints", "metrics"),
+    keep=False,
+)
 def onset(run: Run) -> pd.DataFrame:
     """The onset of every key irrep of the final checkpoint, and of the fall of the losses.
 
@@ -42,10 +49,10 @@ def onset(run: Run) -> pd.DataFrame:
 
     Made of the kept tables `keys` and `restricted_loss`.
     """
-    found = pd.DataFrame([*_of_power(keys(run)), *_of_losses(restricted_loss(run))])
+    onsets = pd.DataFrame([*_of_power(keys(run)), *_of_losses(restricted_loss(run))])
     grok = run.grok_step
-    steps = {name: pd.array(found.pop(name), dtype="Int64") for name in ("after", "by")}
-    table = found.assign(**steps, grok_step=pd.array([grok] * len(found), dtype="Int64"))
+    steps = {name: pd.array(onsets.pop(name), dtype="Int64") for name in ("after", "by")}
+    table = onsets.assign(**steps, grok_step=pd.array([grok] * len(onsets), dtype="Int64"))
     table["lead_least"] = table["grok_step"] - table["by"]
     table["lead_most"] = table["grok_step"] - table["after"]
     for column in ("level", "split", "irrep"):
@@ -81,7 +88,7 @@ def half_fallen(steps: Sequence[int], values: Float[np.ndarray, " checkpoint"]) 
 
 
 def _of_power(table: pd.DataFrame) -> Iterator[dict[str, object]]:
-    chosen = select.rows(table, basis="own", site="embed", hindsight=True)
+    chosen = select.where(table, basis="own", site="embed", hindsight=True)
     for key, rows in chosen.groupby(["operation", "group", "irrep"], sort=False):
         operation, group, irrep = cast("tuple[str, str, str]", key)
         after, by = held_from(rows["step"].tolist(), rows["key"].to_numpy(dtype=bool))
@@ -100,7 +107,7 @@ def _of_power(table: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 
 def _of_losses(table: pd.DataFrame) -> Iterator[dict[str, object]]:
-    chosen = select.rows(table, basis="own", set="hindsight")
+    chosen = select.where(table, basis="own", set="hindsight")
     for key, rows in chosen.groupby(["operation", "group", "level", "split"], sort=False):
         operation, group, level, split = cast("tuple[str, str, str, str]", key)
         for quantity in ("restricted_loss", "full_loss"):

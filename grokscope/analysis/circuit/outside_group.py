@@ -6,8 +6,9 @@ import pandas as pd
 import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.final_layers import losses
+from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.engine import cross_entropies
 
 COLUMNS = (
     "operation",
@@ -22,7 +23,7 @@ COLUMNS = (
 )
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_group)
 def outside_group(checkpoint: Checkpoint) -> pd.DataFrame:
     """What the network does with operands that the Fourier transform leaves out.
 
@@ -33,8 +34,8 @@ def outside_group(checkpoint: Checkpoint) -> pd.DataFrame:
         operations whose operands all are group elements, and for splits without such examples.
     """
     rows = []
-    for frame in checkpoint.scope.own:
-        grid = checkpoint.scope.grids[frame.operation]
+    for frame in checkpoint.context.own:
+        grid = checkpoint.context.grids[frame.operation]
         inside = set(frame.left.tolist())
         logits = checkpoint.activations(frame.operation, "logits")
         embedding = checkpoint.weights["embed.W_E"].double()
@@ -51,10 +52,10 @@ def outside_group(checkpoint: Checkpoint) -> pd.DataFrame:
                     rows.append(
                         {
                             "operation": frame.operation,
-                            "token": checkpoint.scope.task.token_names[token],
+                            "token": checkpoint.context.task.token_names[token],
                             "split": split,
                             "examples": int(chosen.sum()),
-                            "loss": float(losses(logits[chosen], labels).double().mean()),
+                            "loss": float(cross_entropies(logits[chosen], labels).double().mean()),
                             "accuracy": float((logits[chosen].argmax(-1) == labels).double().mean()),
                             "embedding_norm": float(own.norm()),
                             "other_embedding_norm": float(others.norm(dim=1).mean()),

@@ -32,23 +32,21 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.final_layers import losses, unembedded
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.grid import SPLITS
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.circuit.logit_characters import character_products
-from grokscope.engine.layers import EPS
+from grokscope.engine import EPS, cross_entropies, unembedded
 from grokscope.model import Weights
 
-SETS = ("one", "key", "hindsight", "matched")
 
-
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_group)
 def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
     """Loss of the network restricted to irreps, and with them excluded, beside its full loss.
 
@@ -63,7 +61,7 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
         outputs). A split without such pairs has no rows.
     """
     tables = []
-    for frame in checkpoint.scope.frames:
+    for frame in checkpoint.context.frames:
         sets = irrep_sets(checkpoint, frame)
         pairs = Pairs.of(checkpoint, frame)
         for level, compute in (("logits", logits_level), ("neurons", neurons_level)):
@@ -102,13 +100,13 @@ class IrrepSets:
 def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> IrrepSets:
     """The sets that a frame's losses are computed for (see `restricted_loss`)."""
     count = len(frame.group.irreps)
-    hindsight = checkpoint.scope.hindsight
+    hindsight = checkpoint.context.hindsight
     chosen: list[tuple[str, np.ndarray]] = []
     if frame.basis == "own":
         chosen += [("one", np.array([i])) for i in range(1, count)]
-    chosen += [("key", checkpoint.embedding(frame).keys), ("hindsight", hindsight[frame])]
+    chosen += [("key", checkpoint.embedding_test(frame).keys), ("hindsight", hindsight[frame])]
     if frame.basis == "wrong":
-        chosen.append(("matched", checkpoint.scope.matched[frame]))
+        chosen.append(("matched", checkpoint.context.matched[frame]))
     members = torch.zeros((len(chosen), count), dtype=torch.bool)
     for row, (_, irreps) in enumerate(chosen):
         members[row, torch.from_numpy(irreps)] = True
@@ -133,17 +131,18 @@ class Pairs:
     @staticmethod
     def of(checkpoint: Checkpoint, frame: Frame) -> Pairs:
         """At one checkpoint."""
-        grid, order = checkpoint.scope.grids[frame.operation], checkpoint.scope.bases[frame].pairs
+        grid, order = checkpoint.context.grids[frame.operation], checkpoint.context.bases[frame].pairs
         labels = grid.labels.flatten()[order].clamp(min=0)
         splits = {split: grid.splits[split].flatten()[order] for split in SPLITS}
         splits = {split: mask for split, mask in splits.items() if bool(mask.any())}
-        logits = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[order]
+        logits = checkpoint.activations(frame.operation, "logits")
+        logits = rearrange(logits, "row col answer -> (row col) answer")[order]
         weights = {}
         for split, mask in splits.items():
             count = torch.zeros((len(labels), logits.shape[-1]), dtype=torch.float64)
             count.scatter_add_(1, labels, mask.double())
             weights[split] = count / count.sum()
-        return Pairs(labels, splits, weights, logits, losses(logits, labels))
+        return Pairs(labels, splits, weights, logits, cross_entropies(logits, labels))
 
     def mean(self, of_pairs: Float[Tensor, "*set product left"], split: str) -> Float[Tensor, "*set"]:
         """The mean over the pairs of a split."""
@@ -154,7 +153,7 @@ def logits_level(
     checkpoint: Checkpoint, frame: Frame, pairs: Pairs, members: Float[Tensor, "set irrep"]
 ) -> tuple[Float[Tensor, "set product d_vocab_out"], Float[Tensor, "set product left"]]:
     """Restricted logits, and excluded loss, by the characters of a * b * c^-1 in the logits."""
-    basis, group = checkpoint.scope.bases[frame], frame.group
+    basis, group = checkpoint.context.bases[frame], frame.group
     answer = torch.from_numpy(frame.answer)
     means = pairs.logits.double().mean(1)
     centred = means[:, answer] - means[:, answer].mean(1, keepdim=True)
@@ -170,16 +169,17 @@ def neurons_level(
     checkpoint: Checkpoint, frame: Frame, pairs: Pairs, members: Float[Tensor, "set irrep"]
 ) -> tuple[Float[Tensor, "set product d_vocab_out"], Float[Tensor, "set product left"]]:
     """Restricted logits, and excluded loss, by functions of a * b in the last MLP's activations."""
-    scope, basis = checkpoint.scope, checkpoint.scope.bases[frame]
-    block = f"blocks.{scope.last}"
+    context, basis = checkpoint.context, checkpoint.context.bases[frame]
+    block = f"blocks.{context.last}"
     weights = checkpoint.weights
     x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
     written = basis.product_coefficients(x_hat).double() @ weights[f"{block}.mlp.W_out"].double()
     of_column = members[:, torch.from_numpy(frame.group.fourier_irreps())]  # [set, column]
     kept = (basis.F * of_column[:, None]) @ written  # [set, product, d_model]
-    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[basis.pairs]
-    restricted = unembedded(scope.config, weights, resid.double().mean((0, 1)) + kept)
-    if scope.config.normalization == "none":
+    resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post")
+    resid = rearrange(resid, "row col d_model -> (row col) d_model")[basis.pairs]
+    restricted = unembedded(context.config, weights, resid.double().mean((0, 1)) + kept)
+    if context.config.normalization == "none":
         return restricted, losses_after_shift(pairs.logits, kept @ weights["unembed.W_U"].double(), pairs.labels)
     return restricted, _losses_behind_norm(weights, resid, kept.to(resid.dtype), pairs.labels)
 
@@ -226,8 +226,8 @@ def _losses_behind_norm(
     of_resid, of_taken, constant = r @ read, t @ read, bias @ W_U + b_U
     variance = r.square().sum(-1) - 2 * torch.einsum("gad,sgd->sga", r, t) + t.square().sum(-1)[..., None]
     scale = (variance.clamp(min=0) / d_model + EPS).rsqrt()
-    found = resid.new_empty(scale.shape)
+    of_pairs = resid.new_empty(scale.shape)
     for s in range(len(taken)):
         logits = (of_resid - of_taken[s][:, None]).mul_(scale[s][..., None]).add_(constant)
-        found[s] = losses(logits, labels)
-    return found
+        of_pairs[s] = cross_entropies(logits, labels)
+    return of_pairs

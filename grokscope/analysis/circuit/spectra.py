@@ -21,13 +21,14 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.groups import FiniteGroup
 
@@ -54,7 +55,7 @@ class Spectrum:
         return float(self.energy.sum()) / self.variance if self.variance > 0 else 0.0
 
 
-@over_checkpoints(version=1)
+@over_checkpoints(family="fourier", version=1, applies_to=has_group)
 def spectra(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power by irrep at every site, in the task's own basis and in the wrong one.
 
@@ -70,7 +71,7 @@ def spectra(checkpoint: Checkpoint) -> pd.DataFrame:
         A part without any variance has power 0 throughout, of_variance 0, and gini and ipr 0.
     """
     tables = []
-    for frame in checkpoint.scope.frames:
+    for frame in checkpoint.context.frames:
         for spectrum in _spectra(checkpoint, frame):
             power = spectrum.power
             tables.append(
@@ -117,12 +118,12 @@ def centred_logits(checkpoint: Checkpoint, frame: Frame) -> Float[Tensor, "colum
 
 
 def _spectra(checkpoint: Checkpoint, frame: Frame) -> Iterator[Spectrum]:
-    basis = checkpoint.scope.bases[frame]
+    basis = checkpoint.context.bases[frame]
     for part, table in zip(("left", "right"), checkpoint.operand_tables(frame), strict=True):
         yield _of_table(basis, "embed", part, torch.from_numpy(table))
     unembed = checkpoint.weights["unembed.W_U"].double()[:, torch.from_numpy(frame.answer)]
     yield _of_table(basis, "unembed", "answer", (unembed - unembed.mean(1, keepdim=True)).T)
-    for layer in checkpoint.scope.layers:
+    for layer in checkpoint.context.layers:
         attention = checkpoint.activations(frame.operation, f"blocks.{layer}.hook_attn_out")
         yield from _of_activation(basis, f"blocks.{layer}.attn_out", attention)
         neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
@@ -143,7 +144,7 @@ def _of_table(
 
 
 def _of_activation(basis: GridBasis, site: str, x: Float[Tensor, "row col unit"]) -> Iterator[Spectrum]:
-    pairs = basis.on_grid(x).flatten(0, 1)
+    pairs = rearrange(basis.on_grid(x), "a b unit -> (a b) unit")
     # Each row of a marginal stands for n pairs.
     variance = float((pairs - pairs.mean(0)).square().sum(0).double().sum()) / basis.n
     for part, table in zip(("left", "right", "product"), basis.marginals(x), strict=True):

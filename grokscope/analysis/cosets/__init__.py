@@ -1,11 +1,14 @@
 """Whether neurons compute with the cosets of subgroups, or with representations.
 
-cosets          the subgroup on whose cosets each neuron is constant, and its null
-coset_summary   how many neurons each class of subgroups explains
-coset_matrix    every neuron against every class of subgroups
-neuron_grid     one neuron at all pairs, by its cosets
+Tables come in the order of this list (`grokscope.analysis.tables.declared.analyses`).
+
+cosets          the subgroup on whose cosets each neuron is constant; every neuron against every class; their numbers
 readings        which fits a neuron: a representation, or cosets
 coset_ablation  what is lost without the neurons that cosets explain
+neuron_grid     one neuron at all pairs, by its cosets
+
+What they are made of:
+
 partitions      a group by the cosets of its subgroups
 coset_null      the coset null
 irrep_null      the coset null of functions of one irrep

@@ -16,17 +16,18 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.final_layers import unembedded
 from grokscope.analysis.checkpoint.frames import Frame
 from grokscope.analysis.checkpoint.marginals import marginals
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 from grokscope.analysis.circuit.ablation import Sample
 from grokscope.analysis.cosets.cosets import coset_table
-from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions, prepare_cosets
+from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions, has_cosets, prepare_cosets
+from grokscope.engine import unembedded
 
 CHECKPOINTS = 11
 DRAWS = 5
@@ -35,7 +36,13 @@ NEAR = 0.1
 QUANTITIES = ("loss", "accuracy")
 
 
-@over_checkpoints(version=1, steps=spread_steps(CHECKPOINTS), prepare=prepare_cosets)
+@over_checkpoints(
+    family="subgroups",
+    version=1,
+    applies_to=has_cosets,
+    steps=spread_steps(CHECKPOINTS),
+    prepare=prepare_cosets,
+)
 def coset_ablation(checkpoint: Checkpoint) -> pd.DataFrame:
     """Loss and accuracy without the neurons of each class of subgroups, at up to 11 checkpoints of a run.
 
@@ -49,19 +56,19 @@ def coset_ablation(checkpoint: Checkpoint) -> pd.DataFrame:
         control_accuracy_sd (over the draws), note (why the control is missing, or that no neuron is explained; else
         empty).
     """
-    return pd.concat([_table(checkpoint, frame) for frame in coset_frames(checkpoint.scope)], ignore_index=True)
+    return pd.concat([_table(checkpoint, frame) for frame in coset_frames(checkpoint.context)], ignore_index=True)
 
 
 def explained_neurons(checkpoint: Checkpoint, frame: Frame, layer: int) -> dict[str, Bool[np.ndarray, " neuron"]]:
     """Which neurons each class of subgroups explains in either operand; only classes that explain any."""
     partitions = coset_partitions(frame.group)
     tables = [coset_table(partitions, marginal) for marginal in marginals(checkpoint, frame, layer).values()]
-    found = {}
+    explained = {}
     for one in partitions.classes:
         of_class = [(t["explains"] & (t["subgroup"] == one.name).fillna(False)).to_numpy(dtype=bool) for t in tables]
         if np.any(of_class):
-            found[one.name] = np.logical_or(*of_class)
-    return found
+            explained[one.name] = np.logical_or(*of_class)
+    return explained
 
 
 def equal_power(
@@ -83,16 +90,16 @@ def equal_power(
 
 
 def _table(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
-    layer = checkpoint.scope.last
+    layer = checkpoint.context.last
     explained = explained_neurons(checkpoint, frame, layer)
     variance = next(iter(marginals(checkpoint, frame, layer).values())).neuron_variance.numpy()
     ablate = _Ablation(checkpoint, frame, layer)
-    classes = {found.name: found for found in coset_partitions(frame.group).classes}
+    classes = {one.name: one for one in coset_partitions(frame.group).classes}
     any_class = np.logical_or.reduce([np.zeros(len(variance), dtype=bool), *explained.values()])
     rows = []
     for name, chosen in [*explained.items(), (None, any_class)]:
         after = ablate(np.flatnonzero(chosen))
-        drawn = [found for seed in range(DRAWS) if (found := equal_power(variance, chosen, seed)) is not None]
+        drawn = [neurons for seed in range(DRAWS) if (neurons := equal_power(variance, chosen, seed)) is not None]
         controls = [ablate(neurons) for neurons in drawn] if len(drawn) == DRAWS else []
         whole = max(variance.sum(), np.finfo(float).tiny)
         for split, full in ablate.full.items():
@@ -132,11 +139,11 @@ class _Ablation:
         block = f"blocks.{layer}"
         self.checkpoint, self.sample = checkpoint, Sample.of(checkpoint, frame)
         x = checkpoint.activations(frame.operation, f"{block}.mlp.hook_post")
-        mean = checkpoint.scope.bases[frame].on_grid(x).flatten(0, 1).mean(0)
-        pairs = self.sample.pairs
-        self.deviations: Float[Tensor, "example neuron"] = x.flatten(0, 1)[pairs].double() - mean.double()
+        mean = rearrange(checkpoint.context.bases[frame].on_grid(x), "a b neuron -> (a b) neuron").mean(0)
+        self.deviations: Float[Tensor, "example neuron"] = self.sample.at_pairs(x).double() - mean.double()
         self.W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
-        self.resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post").flatten(0, 1)[pairs].double()
+        resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post")
+        self.resid = self.sample.at_pairs(resid).double()
         self.full = self.sample.outcomes(self._logits(self.resid))
 
     def __call__(self, neurons: Int[np.ndarray, " chosen"]) -> dict[str, tuple[float, float]]:
@@ -144,7 +151,7 @@ class _Ablation:
         return self.sample.outcomes(self._logits(self.resid - self.deviations[:, chosen] @ self.W_out[chosen]))
 
     def _logits(self, resid: Float[Tensor, "example d_model"]) -> Float[Tensor, "example d_vocab_out"]:
-        return unembedded(self.checkpoint.scope.config, self.checkpoint.weights, resid)
+        return unembedded(self.checkpoint.context.config, self.checkpoint.weights, resid)
 
 
 def _typed(table: pd.DataFrame, keys: dict[str, object]) -> pd.DataFrame:

@@ -116,13 +116,13 @@ class CosetReading:
         def of_tables(sums: Tensor, counts: Tensor, of_rows: Tensor, of_cols: Tensor) -> Tensor:
             return of_rows @ (sums.square() / counts.clamp(min=1.0)) @ of_cols.T
 
-        found = x.new_full((len(x), len(sizes), len(sizes)), -torch.inf)
-        found[:, :few] = of_tables(small @ x @ cols.mT, small @ mask @ cols.mT, block[:few, :split], block)
+        explained = x.new_full((len(x), len(sizes), len(sizes)), -torch.inf)
+        explained[:, :few] = of_tables(small @ x @ cols.mT, small @ mask @ cols.mT, block[:few, :split], block)
         narrow = cols[:, :split].mT
-        found[:, few:, :few] = of_tables(
+        explained[:, few:, :few] = of_tables(
             large @ (x @ narrow), large @ (mask @ narrow), block[few:, split:], block[:few, :split]
         )
-        return found
+        return explained
 
     def _predicted(
         self, x: Float[Tensor, "unit a b"], of_a: Int[Tensor, "unit a"], of_b: Int[Tensor, "unit b"]
@@ -146,9 +146,9 @@ class CosetReading:
             k = partition.subgroup.index
             if k <= most and (k - 1) / (self.partitions.n - 1) <= CHANCE:
                 kinds.setdefault((k, partition.side), []).append(number)
-        found = [torch.full((sums.shape[1],), len(self.partitions))]
-        found += [torch.tensor(these)[between[these].argmax(0)] for these in kinds.values()]
-        return torch.stack(found, dim=1)
+        candidates = [torch.full((sums.shape[1],), len(self.partitions))]
+        candidates += [torch.tensor(these)[between[these].argmax(0)] for these in kinds.values()]
+        return torch.stack(candidates, dim=1)
 
     def _indicators(
         self, candidates: Int[Tensor, "unit candidate"], sizes: Int[Tensor, " candidate"], dtype: torch.dtype

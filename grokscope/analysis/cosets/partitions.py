@@ -25,13 +25,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from grokscope.analysis.checkpoint.frames import groups_of
 from grokscope.engine.linear import matmul_transposed
 from grokscope.groups import FiniteGroup, SubgroupClass, is_prime, left_cosets, right_cosets, subgroup_classes
 from grokscope.groups.subgroups import MAX_ORDER
 
 if TYPE_CHECKING:
-    from grokscope.analysis.checkpoint.checkpoint import Scope
+    from grokscope.analysis.checkpoint.checkpoint import RunContext
     from grokscope.analysis.checkpoint.frames import Frame
+    from grokscope.runs import Run
 
 Side = Literal["left", "right", "both"]
 CHUNK = 2048
@@ -42,25 +44,31 @@ ROUNDING = 1e-4
 """Scores that differ by less, relative to the larger or to 1, are equal."""
 
 
-def has_cosets(group: FiniteGroup) -> bool:
+def group_has_cosets(group: FiniteGroup) -> bool:
     """Whether all subgroups of a group are found (order <= 120), and any is proper and non-trivial."""
     # Cauchy: a group of composite order has a subgroup of each prime order that divides it.
     return 1 < group.order <= MAX_ORDER and not is_prime(group.order)
 
 
-def coset_frames(scope: Scope) -> tuple[Frame, ...]:
+def has_cosets(run: Run) -> bool:
+    """Whether the run's task computes in a group whose cosets can be looked for (`group_has_cosets`)."""
+    return any(map(group_has_cosets, groups_of(run).values()))
+
+
+def coset_frames(context: RunContext) -> tuple[Frame, ...]:
     """The own frames of a run's task whose groups have cosets to look for.
 
     Raises ValueError where there is none.
     """
-    found = tuple(frame for frame in scope.own if has_cosets(frame.group))
-    if not found:
-        groups = ", ".join(dict.fromkeys(f"{frame.group.name} (order {frame.group.order})" for frame in scope.own))
+    with_cosets = tuple(frame for frame in context.own if group_has_cosets(frame.group))
+    if not with_cosets:
+        groups = ", ".join(dict.fromkeys(f"{frame.group.name} (order {frame.group.order})" for frame in context.own))
         raise ValueError(
-            f"task {scope.task.name!r} has the group {groups}: cosets are looked for in groups of order <= {MAX_ORDER} "
-            "with a subgroup other than the trivial one and the whole group; a group of prime order has none"
+            f"task {context.task.name!r} has the group {groups}: "
+            f"cosets are looked for in groups of order <= {MAX_ORDER} with a subgroup other than the trivial one and "
+            "the whole group; a group of prime order has none"
         )
-    return found
+    return with_cosets
 
 
 @dataclass(frozen=True)
@@ -79,22 +87,22 @@ class CosetPartitions:
     numbers of cosets, so that of two that fit equally well the first is the coarser.
 
     Arguments:
-        group: one that `has_cosets`.
+        group: one that `group_has_cosets`.
 
     Raises ValueError for any other.
     """
 
     def __init__(self, group: FiniteGroup) -> None:
-        if not has_cosets(group):
+        if not group_has_cosets(group):
             raise ValueError(
                 f"group {group.name} of order {group.order} has no cosets to look for: need order <= {MAX_ORDER} and a "
                 "subgroup other than the trivial one and the whole group"
             )
         self.group, self.n = group, group.order
-        whole = [found for found in subgroup_classes(group) if 1 < found.order < group.order]
-        self.classes: tuple[SubgroupClass, ...] = tuple(sorted(whole, key=lambda found: found.index))
+        whole = [one for one in subgroup_classes(group) if 1 < one.order < group.order]
+        self.classes: tuple[SubgroupClass, ...] = tuple(sorted(whole, key=lambda one: one.index))
         """By index, then as `subgroup_classes` has them."""
-        places = [(c, m) for c, found in enumerate(self.classes) for m in range(len(found.members))]
+        places = [(c, m) for c, one in enumerate(self.classes) for m in range(len(one.members))]
         self.partitions: tuple[Partition, ...] = tuple(
             Partition(self.classes[c], m, side)
             for c, m in places
@@ -102,7 +110,7 @@ class CosetPartitions:
         )
         self.index: Int[np.ndarray, " partition"] = np.array([p.subgroup.index for p in self.partitions])
         """Number of cosets."""
-        number = {found.name: c for c, found in enumerate(self.classes)}
+        number = {one.name: c for c, one in enumerate(self.classes)}
         self.class_of: Int[np.ndarray, " partition"] = np.array([number[p.subgroup.name] for p in self.partitions])
         row = {place: i for i, place in enumerate(places)}
         # Rows of the sums of squares of all left, then all right partitions.
@@ -133,11 +141,11 @@ class CosetPartitions:
     @cached_property
     def labels(self) -> Int[np.ndarray, "partition element"]:
         """The coset of every element."""
-        found = []
+        labels = []
         for p in self.partitions:
             cosets = right_cosets if p.side == "right" else left_cosets
-            found.append(cosets(self.group, p.subgroup.members[p.member]))
-        return np.stack(found)
+            labels.append(cosets(self.group, p.subgroup.members[p.member]))
+        return np.stack(labels)
 
     def between(
         self,
@@ -223,20 +231,20 @@ def coset_partitions(group: FiniteGroup) -> CosetPartitions:
     return CosetPartitions(group)
 
 
-def prepare_cosets(scope: Scope) -> None:
+def prepare_cosets(context: RunContext) -> None:
     """Compute what analyses of cosets compute on first use, before threads share it."""
-    for frame in coset_frames(scope):
-        _ = coset_partitions(frame.group), scope.bases[frame].pairs
+    for frame in coset_frames(context):
+        _ = coset_partitions(frame.group), context.bases[frame].pairs
 
 
 def _products(
     f_hat: Float[Tensor, "row column unit"], i: Int[Tensor, "pair"], j: Int[Tensor, "pair"]
 ) -> Float[Tensor, "pair unit"]:
     """sum_k f[k, i] f[k, j]"""
-    found = f_hat[0, i] * f_hat[0, j]
+    products = f_hat[0, i] * f_hat[0, j]
     for row in f_hat[1:]:
-        found.addcmul_(row[i], row[j])
-    return found
+        products.addcmul_(row[i], row[j])
+    return products
 
 
 def _upper(matrix: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " pair"]:

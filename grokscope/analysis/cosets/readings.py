@@ -24,15 +24,16 @@ from functools import lru_cache
 import numpy as np
 import pandas as pd
 import torch
+from einops import rearrange
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 from grokscope.analysis.cosets.coset_reading import WHOLE, CosetReading
 from grokscope.analysis.cosets.irrep_reading import IrrepReading
-from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions
+from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions, has_cosets
 from grokscope.groups import FiniteGroup, subgroup_classes
 
 CHECKPOINTS = 11
@@ -42,12 +43,18 @@ TIES = 1e-3
 """Readings whose R^2 differ by less fit equally well; the one with fewer parameters is better."""
 
 
-def _prepare(scope: Scope) -> None:
-    for frame in coset_frames(scope):
-        _ = readings_of(frame.group), scope.bases[frame]
+def _prepare(context: RunContext) -> None:
+    for frame in coset_frames(context):
+        _ = readings_of(frame.group), context.bases[frame]
 
 
-@over_checkpoints(version=1, steps=spread_steps(CHECKPOINTS), prepare=_prepare)
+@over_checkpoints(
+    family="subgroups",
+    version=1,
+    applies_to=has_cosets,
+    steps=spread_steps(CHECKPOINTS),
+    prepare=_prepare,
+)
 def readings(checkpoint: Checkpoint) -> pd.DataFrame:
     """Held-out R^2 of the irrep and of the coset reading of every neuron, at up to 11 checkpoints of a run.
 
@@ -62,9 +69,9 @@ def readings(checkpoint: Checkpoint) -> pd.DataFrame:
         R^2 is missing; else empty).
     """
     tables = []
-    for frame in coset_frames(checkpoint.scope):
-        basis = checkpoint.scope.bases[frame]
-        for layer in checkpoint.scope.layers:
+    for frame in coset_frames(checkpoint.context):
+        basis = checkpoint.context.bases[frame]
+        for layer in checkpoint.context.layers:
             x = checkpoint.activations(frame.operation, f"blocks.{layer}.mlp.hook_post")
             table = reading_table(frame.group, basis.on_grid(x))
             keys = {**frame.keys, "layer": layer}
@@ -76,20 +83,20 @@ def reading_table(group: FiniteGroup, x: Float[Tensor, "a b neuron"]) -> pd.Data
     """One row per neuron, from activations at all pairs of group elements; columns as `readings`."""
     fit, by_irrep, by_cosets = readings_of(group)
     mask = torch.from_numpy(fit).flatten()
-    scale = x.flatten(0, 1).square().sum(0).double()
-    flat = x.flatten(0, 1)
+    flat = rearrange(x, "a b neuron -> (a b) neuron")
+    scale = flat.square().sum(0).double()
     flat = flat - flat[mask].mean(0)
     held_out = flat[~mask]
     irrep = by_irrep.fit(flat[mask])
-    coset = by_cosets.fit(flat.unflatten(0, x.shape[:2]), irrep.parameters)
+    coset = by_cosets.fit(rearrange(flat, "(a b) neuron -> a b neuron", a=group.order), irrep.parameters)
     total = (held_out - held_out.mean(0)).square().sum(0).double()
     variance = (flat - flat.mean(0)).square().mean(0).double()
     rounding = 1e3 * torch.finfo(x.dtype).eps ** 2 * scale
     constant = (variance * len(flat) <= rounding).numpy()
     unknown = (total <= rounding).numpy()
     r2 = {
-        name: np.where(unknown, np.nan, 1.0 - (_squares(held_out, found.predicted) / total).numpy())
-        for name, found in (("irrep", irrep), ("coset", coset))
+        name: np.where(unknown, np.nan, 1.0 - (_squares(held_out, fitted.predicted) / total).numpy())
+        for name, fitted in (("irrep", irrep), ("coset", coset))
     }
     note = np.where(constant, "constant", np.where(unknown, "does not vary over the held-out pairs", ""))
     return pd.DataFrame(

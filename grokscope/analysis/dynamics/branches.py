@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from grokscope.analysis.dynamics.curves import learning_curves
-from grokscope.analysis.tables.identity import IDENTITY, check_names
+from grokscope.analysis.tables.declared import over_runs
+from grokscope.analysis.tables.identity import IDENTITY
 from grokscope.config import differences
 
 if TYPE_CHECKING:
@@ -20,11 +20,17 @@ _NOT_A_SWITCH = ("arm", "norms.init_", "training.steps", "training.stop_evaluati
 """Settings that change no weights of a branch, which starts from those of its parent."""
 
 
-def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:
+def is_branch(run: Run) -> bool:
+    """Whether a run was branched off another."""
+    return run.parent is not None
+
+
+@over_runs(family="dynamics", needs=("learning_curves",), applies_to=is_branch)
+def branches(runs: list[Run]) -> pd.DataFrame:
     """The learning curves of parents and of their branches, aligned at the step where they part.
 
-    A branch is told of its parent's name and joined to the run of that name among those given; branches of branches
-    are told of their own parent. Runs that are neither are left out.
+    A branch belongs to the run among those given that has its parent's name, a branch of a branch to that branch. Runs
+    that are neither a parent nor a branch are left out.
 
     Returns:
         run, task, arm, seed, parent (name of the run that the curve belongs with: a parent's own, a branch's
@@ -35,26 +41,24 @@ def branches(runs: Run | Sequence[Run]) -> pd.DataFrame:
 
     Raises ValueError for no runs, and for two of one name.
     """
-    several = list(runs) if isinstance(runs, Sequence) else [runs]
-    check_names(several)
-    by_name = {run.name: run for run in several}
-    parents = {_parent(run) for run in several} & by_name.keys()
+    by_name = {run.name: run for run in runs}
+    parents = {_parent(run) for run in runs} & by_name.keys()
     parts = []
-    for run in several:
+    for run in runs:
         curves = learning_curves(run)
         if run.name in parents:
-            told = {"parent": run.name, "role": "parent", "switch": ""}
-            parts.append(curves.assign(**told, branch_step=pd.NA, since=pd.NA))
+            keys = {"parent": run.name, "role": "parent", "switch": ""}
+            parts.append(curves.assign(**keys, branch_step=pd.NA, since=pd.NA))
         if run.parent is not None:
             step = int(run.parent["step"])
-            told = {"parent": _parent(run), "role": "branch", "switch": switch(run, by_name.get(str(_parent(run))))}
+            keys = {"parent": _parent(run), "role": "branch", "switch": switch(run, by_name.get(str(_parent(run))))}
             after = curves.loc[curves["step"] >= step]
-            parts.append(after.assign(**told, branch_step=step, since=after["step"] - step))
+            parts.append(after.assign(**keys, branch_step=step, since=after["step"] - step))
     if not parts:
         return pd.DataFrame(columns=list(COLUMNS))
     whole = {"branch_step": "Int64", "since": "Int64"}
-    found = pd.concat([part.astype(whole) for part in parts], ignore_index=True)
-    return found.reindex(columns=list(COLUMNS))
+    every_curve = pd.concat([part.astype(whole) for part in parts], ignore_index=True)
+    return every_curve.reindex(columns=list(COLUMNS))
 
 
 def switch(branch: Run, parent: Run | None) -> str:
@@ -62,12 +66,12 @@ def switch(branch: Run, parent: Run | None) -> str:
     if parent is None:
         return "unknown"
     changed = differences(parent.config, branch.config)
-    told = [
+    switched = [
         f"{name}: {_value(old)} -> {_value(new)}"
         for name, (old, new) in changed.items()
         if not name.startswith(_NOT_A_SWITCH)
     ]
-    return ", ".join(told) or UNCHANGED
+    return ", ".join(switched) or UNCHANGED
 
 
 def _parent(run: Run) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.declared import analysis
 from grokscope.config import NormConfig
 
 if TYPE_CHECKING:
@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val")
 
 
-@each_run
+def was_evaluated(run: Run) -> bool:
+    """Whether the run has metrics; a network that was trained elsewhere, or has only just begun, may have none."""
+    return not run.metrics.empty
+
+
+@analysis(family="timing", applies_to=was_evaluated, reads=("metrics",), keep=False)
 def learning_curves(run: Run) -> pd.DataFrame:
     """Loss and accuracy of a run at every evaluation.
 
@@ -51,7 +56,7 @@ def _bound(norms: NormConfig) -> float:
     return float(max((bound for _, bound in norms.group_max_norm), default=float("nan")))
 
 
-@each_run
+@analysis(family="timing", applies_to=was_evaluated, reads=("metrics",), keep=False)
 def milestones(run: Run) -> pd.DataFrame:
     """One row per run: how far it was trained, and when it memorised and grokked.
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from math import isnan, nan
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -22,7 +23,13 @@ from jaxtyping import Bool, Float
 
 from grokscope.analysis.dynamics.censored_line import Line, Points, fit_line, resampled_lines
 from grokscope.analysis.dynamics.delay_published import published_slope
-from grokscope.analysis.tables.select import numbers
+from grokscope.analysis.dynamics.delay_table import delay_table, is_clamped
+from grokscope.analysis.tables.declared import over_runs
+from grokscope.analysis.tables.identity import IDENTITY
+from grokscope.analysis.tables.select import names, numbers
+
+if TYPE_CHECKING:
+    from grokscope.runs import Run
 
 RESAMPLES = 1000
 LEVEL = 0.95
@@ -64,10 +71,47 @@ class DelayLaw:
     def summary(self) -> pd.DataFrame:
         """One row: every number of the fit, the published alpha beside it, and what was excluded."""
         left_out = "; ".join(f"{name} ({why})" for name, why in self.excluded)
-        names = ("alpha", "alpha_low", "alpha_high", "intercept", "sigma", "r_squared", "runs", "censored", "resamples")
-        values = {name: getattr(self, name) for name in names}
+        fields = (
+            "alpha",
+            "alpha_low",
+            "alpha_high",
+            "intercept",
+            "sigma",
+            "r_squared",
+            "runs",
+            "censored",
+            "resamples",
+        )
+        values = {name: getattr(self, name) for name in fields}
         words = {"excluded": left_out, "warning": self.warning, "statement": self.statement}
         return pd.DataFrame([{**values, "published_alpha": self.published_alpha, **words}])
+
+
+@over_runs(family="dynamics", needs=("delay_table",), applies_to=is_clamped)
+def delay_law_fit(runs: list[Run]) -> pd.DataFrame:
+    """The exponential law of delays, fitted to clamped runs of each task (see `delay_law`).
+
+    Returns:
+        run, task, arm, seed (of a task's clamped runs, all of them as text), alpha, alpha_low, alpha_high, intercept,
+        sigma, r_squared, runs, censored, resamples, published_alpha, excluded, warning, statement: a row per task (see
+        `DelayLaw`).
+
+    Raises ValueError where no run is clamped at a norm that is relative to a reference.
+    """
+    clamped = [run for run in runs if is_clamped(run)]
+    if not clamped:
+        raise ValueError(
+            f"none of the runs {', '.join(run.name for run in runs)} is clamped at a multiple of a reference norm: "
+            "set norms.clamp_rho and norms.clamp_reference"
+        )
+    table = delay_table(clamped)
+    fits = []
+    for task in names(table, "task"):
+        of_task = table.loc[table["task"] == task]
+        identity = {column: ", ".join(names(of_task, column)) for column in IDENTITY}
+        fits.append(delay_law(of_task).summary().assign(**identity))
+    fit = pd.concat(fits, ignore_index=True)
+    return fit.reindex(columns=[*IDENTITY, *fit.columns.difference(IDENTITY, sort=False)])
 
 
 def delay_law(

@@ -1,4 +1,4 @@
-"""How long clamped runs took to grok, and the norm that clamps are relative to."""
+"""How long clamped runs took to grok, at which norm: what the delay law is fitted to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from grokscope.analysis.dynamics.delay_published import is_published_setting
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.declared import analysis
 from grokscope.analysis.tables.select import numbers
 from grokscope.config import NormConfig
 from grokscope.model import in_scope
@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
-@each_run
+def is_clamped(run: Run) -> bool:
+    """Whether a run's weights are clamped at a norm that it gives as a multiple of a reference norm."""
+    return run.config.norms.clamp_rho is not None
+
+
+@analysis(family="dynamics", applies_to=is_clamped, reads=("metrics",), keep=False)
 def delay_table(run: Run, reference_norm: float | None = None) -> pd.DataFrame:
     """What `delay_law` is fitted to, for runs whose weights are clamped.
 
@@ -73,16 +78,16 @@ def reference_norm(controls: Sequence[Run], accuracy: float = 0.9) -> float:
     At the first evaluation with validation accuracy of at least `accuracy`, the norm between two checkpoints by linear
     interpolation. Raises ValueError where no control gets there.
     """
-    at_grok = []
+    norms_there = []
     for run in controls:
         metrics = run.metrics
         there = metrics.loc[metrics["val_accuracy"] >= accuracy, "step"]
         if len(there) and run.steps:
             norms = [matrix_norm(run, step) for step in run.steps]
-            at_grok.append(np.interp(int(there.iloc[0]), run.steps, norms))
-    if not at_grok:
+            norms_there.append(np.interp(int(there.iloc[0]), run.steps, norms))
+    if not norms_there:
         raise ValueError(f"none of {len(controls)} control runs reaches validation accuracy {accuracy:g}")
-    return float(np.median(at_grok))
+    return float(np.median(norms_there))
 
 
 def matrix_norm(run: Run, step: int) -> float:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext, knows_its_split
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.dynamics.parameter_groups import by_group, parameter_groups
 from grokscope.model import Weights, trained_names
@@ -17,7 +17,7 @@ CHUNK = 2048
 """Examples of one backward pass."""
 
 
-@over_checkpoints(version=1, prepare=Scope.prepare_dynamics)
+@over_checkpoints(family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_dynamics)
 def gradient_entropy(checkpoint: Checkpoint) -> pd.DataFrame:
     """Entropy of the gradient of the run's mean loss on the whole train set, computed from checkpoints.
 
@@ -30,18 +30,18 @@ def gradient_entropy(checkpoint: Checkpoint) -> pd.DataFrame:
     Probes recorded while training have the same columns, of the gradient of a step's batch: a batch's gradient is
     the train set's and noise, which spreads it. Raises ValueError for a network whose train set is not known.
     """
-    scope = checkpoint.scope
-    names = trained_names(checkpoint.weights, scope.config)
-    _, gradient = loss_and_gradient(scope, checkpoint.weights, names, scope.train)
-    found = {}
+    context = checkpoint.context
+    names = trained_names(checkpoint.weights, context.config)
+    _, gradient = loss_and_gradient(context, checkpoint.weights, names, context.train)
+    by_name = {}
     for group, of in parameter_groups(names).items():
         values = {f"gradient_{name}": value for name, value in entropies(gradient[name] for name in of).items()}
-        found[group] = {**values, "weight_absolute_entropy": sum(absolute_entropy(checkpoint.weights[x]) for x in of)}
-    return by_group(found)
+        by_name[group] = {**values, "weight_absolute_entropy": sum(absolute_entropy(checkpoint.weights[x]) for x in of)}
+    return by_group(by_name)
 
 
 def loss_and_gradient(
-    scope: Scope, weights: Weights, names: tuple[str, ...], examples: Int[Tensor, "example"]
+    context: RunContext, weights: Weights, names: tuple[str, ...], examples: Int[Tensor, "example"]
 ) -> tuple[float, dict[str, Float[Tensor, "..."]]]:
     """The run's mean loss (nats) on some examples and its gradient by the named parameters, in bounded memory.
 
@@ -52,8 +52,8 @@ def loss_and_gradient(
     total = 0.0
     gradient = {name: torch.zeros_like(value) for name, value in leaves.items()}
     for chunk in examples.split(CHUNK):
-        logits = scope.engine.answer_logits(every, chunk)
-        loss = scope.loss(logits, scope.engine.labels[chunk], "sum") / len(examples)
+        logits = context.engine.answer_logits(every, chunk)
+        loss = context.loss(logits, context.engine.labels[chunk], "sum") / len(examples)
         parts = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         total += float(loss.detach())
         for name, part in zip(names, parts, strict=True):

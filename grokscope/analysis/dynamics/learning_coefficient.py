@@ -8,7 +8,7 @@ minibatch noise on top of the Langevin noise; Lau et al. warn that its absolute 
 that orders of it are. It is negative where the walk finds a lower loss than it started from, as before the end of
 training: the coefficient is one of minima. Too large an epsilon finds too large a value or diverges, too small a one
 does not get away from the start, and gamma ties the walk to it. So no value is given without those for other
-epsilons and gammas, and values that hang on epsilon are flagged.
+epsilons and gammas, and values that depend on epsilon are flagged.
 Source: Lau et al. 2023 ("The local learning coefficient"), algorithm 1.
 """
 
@@ -24,10 +24,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.checkpoint import Scope
+from grokscope.analysis.checkpoint.checkpoint import RunContext, knows_its_split
 from grokscope.analysis.checkpoint.over_checkpoints import spread_steps
 from grokscope.analysis.dynamics.gradient_entropy import loss_and_gradient
-from grokscope.analysis.tables.cache import cached
+from grokscope.analysis.tables.declared import analysis
 from grokscope.model import Weights, trained_names
 from grokscope.probes import Walk
 from grokscope.probes import learning_coefficient as estimate
@@ -41,7 +41,7 @@ SENSITIVE = 1.5
 """A value is flagged where that at the next smaller or larger epsilon is more than this many times larger or less."""
 
 
-@cached(version=1)
+@analysis(family="dynamics", version=1, applies_to=knows_its_split, on_request=True)
 def learning_coefficient(
     run: Run,
     checkpoints: int = 3,
@@ -73,10 +73,12 @@ def learning_coefficient(
     The module's docstring says what it costs and what it does not show. Raises ValueError for a network whose train set
     is not known, and for settings that the sampler does not accept.
     """
-    scope = Scope(run)
+    context = RunContext(run)
     steps = run.steps[-1:] if checkpoints == 1 else spread_steps(checkpoints)(run.steps)
     rows = [
-        row for step in steps for row in _at(scope, step, epsilons, gammas, (draws, burn_in, chains), batch_size, seed)
+        row
+        for step in steps
+        for row in _at(context, step, epsilons, gammas, (draws, burn_in, chains), batch_size, seed)
     ]
     return flag_sensitive(pd.DataFrame(rows))
 
@@ -103,7 +105,7 @@ def flag_sensitive(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _at(
-    scope: Scope,
+    context: RunContext,
     step: int,
     epsilons: Sequence[float],
     gammas: Sequence[float],
@@ -111,30 +113,30 @@ def _at(
     batch_size: int | None,
     seed: int,
 ) -> list[dict[str, object]]:
-    weights = scope.run.weights(step)
-    names = trained_names(weights, scope.config)
+    weights = context.run.weights(step)
+    names = trained_names(weights, context.config)
     start = torch.cat([weights[name].flatten() for name in names])
-    n = len(scope.train)
-    start_loss, _ = loss_and_gradient(scope, weights, names, scope.train)
+    n = len(context.train)
+    start_loss, _ = loss_and_gradient(context, weights, names, context.train)
     rows = []
     for epsilon, gamma in product(epsilons, gammas):
         draws, burn_in, chains = lengths
         walk = Walk(epsilon, gamma, draws, burn_in, chains)
         # The same batches for every setting, so that settings differ in nothing else.
-        at_point = _on_batches(scope, weights, names, batch_size, seed)
-        found = estimate(at_point, start, start_loss, n, walk, seed)
+        at_point = _on_batches(context, weights, names, batch_size, seed)
+        coefficient = estimate(at_point, start, start_loss, n, walk, seed)
         rows.append(
             {
                 "step": step,
                 "epsilon": epsilon,
                 "gamma": gamma,
-                "learning_coefficient": found.value,
-                "spread": found.spread,
+                "learning_coefficient": coefficient.value,
+                "spread": coefficient.spread,
                 "loss": start_loss,
                 "n": n,
                 "parameters": len(start),
-                "diverged": found.diverged,
-                "negative": found.value < 0,
+                "diverged": coefficient.diverged,
+                "negative": coefficient.value < 0,
                 "relaxation": epsilon * gamma * burn_in / 2,
             }
         )
@@ -142,19 +144,19 @@ def _at(
 
 
 def _on_batches(
-    scope: Scope, weights: Weights, names: tuple[str, ...], batch_size: int | None, seed: int
+    context: RunContext, weights: Weights, names: tuple[str, ...], batch_size: int | None, seed: int
 ) -> Callable[[Float[Tensor, " parameter"]], tuple[float, Float[Tensor, " parameter"]]]:
     """Loss and gradient at a point, as vectors, on a batch drawn anew at each call."""
     shapes = [weights[name].shape for name in names]
     sizes = [shape.numel() for shape in shapes]
     source = torch.Generator().manual_seed(seed)
-    train = scope.train
+    train = context.train
 
     def at(point: Float[Tensor, " parameter"]) -> tuple[float, Float[Tensor, " parameter"]]:
         parts = zip(names, point.split(sizes), shapes, strict=True)
         here = {**weights, **{name: part.view(shape) for name, part, shape in parts}}
         batch = train if batch_size is None else train[torch.randint(len(train), (batch_size,), generator=source)]
-        loss, gradient = loss_and_gradient(scope, here, names, batch)
+        loss, gradient = loss_and_gradient(context, here, names, batch)
         return loss, torch.cat([gradient[name].flatten() for name in names])
 
     return at

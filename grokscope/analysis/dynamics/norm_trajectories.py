@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from grokscope.analysis.dynamics.parameter_groups import by_group, parameter_groups
-from grokscope.analysis.tables.cache import cached
+from grokscope.analysis.tables.declared import analysis
 from grokscope.model import Weights, trained_names
-from grokscope.norms import NormControl, bundles
-from grokscope.probes import row_table
+from grokscope.norms import NormControl, bundles, row_table
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -22,7 +21,7 @@ COLUMNS = (
 )
 
 
-@cached(version=1)
+@analysis(family="dynamics", version=1)
 def norm_trajectories(run: Run) -> pd.DataFrame:
     """Norms of all weights, of each parameter group and of each parameter at every checkpoint of a run.
 
@@ -30,7 +29,7 @@ def norm_trajectories(run: Run) -> pd.DataFrame:
 
     Returns:
         run, task, arm, seed, step, group (`all`, or of `grokscope.model.ROLES`; LayerNorm gains are `ln` and
-        `ln_final`), parameter (empty for a whole group; b_Q, b_K and b_V of a layer are one row, told of b_Q), norm,
+        `ln_final`), parameter (empty for a whole group; b_Q, b_K and b_V of a layer are one row, under b_Q), norm,
         row_mean, row_min, row_q10, row_median, row_q90, row_max (over the rows that `grokscope.norms` defines: what a
         clip binds), rows (their number), at_bound (share of clipped rows that are at their bound), bound (the largest
         norm that rows of it are clipped to; both NaN where nothing is clipped at that step).

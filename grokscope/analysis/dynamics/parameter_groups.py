@@ -1,4 +1,4 @@
-"""Parameters one by one, by role, and all together: what a quantity of weights or gradients is told of."""
+"""The parameter groups that a quantity of weights or gradients is reported for: each parameter, each role, and all."""
 
 from __future__ import annotations
 

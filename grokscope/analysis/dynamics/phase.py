@@ -10,14 +10,14 @@ import pandas as pd
 from grokscope.analysis.dynamics.curves import learning_curves
 from grokscope.analysis.dynamics.norm_trajectories import norm_trajectories
 from grokscope.analysis.dynamics.parameter_groups import ALL
-from grokscope.analysis.tables.identity import each_run
-from grokscope.analysis.tables.select import numbers, rows
+from grokscope.analysis.tables.declared import analysis
+from grokscope.analysis.tables.select import numbers, where
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
-@each_run
+@analysis(family="dynamics", needs=("norm_trajectories", "learning_curves"), keep=False)
 def phase(run: Run) -> pd.DataFrame:
     """Norm of all weights against the losses, at every evaluation from the first to the last checkpoint.
 
@@ -27,12 +27,12 @@ def phase(run: Run) -> pd.DataFrame:
 
     Made of the kept table `norm_trajectories` and the run's metrics; no rows for a run without checkpoints.
     """
-    norms = rows(norm_trajectories(run), group=ALL, parameter="")
+    norms = where(norm_trajectories(run), group=ALL, parameter="")
     curves = learning_curves(run).pivot(index="step", columns="split", values="loss").reset_index()
     if not len(norms) or not len(curves):
         return pd.DataFrame({name: pd.Series(dtype=float) for name in ("step", "norm", "train_loss", "val_loss")})
     at, known = numbers(curves, "step"), numbers(norms, "step")
     inside = (at >= known[0]) & (at <= known[-1])
-    found = {"norm": np.interp(at, known, numbers(norms, "norm"))}
-    found |= {f"{split}_loss": numbers(curves, split) for split in ("train", "val")}
-    return pd.DataFrame({"step": curves["step"], **found}).loc[inside].reset_index(drop=True)
+    columns = {"norm": np.interp(at, known, numbers(norms, "norm"))}
+    columns |= {f"{split}_loss": numbers(curves, split) for split in ("train", "val")}
+    return pd.DataFrame({"step": curves["step"], **columns}).loc[inside].reset_index(drop=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from grokscope.analysis.tables.identity import IDENTITY, each_run
+from grokscope.analysis.tables.declared import analysis
+from grokscope.analysis.tables.identity import IDENTITY
 from grokscope.analysis.tables.select import numbers
 
 if TYPE_CHECKING:
@@ -21,14 +22,19 @@ COLUMNS = (
     *("norm", "row_mean", "row_min", "row_q10", "row_median", "row_q90", "row_max", "rows", "at_bound"),
     *(f"{part}{direction}" for part in (*PARTS, "total") for direction in ("", "_radial")),
     *("angle_mean", "angle_max", "cosine_weights"),
-    *(f"{kind}_{name}" for kind in ("gradient", "transformed") for name in _ENTROPIES),
+    *(f"gradient_{name}" for name in _ENTROPIES),
     *("weight_absolute_entropy", "logit_std", "margin", "entropy", "zero_loss", "collapse"),
     *("hidden_norm", "final_gain_norm"),
 )
 """What can be recorded. A run that recorded some of it has the others as NaN."""
 
 
-@each_run
+def recorded_probes(run: Run) -> bool:
+    """Whether anything was recorded while the run was trained."""
+    return not run.probes.empty
+
+
+@analysis(family="dynamics", applies_to=recorded_probes, reads=("probes",), keep=False)
 def probes(run: Run) -> pd.DataFrame:
     """The probes of a run as they were recorded, a row per step, group and parameter.
 

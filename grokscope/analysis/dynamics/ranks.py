@@ -1,4 +1,4 @@
-"""How many directions each weight matrix uses, and each product of matrices that acts as one."""
+"""How many directions each weight matrix uses, and each product of matrices that the network applies as one matrix."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from math import nan
 
 import pandas as pd
 
-from grokscope.analysis.checkpoint.checkpoint import Checkpoint, Scope
+from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.probes import circuits, effective_rank
 
@@ -15,7 +15,7 @@ PRODUCTS = ("QK", "OV", "out_U")
 _NAME = re.compile(r"(?:blocks\.(?P<layer>\d+)\.)?(?:\w+\.)?(?P<kind>\w+?)(?:\.(?P<head>\d+))?")
 
 
-@over_checkpoints(version=1, prepare=Scope.prepare_dynamics)
+@over_checkpoints(family="dynamics", version=1, prepare=RunContext.prepare_dynamics)
 def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
     """Effective rank of every weight matrix, of QK and OV of every head, and of W_out W_U.
 
@@ -27,7 +27,7 @@ def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
         has none), effective_rank (NaN for a matrix of zeros, and of a diverged run), largest (the rank that it can
         have: its smaller side, for QK and OV d_head).
     """
-    config = checkpoint.scope.config
+    config = checkpoint.context.config
     rows = []
     for name, matrix in circuits(checkpoint.weights, config.n_layers):
         layer, head = (None if part is None else int(part) for part in parts_of(name)[::2])
@@ -41,6 +41,6 @@ def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
 
 def parts_of(matrix: str) -> tuple[str | None, str, str | None]:
     """Layer, kind and head of a name of `grokscope.probes.circuits`."""
-    found = _NAME.fullmatch(matrix)
-    assert found is not None, matrix
-    return found["layer"], found["kind"], found["head"]
+    parts = _NAME.fullmatch(matrix)
+    assert parts is not None, matrix
+    return parts["layer"], parts["kind"], parts["head"]

@@ -2,11 +2,12 @@
 
 A table is stored as
 
-    RUN/analysis/FUNCTION/ARGUMENTS-STATE-CONTENT.parquet
+    RUN/analysis/NAME/ARGUMENTS-STATE-CONTENT.parquet
 
-with three digests: of the arguments; of the state (the function's declared version, the run's config, and
-the digests of the checkpoints and metrics that it reads); and of the file's own bytes. A table is read back
-only where the first two fit and the third is true, so that a stale or a damaged table is computed again.
+under the name of its analysis, with three digests: of the arguments; of the state (the analysis's declared version, the
+source that it computes with, the run's config, and the digests of the checkpoints and metrics that it reads); and of
+the file's own bytes. A table is read back only where the first two fit and the third is true, so that a stale or a
+damaged table is computed again.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
+from functools import cached_property, update_wrapper
+from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec
 
 import numpy as np
 import pandas as pd
 
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.tables.identity import of_runs
+from grokscope.analysis.tables.source import source_digest
 from grokscope.config import to_dict
 from grokscope.disk.files import write_atomic
 
@@ -34,52 +36,115 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 P = ParamSpec("P")
-Source = Literal["checkpoints", "metrics"]
+Source = Literal["checkpoints", "metrics", "probes"]
 """What of a run a table can depend on, beside its config."""
+
+
+class Needed(NamedTuple):
+    """What tables depend on through other tables that they are made of."""
+
+    sources: tuple[str, ...] = ()
+    """Digests of the source that those are computed with."""
+    reads: tuple[Source, ...] = ()
+    """What of the run those depend on."""
+
 
 log = logging.getLogger(__name__)
 
 
-def cached(
-    version: int, reads: tuple[Source, ...] = ("checkpoints",)
-) -> Callable[
-    [Callable[Concatenate[Run, P], pd.DataFrame]], Callable[Concatenate[Run | Sequence[Run], P], pd.DataFrame]
-]:
-    """Make an analysis of one run into one of any number of runs whose tables are kept.
+class KeptTables(Generic[P]):
+    """The tables that a function makes of a run, kept in the run's folder.
 
-        @cached(version=1)
-        def norm_trajectories(run: Run) -> pd.DataFrame: ...
+    Called with a run and the function's arguments, it gives the table that is kept, or has one made and keeps it.
 
-    Args:
-        version: raised by hand whenever the function gives other numbers for the same run.
-        reads: what of the run it depends on; `checkpoints` and `metrics` are the choices.
+    Arguments:
+        analyse: a function from a run to a table. Its arguments must be what JSON can say (numbers, text, None, lists,
+            dictionaries), for they are part of the key.
+        version: raised by hand whenever the function gives other numbers for the same run and the same source.
+        reads: what of the run it depends on.
+        name: of the folder that the tables are in; left out: the function's.
+        computed_by: the function whose source the tables are computed with, if it is another.
+        needs: gives what the tables depend on through others that they are made of.
 
-    Arguments of the analysis must be what JSON can say (numbers, text, None, lists, dictionaries), so that
-    they can be part of the key. Where the run's folder cannot be written to, tables are not kept.
+    Where the run's folder cannot be written to, tables are not kept.
     """
 
-    def decorate(
+    def __init__(
+        self,
         analyse: Callable[Concatenate[Run, P], pd.DataFrame],
-    ) -> Callable[Concatenate[Run | Sequence[Run], P], pd.DataFrame]:
-        signature = inspect.signature(analyse)
-        name = f"{analyse.__module__}.{analyse.__qualname__}"
-        short = re.sub(r"[^\w.]", "_", name.removeprefix("grokscope.analysis."))
+        version: int,
+        reads: tuple[Source, ...] = ("checkpoints",),
+        name: str | None = None,
+        computed_by: Callable[..., object] | None = None,
+        needs: Callable[[], Needed] = Needed,
+    ) -> None:
+        self.analyse, self.version, self.reads = analyse, version, reads
+        self.name = analyse.__name__ if name is None else name
+        self._computed_by, self._needs = computed_by or analyse, needs
+        self._signature = inspect.signature(analyse)
 
-        @wraps(analyse)
-        def kept(run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
-            bound = signature.bind(run, *args, **kwargs)
-            bound.apply_defaults()
-            arguments = digest(dict(list(bound.arguments.items())[1:]), name)
-            state = digest({"function": name, "version": version, **run_state(run, reads)}, name)
-            folder = run.analysis_path / short
-            content = _find(folder, arguments, state)
-            if content is None:
-                content = _to_parquet(analyse(run, *args, **kwargs), name)
-                _keep(folder, arguments, state, content)
-            # Read back even when just made: a table is the same, types included, the first time and after.
-            return _from_parquet(content)
+    def __call__(self, run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        table = self.kept(run, *args, **kwargs)
+        return self.keep(self.analyse(run, *args, **kwargs), run, *args, **kwargs) if table is None else table
 
-        return each_run(kept)
+    def kept(self, run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame | None:
+        """The table of a run that is kept and not stale; None where there is none."""
+        content = _find(self._folder(run), *self._key(run, *args, **kwargs))
+        return None if content is None else _from_parquet(content)
+
+    def keep(self, table: pd.DataFrame, run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        """Keep a table that was made of a run. Returns it as it is read back, the same the first time and after."""
+        content = _to_parquet(table, self.name)
+        _keep(self._folder(run), *self._key(run, *args, **kwargs), content)
+        return _from_parquet(content)
+
+    @cached_property
+    def source(self) -> tuple[str, ...]:
+        """Digests of the source that the tables are computed with."""
+        return (source_digest(self._computed_by), *self._needs().sources)
+
+    def _folder(self, run: Run) -> Path:
+        return run.analysis_path / re.sub(r"[^\w.]", "_", self.name)
+
+    def _key(self, run: Run, *args: P.args, **kwargs: P.kwargs) -> tuple[str, str]:
+        """The digests of the arguments and of the state."""
+        bound = self._signature.bind(run, *args, **kwargs)
+        bound.apply_defaults()
+        arguments = dict(list(bound.arguments.items())[1:])
+        reads = (*self.reads, *self._needs().reads)
+        state = {"analysis": self.name, "version": self.version, "source": self.source, **run_state(run, reads)}
+        return digest(arguments, self.name), digest(state, self.name)
+
+
+class CachedFunction(Generic[P]):
+    """A function of one run, or of several, whose tables are kept; see `cached`."""
+
+    def __init__(self, tables: KeptTables[P]) -> None:
+        self.tables = tables
+        update_wrapper(self, tables.analyse)
+
+    def __call__(self, runs: Run | Sequence[Run], /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+        return of_runs(runs, lambda run: self.tables(run, *args, **kwargs))
+
+    def kept(self, run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame | None:
+        """The table of one run that is kept and not stale, if there is one, without the columns that name the run."""
+        return self.tables.kept(run, *args, **kwargs)
+
+
+def cached(
+    version: int, reads: tuple[Source, ...] = ("checkpoints",)
+) -> Callable[[Callable[Concatenate[Run, P], pd.DataFrame]], CachedFunction[P]]:
+    """Keep the tables that a function makes of a run, and let it take several runs, without declaring an analysis.
+
+        @cached(version=1)
+        def largest_norms(run: Run, count: int = 3) -> pd.DataFrame: ...
+
+    The arguments are those of `KeptTables`. A function that is declared with `analysis` can be asked for by name too.
+    """
+
+    def decorate(analyse: Callable[Concatenate[Run, P], pd.DataFrame]) -> CachedFunction[P]:
+        # With its module, so that functions of one name in two modules do not remove each other's tables.
+        return CachedFunction(KeptTables(analyse, version, reads, f"{analyse.__module__}.{analyse.__qualname__}"))
 
     return decorate
 
@@ -92,6 +157,8 @@ def run_state(run: Run, reads: tuple[Source, ...]) -> dict[str, Any]:
     if "metrics" in reads:
         # As text, and not the file: metrics.jsonl becomes metrics.parquet when a run ends.
         state["metrics"] = hashlib.sha256(run.metrics.to_csv(index=False).encode()).hexdigest()
+    if "probes" in reads:
+        state["probes"] = hashlib.sha256(run.probes.to_csv(index=False).encode()).hexdigest()
     return state
 
 

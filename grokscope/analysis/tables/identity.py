@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import wraps
-from typing import TYPE_CHECKING, Concatenate, ParamSpec
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -13,30 +12,30 @@ from grokscope.runs.layout import task_label
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-P = ParamSpec("P")
-
 IDENTITY = ("run", "task", "arm", "seed")
 """The first columns of every table over runs."""
 
 
-def each_run(
-    analyse: Callable[Concatenate[Run, P], pd.DataFrame],
-) -> Callable[Concatenate[Run | Sequence[Run], P], pd.DataFrame]:
-    """Let an analysis of one run take several, and put the columns `IDENTITY` before its own.
+def of_runs(runs: Run | Sequence[Run], table_of: Callable[[Run], pd.DataFrame]) -> pd.DataFrame:
+    """One table of the tables of each run, with the columns `IDENTITY` before their own.
 
-    They are added here and not by the analysis, so that a table kept in a run's folder stays true when
-    that folder is renamed. Raises ValueError for no runs at all, and for two runs of one name.
+    The columns are added here and not by the analysis, so that a table kept in a run's folder stays true when that
+    folder is renamed. Raises ValueError for no runs at all, and for two runs of one name.
     """
+    return joined(identified(run, table_of(run)) for run in as_list(runs))
 
-    @wraps(analyse)
-    def over_runs(runs: Run | Sequence[Run], /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
-        several = list(runs) if isinstance(runs, Sequence) else [runs]
-        check_names(several)
-        tables = [_identified(run, analyse(run, *args, **kwargs)) for run in several]
-        # An empty table has no types worth keeping, and would spoil those of the others.
-        return pd.concat([table for table in tables if len(table)] or tables[:1], ignore_index=True)
 
-    return over_runs
+def as_list(runs: Run | Sequence[Run]) -> list[Run]:
+    """One run or several as a list. Raises ValueError for no runs at all, and for two runs of one name."""
+    several = list(runs) if isinstance(runs, Sequence) else [runs]
+    check_names(several)
+    return several
+
+
+def joined(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """Tables one after the other. One without rows has no types worth keeping, and would spoil those of the others."""
+    parts = list(tables)
+    return pd.concat([part for part in parts if len(part)] or parts[:1], ignore_index=True)
 
 
 def check_names(runs: Sequence[Run]) -> None:
@@ -50,7 +49,8 @@ def check_names(runs: Sequence[Run]) -> None:
         raise ValueError(f"runs have the same name {', '.join(twice)} ({paths}): rename the folder of one")
 
 
-def _identified(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+def identified(run: Run, table: pd.DataFrame) -> pd.DataFrame:
+    """A table of one run with the columns `IDENTITY` first. Raises ValueError where it has one of them already."""
     clash = [column for column in IDENTITY if column in table]
     if clash:
         raise ValueError(

@@ -7,8 +7,8 @@ import pandas as pd
 from jaxtyping import Float
 
 
-def rows(table: pd.DataFrame, **keys: object) -> pd.DataFrame:
-    """The rows whose columns have the given values: `rows(table, run="a", split="val")`; what is missing has none."""
+def where(table: pd.DataFrame, **keys: object) -> pd.DataFrame:
+    """The rows whose columns have the given values: `where(table, run="a", split="val")`; what is missing has none."""
     chosen = np.ones(len(table), dtype=bool)
     for column, value in keys.items():
         chosen &= (table[column] == value).to_numpy(dtype=bool, na_value=False)

@@ -46,10 +46,10 @@ def survival(
     """
     fraction("level", level)
     parts = [_rows(runs, level) for runs in outcomes(table, event, unit, arms).values() if len(runs.time)]
-    found = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
-    found.insert(1, "event", event)
-    found.insert(2, "unit", unit)
-    return found
+    curves = pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(COLUMNS))
+    curves.insert(1, "event", event)
+    curves.insert(2, "unit", unit)
+    return curves
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class Curve:
     @classmethod
     def of(cls, runs: Outcomes, level: float = LEVEL) -> Curve:
         """Of at least one run."""
-        found = ecdf(runs.censored).sf
+        estimate = ecdf(runs.censored).sf
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # not defined where the curve is 1 or 0: NaN, as documented
-            band = found.confidence_interval(level, method="log-log")
-        time = np.asarray(found.quantiles, dtype=float)
+            band = estimate.confidence_interval(level, method="log-log")
+        time = np.asarray(estimate.quantiles, dtype=float)
         at_risk = (runs.time >= time[:, None]).sum(axis=1)
         events = ((runs.time == time[:, None]) & runs.happened).sum(axis=1)
-        return cls(time, at_risk, events, found.probabilities, band.low.probabilities, band.high.probabilities)
+        return cls(time, at_risk, events, estimate.probabilities, band.low.probabilities, band.high.probabilities)
 
     @property
     def end(self) -> float:
@@ -93,8 +93,8 @@ def _rows(runs: Outcomes, level: float) -> pd.DataFrame:
         {"time": [0.0], "at_risk": len(runs.time), "events": 0, "censored": 0, "survival": 1.0, "low": np.nan}
     )
     columns = (curve.time, curve.at_risk, curve.events, last, curve.survival, curve.low, curve.high)
-    found = pd.DataFrame(dict(zip(COLUMNS[1:], columns, strict=True)))
+    steps = pd.DataFrame(dict(zip(COLUMNS[1:], columns, strict=True)))
     if curve.time[0] > 0:
-        found = pd.concat([start.assign(high=np.nan), found], ignore_index=True)
-    found.insert(0, "arm", runs.arm)
-    return found
+        steps = pd.concat([start.assign(high=np.nan), steps], ignore_index=True)
+    steps.insert(0, "arm", runs.arm)
+    return steps

@@ -32,9 +32,9 @@ def log_rank(
     """
     several = outcomes(table, event, unit, arms)
     rows = [_row(one, other) for one, other in combinations(several.values(), 2)]
-    found = pd.DataFrame(rows, columns=["arm", "other", "statistic", "p", "faster", "statement"])
-    found.insert(4, "p_holm", holm(found["p"].to_numpy(dtype=float)))
-    return found.assign(event=event, unit=unit)
+    tests = pd.DataFrame(rows, columns=["arm", "other", "statistic", "p", "faster", "statement"])
+    tests.insert(4, "p_holm", holm(tests["p"].to_numpy(dtype=float)))
+    return tests.assign(event=event, unit=unit)
 
 
 def holm(p: Float[np.ndarray, " test"]) -> Float[np.ndarray, " test"]:

@@ -89,14 +89,14 @@ def _interval(curve: Curve) -> tuple[float, float]:
 
 
 def _row(runs: Outcomes, curve: Curve | None, horizon: float, level: float, unit: Unit) -> dict[str, object]:
-    found: dict[str, object] = dict.fromkeys(COLUMNS, nan)
-    found |= {"arm": runs.arm, "n": len(runs.time), "events": int(runs.happened.sum())}
-    found |= {"diverged": int(runs.diverged.sum()), "statement": "no runs"}
+    row: dict[str, object] = dict.fromkeys(COLUMNS, nan)
+    row |= {"arm": runs.arm, "n": len(runs.time), "events": int(runs.happened.sum())}
+    row |= {"diverged": int(runs.diverged.sum()), "statement": "no runs"}
     if curve is None:
-        return found
+        return row
     median, (low, high) = median_of(curve), _interval(curve)
     mean = restricted_mean(curve, horizon, level)
-    return found | {
+    return row | {
         "median": nan if isinf(median.value) else median.value,
         "at_least": median.at_least,
         "low": low,

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from grokscope.analysis.tables.identity import each_run
+from grokscope.analysis.dynamics.curves import was_evaluated
+from grokscope.analysis.tables.declared import analysis
 from grokscope.analysis.tables.select import numbers
 from grokscope.runs.milestones import GROKKED
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 
-@each_run
+@analysis(family="timing", applies_to=was_evaluated, reads=("metrics",), keep=False)
 def timing_table(run: Run) -> pd.DataFrame:
     """The table that every statistic of this package takes.
 

@@ -64,10 +64,10 @@ def shares(
     several = [arm] if isinstance(arm, str) else list(arm)
     for one in several:
         choice("arm", one, [name for name in known if name not in (baseline, whole)])
-    found = {name: positive(runs, event) for name, runs in outcomes(table, event, unit).items()}
+    of_arms = {name: positive(runs, event) for name, runs in outcomes(table, event, unit).items()}
     rows = []
     for one in several:
-        three = [found[name] for name in (baseline, whole, one)]
+        three = [of_arms[name] for name in (baseline, whole, one)]
         seeds = shared_seeds(three)
         if not len(seeds):
             raise ValueError(f"arms {baseline!r}, {whole!r} and {one!r} share no seed: give runs of the same seeds")

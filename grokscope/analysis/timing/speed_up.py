@@ -65,10 +65,10 @@ def speed_up(
     others = [one for one in known if one != baseline] if arm is None else [arm] if isinstance(arm, str) else list(arm)
     for one in others:
         choice("arm", one, [name for name in known if name != baseline])
-    found = outcomes(table, event, unit)
+    of_arms = outcomes(table, event, unit)
     rows = [
         {"baseline": baseline, "arm": one, "event": event, "unit": unit}
-        | _compared(positive(found[baseline], event), positive(found[one], event), unit, level, draws, seed)
+        | _compared(positive(of_arms[baseline], event), positive(of_arms[one], event), unit, level, draws, seed)
         for one in others
     ]
     return pd.DataFrame(rows, columns=list(COLUMNS))

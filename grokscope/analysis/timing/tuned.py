@@ -7,7 +7,7 @@ from math import inf, isnan
 
 import pandas as pd
 
-from grokscope.analysis.tables.select import names, rows
+from grokscope.analysis.tables.select import names, where
 from grokscope.analysis.timing.medians import medians
 from grokscope.analysis.timing.outcomes import Event, Unit, require
 
@@ -36,8 +36,8 @@ def grid_medians(
         runs = table.loc[table["arm"].astype(str) == arm]
         point = runs.groupby(list(settings), dropna=False, sort=True).ngroup().map("{:06d}".format)
         values = runs.assign(arm=point).drop_duplicates("arm").sort_values("arm")[["arm", *settings]]
-        found = medians(runs.assign(arm=point), event, unit, arms=list(values["arm"]))
-        parts.append(values.merge(found, on="arm").assign(arm=arm))
+        of_points = medians(runs.assign(arm=point), event, unit, arms=list(values["arm"]))
+        parts.append(values.merge(of_points, on="arm").assign(arm=arm))
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=["arm", *settings])
 
 
@@ -61,7 +61,7 @@ def best_settings(
         raise ValueError("choose_on = [] is not accepted: give at least one seed")
     require(table, ("arm", "seed", *settings))
     every = grid_medians(table, settings, event, unit)
-    sizes = {arm: len(rows(every, arm=arm)) for arm in names(every, "arm")}
+    sizes = {arm: len(where(every, arm=arm)) for arm in names(every, "arm")}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{arm} {size}" for arm, size in sizes.items())
         raise ValueError(f"grids have different sizes ({told}): tune every arm over as many settings")
@@ -73,10 +73,10 @@ def best_settings(
             f"{len(every) - whole} of {len(every)} settings lack a run of some seed of choose_on = {wanted}: "
             "choose among settings that have all of them"
         )
-    found = grid_medians(chosen, settings, event, unit)
+    on_grid = grid_medians(chosen, settings, event, unit)
     best = []
     for arm in sizes:
-        grid = rows(found, arm=arm)
+        grid = where(on_grid, arm=arm)
         score = pd.DataFrame({"median": grid["median"].fillna(inf), "mean": grid["restricted_mean"]})
         order = score.sort_values(["median", "mean"], kind="stable")
         tied = int((score.to_numpy() == order.to_numpy()[0]).all(axis=1).sum())

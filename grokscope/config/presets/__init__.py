@@ -83,14 +83,14 @@ def presets() -> dict[str, Preset]:
         name: Published(grok_step=row.get("grok_step"), seeds=row["seeds"], source=row["source"])
         for name, row in _tables()["published"].items()
     }
-    found = {
+    by_name = {
         name: Preset(name, override(RunConfig(), settings), about, published.get(name))
         for name, about, settings in _layers()
     }
-    unknown = set(published) - set(found)
+    unknown = set(published) - set(by_name)
     if unknown:
         raise ConfigError(f"presets/published.toml reports results of unknown presets: {', '.join(sorted(unknown))}")
-    return found
+    return by_name
 
 
 def preset(name: str, /, **overrides: Any) -> RunConfig:

@@ -1,4 +1,4 @@
-"""Effects that several claims are about: speed-ups and shares of one, and how numbers are written."""
+"""Effects that several claims measure (speed-ups, and shares of a speed-up), and how their numbers are written."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def speed_ups(
 ) -> list[dict[str, object]]:
     """How many times sooner each arm groks than a baseline; arms without runs or shared seeds are left out."""
     known = names(table, "arm")
-    found = []
+    measured = []
     for arm in arms if baseline in known else ():
         if arm in known and _share_seeds(table, baseline, arm):
             row = speed_up(table, baseline, arm, event, unit).iloc[0]
-            found.append(
+            measured.append(
                 {
                     "task": task,
                     "arm": arm,
@@ -49,7 +49,7 @@ def speed_ups(
                     "statement": row["statement"],
                 }
             )
-    return found
+    return measured
 
 
 def shares_of(
@@ -116,8 +116,8 @@ def written(row: dict[str, object] | pd.Series) -> tuple[str, str]:
     form = {SPEED_UP: _ratio, SHARE: _percent}.get(str(row["kind"]), _plain)
     interval = "–" if isnan(low) or isnan(high) else f"{form(low)} to {form(high)}"
     if isnan(value):
-        told = re.sub(r"-(?=\d)", "−", str(row["statement"]).split(";")[0])
-        return (told if told else "–"), interval
+        statement = re.sub(r"-(?=\d)", "−", str(row["statement"]).split(";")[0])
+        return (statement if statement else "–"), interval
     bound = "≥ " if "at least" in str(row["statement"]) else "≤ " if "at most" in str(row["statement"]) else ""
     return f"{bound}{form(value)}", interval
 

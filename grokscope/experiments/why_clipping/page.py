@@ -7,46 +7,39 @@ from pathlib import Path
 
 import pandas as pd
 
-from grokscope.analysis import names, reached, rows
-from grokscope.disk.errors import disk_errors
-from grokscope.disk.files import write_atomic
+from grokscope.analysis import names, reached, where
 from grokscope.experiments.why_clipping import arms
-from grokscope.experiments.why_clipping.claim import Claim
-from grokscope.experiments.why_clipping.plan import STAGES
+from grokscope.experiments.why_clipping.claim import AnsweredClaim
+from grokscope.experiments.why_clipping.declared import declared_claims
+from grokscope.experiments.why_clipping.plan import stages
 from grokscope.experiments.why_clipping.scale import Scale
 from grokscope.experiments.why_clipping.study import Study
-from grokscope.figures import files
+from grokscope.experiments.wording import by_arm, in_words, joined
 from grokscope.report import Table, scrubber, scrubber_script_sources
-from grokscope.report.html import environment, pictures
+from grokscope.report.page import write_page
 
 TITLE = "Why does clipping weight norms make networks grok sooner?"
-FIGURES = "figures"
 SCRUBBED = ("mul", "s5")
 """Tasks of which the page lets one drag through a clipped and an unclipped network."""
 
 
-def write_report(study: Study, claims: Sequence[Claim], out: Path, missing: Sequence[str] = ()) -> Path:
-    """Write the report and return the path of its page.
+def write_report(study: Study, claims: Sequence[AnsweredClaim], out: Path, missing: Sequence[str] = ()) -> Path:
+    """Write the report and return the path of its page, with `claims.csv`, `runs.csv` and `summary.md` beside it.
 
-    Everything is drawn before anything is written, and the page is written last. Raises `RunError` where the folder
-    cannot be written to.
+    Raises as `grokscope.report.page.write_page` does.
     """
-    drawn = {plate.name: files.render(plate.figure, plate.table) for claim in claims for plate in claim.plates}
     runs = runs_table(study)
-    page = render(study, claims, {name: contents["png"] for name, contents in drawn.items()}, runs, missing)
-    with disk_errors(f"write report {out}"):
-        (out / FIGURES).mkdir(parents=True, exist_ok=True)
-        for name, contents in drawn.items():
-            files.write(contents, out / FIGURES, name)
-        every = pd.concat([claim.rows() for claim in claims], ignore_index=True)
-        for name, table in (("claims.csv", every), ("runs.csv", runs)):
-            write_atomic(out / name, table.to_csv(index=False).encode())
-        write_atomic(out / "summary.md", summary(claims).encode())
-        write_atomic(out / "index.html", page.encode())
-    return out / "index.html"
+    effects = pd.concat([claim.rows() for claim in claims], ignore_index=True)
+    beside = {
+        "claims.csv": effects.to_csv(index=False).encode(),
+        "runs.csv": runs.to_csv(index=False).encode(),
+        "summary.md": summary(claims).encode(),
+    }
+    plates = [plate for claim in claims for plate in claim.plates]
+    return write_page(out, "claims.html.j2", plates, page_values(study, claims, runs, missing), beside)
 
 
-def summary(claims: Sequence[Claim]) -> str:
+def summary(claims: Sequence[AnsweredClaim]) -> str:
     """A row for each claim, in Markdown."""
     lines = ["| | question | verdict | what was measured (95% interval, n seeds) |", "|---|---|---|---|"]
     for claim in claims:
@@ -55,34 +48,27 @@ def summary(claims: Sequence[Claim]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def render(
-    study: Study, claims: Sequence[Claim], images: dict[str, bytes], runs: pd.DataFrame, missing: Sequence[str]
-) -> str:
-    """The page as text; `runs` of `runs_table`."""
+def page_values(
+    study: Study, claims: Sequence[AnsweredClaim], runs: pd.DataFrame, missing: Sequence[str]
+) -> dict[str, object]:
+    """What the page's template needs; `runs` of `runs_table`."""
     fragments = []
     for task in study.scale.seeds:
         if task in SCRUBBED:
             pair = [study.traced(task, arm)[0] for arm in (arms.HEADLINE, arms.BASELINE)]
             fragments.append(scrubber(pair, library=not fragments))
-    return (
-        environment()
-        .get_template("claims.html.j2")
-        .render(
-            title=TITLE,
-            opening=_opening(study.scale, runs),
-            method=_method(study.scale),
-            claims=claims,
-            command=command(study.scale),
-            runs=_runs(runs),
-            missing=_by_arm(missing),
-            pictures=pictures(images),
-            folder=FIGURES,
-            formats=files.FORMATS,
-            scrubbers=fragments,
-            script_sources=scrubber_script_sources() if fragments else "",
-            limits=_limits(study.scale),
-        )
-    )
+    return {
+        "title": TITLE,
+        "opening": _opening(study.scale, runs),
+        "method": _method(study.scale),
+        "claims": claims,
+        "command": command(study.scale),
+        "runs": _runs(runs),
+        "missing": by_arm(missing),
+        "scrubbers": fragments,
+        "script_sources": scrubber_script_sources() if fragments else "",
+        "limits": _limits(study.scale),
+    }
 
 
 def command(scale: Scale) -> str:
@@ -93,25 +79,25 @@ def command(scale: Scale) -> str:
 def runs_table(study: Study) -> pd.DataFrame:
     """Every run: where it is, and when it memorised and grokked."""
     parts = []
-    for stage in STAGES:
+    for stage in stages():
         for task in dict.fromkeys([*study.scale.seeds, *study.scale.method_tasks]):
             table = study.timing(task, stages=(stage,))
             if len(table):
                 parts.append(table.assign(stage=stage, task=task))
     if not parts:
         return pd.DataFrame({"stage": []})
-    found = pd.concat(parts, ignore_index=True)
-    return found.reindex(columns=["stage", *(name for name in found if name != "stage")])
+    table = pd.concat(parts, ignore_index=True)
+    return table.reindex(columns=["stage", *(name for name in table if name != "stage")])
 
 
-def _runs(found: pd.DataFrame) -> Table:
+def _runs(table: pd.DataFrame) -> Table:
     """How many runs of each task and stage there are, and how many of them grokked."""
     written = []
-    for stage in names(found, "stage"):
-        of_stage = rows(found, stage=stage)
+    for stage in names(table, "stage"):
+        of_stage = where(table, stage=stage)
         for task in names(of_stage, "task"):
-            part = rows(of_stage, task=task)
-            grokked, diverged = len(reached(part, "grok_step")), len(rows(part, status="diverged"))
+            part = where(of_stage, task=task)
+            grokked, diverged = len(reached(part, "grok_step")), len(where(part, status="diverged"))
             arms_, seeds = (len(set(part[name])) for name in ("arm", "seed"))
             counts = (len(part), arms_, seeds, grokked, len(part) - grokked, diverged)
             written.append((stage, task, *map(str, counts)))
@@ -119,21 +105,13 @@ def _runs(found: pd.DataFrame) -> Table:
     return Table(columns, tuple(written), frozenset(columns[2:]), "Runs that this page is made of.")
 
 
-def _by_arm(names_: Sequence[str]) -> list[str]:
-    """Names of runs, those of an arm as one."""
-    seeds: dict[str, list[str]] = {}
-    for name in names_:
-        arm, _, seed = name.rpartition("-seed")
-        seeds.setdefault(arm, []).append(seed)
-    return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(of)})" for arm, of in seeds.items()]
-
-
 def _opening(scale: Scale, runs: pd.DataFrame) -> tuple[str, ...]:
-    trained = {task: set(rows(runs, stage="arms", task=task)["seed"]) for task in scale.seeds} if len(runs) else {}
+    trained = {task: set(where(runs, stage="arms", task=task)["seed"]) for task in scale.seeds} if len(runs) else {}
     seeds = ", ".join(f"{task} {len(of)}" for task, of in trained.items())
     told = (
         "Clipping the norm of every weight row after each optimizer step makes small transformers generalise sooner on "
-        "modular arithmetic and on composition of permutations. Ten possible reasons are switched on and off one at a "
+        "modular arithmetic and on composition of permutations. "
+        f"{in_words(len(declared_claims())).capitalize()} possible reasons are switched on and off one at a "
         "time, with arms that share initial weights, split and batch order. Seeds of the main arms: "
         f"{seeds or 'none yet'}; every number says how many it is of. Verdicts follow from intervals by fixed rules, "
         "and may be: yes, partly, no, cannot tell.",
@@ -161,11 +139,22 @@ def _method(scale: Scale) -> tuple[str, ...]:
 
 
 def _limits(scale: Scale) -> tuple[str, ...]:
+    asked = in_words(len(declared_claims())).capitalize()
     return (
         "Modular arithmetic mod 97 and S5, two-layer transformers of width 128, half of all pairs for training: "
-        "nothing here says what clipping does elsewhere. Claims 2, 3, 4, 5 and 9 are made on multiplication alone, and "
-        "so are the comparison with the published baseline in claim 1 and the clamp of claim 6.",
+        f"nothing here says what clipping does elsewhere. {_on_main_alone()}",
         f"Runs that do not grok in {scale.budget:,} steps bound a ratio and do not give it. With five seeds or fewer "
-        "intervals are wide, and with three they are indications. Ten questions are asked of the same runs, and no "
-        "correction is made for that: an interval that ends near a threshold is not a finding.",
+        f"intervals are wide, and with three they are indications. {asked} questions are asked of the same runs, and "
+        "no correction is made for that: an interval that ends near a threshold is not a finding.",
     )
+
+
+def _on_main_alone() -> str:
+    """Which claims, and which parts of others, are made on the main task alone, as a sentence."""
+    claims = declared_claims().values()
+    whole = [str(claim.number) for claim in claims if claim.on_main_alone is True]
+    parts = [
+        claim.on_main_alone.format(number=claim.number) for claim in claims if isinstance(claim.on_main_alone, str)
+    ]
+    told = f"Claims {joined(whole)} are made on multiplication alone"
+    return f"{told}, and so are {joined(parts)}." if parts else f"{told}."

@@ -17,15 +17,15 @@ class Scale:
 
     name: str
     seeds: Mapping[str, tuple[int, ...]]
-    """Of each task, by the task's name in a preset: those of the factorial arms."""
+    """Seeds of the factorial arms on each task, by the task's name in a preset."""
     side_seeds: Mapping[str, tuple[int, ...]]
-    """Of each task: those of the arms that one claim alone is about."""
+    """Seeds of the arms that one claim alone is about, on each task."""
     tuning_seeds: tuple[int, ...]
-    """On which settings are chosen; none of those that are reported on."""
+    """Seeds on which settings are chosen. No result is reported on them."""
     traced_seeds: tuple[int, ...]
-    """Whose runs keep dense checkpoints or record probes, in the arms that are looked into."""
+    """Seeds of the factorial arms whose runs keep dense checkpoints or record probes."""
     few_seeds: tuple[int, ...]
-    """Of the arms in which the joint norm is clamped, and of other methods that are compared."""
+    """Seeds of the arms in which the joint norm is clamped, and of the other methods."""
     budget: int
     """Steps; a run that has not grokked by then is censored."""
     tuning_budget: int
@@ -34,12 +34,13 @@ class Scale:
     checkpoint_every: int
     """Steps between dense checkpoints."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Of every run, beside its preset's."""
+    """Settings of every run, over those of its preset."""
     task_settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Of every run of a task."""
+    """Settings of every run of a task, over those of its preset."""
     methods: tuple[str, ...] | None = None
-    """The other methods that are compared; None: all of them."""
+    """The other methods that are compared. None: all of them."""
     method_tasks: tuple[str, ...] = ("mul", "sub")
+    """The tasks on which they are compared."""
 
     @property
     def runs(self) -> Path:
@@ -89,3 +90,37 @@ SMALL = Scale(
 """Shows that every part works; its networks are too small and its runs too short for its answers to mean anything."""
 
 SCALES = {scale.name: scale for scale in (PUBLISHED, SMALL)}
+
+
+Seeds = Mapping[str, tuple[int, ...]]
+"""Seeds of each task, by the task's name in a preset."""
+
+
+def tuning_seeds(scale: Scale) -> Seeds:
+    """The seeds on which settings are chosen, on the main task."""
+    return {MAIN: scale.tuning_seeds}
+
+
+def traced_seeds(scale: Scale) -> Seeds:
+    """The seeds of every task whose runs are looked into."""
+    return {task: tuple(seed for seed in of if seed in scale.traced_seeds) for task, of in scale.seeds.items()}
+
+
+def other_seeds(scale: Scale) -> Seeds:
+    """The seeds of every task that count for times alone."""
+    return {task: tuple(seed for seed in of if seed not in scale.traced_seeds) for task, of in scale.seeds.items()}
+
+
+def side_seeds(scale: Scale) -> Seeds:
+    """The seeds of every task for the arms of one claim."""
+    return scale.side_seeds
+
+
+def side_seeds_on_main(scale: Scale) -> Seeds:
+    """The same on the main task alone."""
+    return {MAIN: scale.side_seeds[MAIN]}
+
+
+def few_seeds_on_main(scale: Scale) -> Seeds:
+    """The seeds of arms that cost much, on the main task."""
+    return {MAIN: scale.few_seeds}

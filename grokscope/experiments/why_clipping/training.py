@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from grokscope.config import ConfigError
 from grokscope.experiments.why_clipping.plan import rounds
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.sweeps import Outcome, Sweep, run_sweep
@@ -14,7 +15,7 @@ def train(
     study: Study,
     workers: int | None = None,
     watch: Watcher | None = None,
-    say: Callable[[str], None] = lambda told: None,
+    say: Callable[[str], None] = lambda line: None,
 ) -> list[Outcome]:
     """Train every run that has not ended, round by round, and return how all of them ended.
 
@@ -31,14 +32,17 @@ def train(
 def unfinished(study: Study) -> list[str]:
     """Names of the runs that have not ended, in the order in which they are trained.
 
-    Those whose settings come from runs that are not there are not among them.
+    Runs whose settings are measured on others are named only where those others have ended. Raises `ConfigError`
+    where two claims declare one run with different settings.
     """
-    found: list[str] = []
+    missing: list[str] = []
     planned = rounds(study)
     while True:
         try:
             stage, jobs = next(planned)
+        except ConfigError:
+            raise
         except (StopIteration, ValueError):
-            return found
+            return missing
         ended = {run.name for run in study.runs(stage)}
-        found += [job.name for job in jobs if job.name not in ended]
+        missing += [job.name for job in jobs if job.name not in ended]

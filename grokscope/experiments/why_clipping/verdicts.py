@@ -44,7 +44,7 @@ def of_cause(with_it: Verdict, without_it: Verdict) -> Verdict:
 
 def over_tasks(verdicts: Sequence[Verdict]) -> Verdict:
     """One word for several tasks, those that cannot tell aside: the same as all of them, or partly."""
-    told: list[Verdict] = [verdict for verdict in verdicts if verdict != "cannot tell"]
-    if not told:
+    known_verdicts: list[Verdict] = [verdict for verdict in verdicts if verdict != "cannot tell"]
+    if not known_verdicts:
         return "cannot tell"
-    return told[0] if len(set(told)) == 1 else "partly"
+    return known_verdicts[0] if len(set(known_verdicts)) == 1 else "partly"

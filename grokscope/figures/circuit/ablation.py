@@ -13,11 +13,13 @@ from grokscope.figures.circuit.circuit_panels import (
     OWN,
     WRONG,
     bases_of,
+    caption_of_controls,
     last_checkpoint,
+    of_operation,
     panel_title,
-    panels_of,
-    rows_of,
+    runs_and_operations,
 )
+from grokscope.figures.plates import plate
 
 SITES = ("embedding", "neurons", "logits")
 QUANTITIES = {"loss": "validation loss (nats)", "accuracy": "validation accuracy"}
@@ -32,27 +34,39 @@ NAMES = {
     "wrong": "without the strongest of the wrong basis",
 }
 FLOOR = 1e-4
-"""Losses below this are drawn at it, on a logarithmic axis."""
+"""Smaller losses are drawn at this value, for the axis is logarithmic."""
 SHIFT = {"key": 0.0, "control": 0.22, "wrong": -0.22}
-"""Up and down from a site's line, so that marks of equal value can be told apart."""
+"""How far above or below its site each kind of mark is drawn, so that marks of equal value do not hide one another."""
 
 
+@plate(
+    section="circuit",
+    table="ablation",
+    of=last_checkpoint,
+    caption=caption_of_controls(
+        "Validation loss and accuracy of the final network without its key irreps: removed from the embedding, from "
+        "the last MLP's neurons or from the logits. Controls: instead of them others of the same basis, scaled to "
+        "equal power; and as many irreps of the wrong basis, those of largest power in the embedding."
+    ),
+    place=5,
+)
 def ablation(table: pd.DataFrame) -> Figure:
-    """Validation loss and accuracy at the last checkpoint without the key irreps of it, by site, beside the controls.
+    """Validation loss and accuracy of the last checkpoint without its key irreps, site by site, beside the controls.
 
-    A row of panels per run and operation, loss left and accuracy right. The control of equal power is that of the key
-    set; the wrong basis loses as many irreps as there are keys, those of largest power.
+    Each run and operation has a row of panels: loss on the left, accuracy on the right. One control removes other
+    irreps of the same basis, scaled to equal power. The other removes as many irreps of the wrong basis as there are
+    keys, those of largest power.
 
     Args:
-        table: of `grokscope.analysis.circuit.ablation`.
+        table: of `grokscope.analysis.ablation`.
     """
     final = last_checkpoint(table)
-    panels = panels_of(final)
+    panels = runs_and_operations(final)
     figure, grid = style.blank(len(panels), len(QUANTITIES), panel=(style.PAGE / 2, 1.15))
     for row, panel in zip(grid, panels, strict=True):
-        rows = rows_of(final, panel)
-        count = int(select.rows(rows, set="hindsight")["n_irreps"].iloc[0])
-        own, wrong = (select.rows(rows, split="val", set=name) for name in ("hindsight", "matched"))
+        here = of_operation(final, panel)
+        count = int(select.where(here, set="hindsight")["n_irreps"].iloc[0])
+        own, wrong = (select.where(here, split="val", set=name) for name in ("hindsight", "matched"))
         for ax, quantity in zip(row, QUANTITIES, strict=True):
             floor = FLOOR if quantity == "loss" else 0.0
             _dress(ax, quantity)
@@ -69,8 +83,8 @@ def ablation(table: pd.DataFrame) -> Figure:
             if quantity == "loss":
                 style.log_ticks(ax.xaxis, *ax.get_xlim(), wide=1000.0)
         style.title(row[0], panel_title(final, panel))
-        said = f"{count or 'no'} key irrep{'' if count == 1 else 's'}"
-        row[1].set_title(said, loc="right", size=style.TICK, color=style.INK)
+        removed = f"{count or 'no'} key irrep{'' if count == 1 else 's'}"
+        row[1].set_title(removed, loc="right", size=style.TICK, color=style.INK)
     for ax, label in zip(grid[-1], QUANTITIES.values(), strict=True):
         ax.set_xlabel(label, size=style.LABEL)
     figure.align_xlabels()

@@ -13,13 +13,14 @@ from matplotlib.figure import Figure
 from grokscope.analysis.tables import select
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import WRONG
+from grokscope.figures.plates import plate
 
 ACROSS, MOST = 5, 10
-"""Panels beside one another, and at most for each group; those of largest power are shown."""
+"""How many panels stand in a row, and how many a group has at most: those of largest power."""
 
 
 class _Plane(NamedTuple):
-    """A panel: the points of one irrep."""
+    """What one panel shows: the embedding on the plane of one irrep."""
 
     points: pd.DataFrame
     power: float
@@ -27,20 +28,42 @@ class _Plane(NamedTuple):
     control: bool
 
 
-def embedding_circles(table: pd.DataFrame) -> Figure:
-    """A run's final embedding on the plane of each of its key irreps, those of largest power first.
+def _with_key_irreps(circles: pd.DataFrame) -> pd.DataFrame:
+    """The circles of a run, or nothing of a run that has no key irreps in its own basis."""
+    return circles if len(select.where(circles, basis="own")) else circles.iloc[:0]
 
-    Colour is the element times the frequency, once around the circle; for a group without frequencies, the element.
-    The last row, titled in grey, is the control: the irreps of largest power in the wrong basis. Operations of one
-    group share their circles, and the groups of a mixed task follow one another, each in rows of its own; the wrong
-    basis of one is the own basis of another there, which is no control and not shown.
+
+def _caption(circles: pd.DataFrame) -> str:
+    return (
+        f"{circles['run'].iloc[0]}: the final embedding on the plane of each key irrep, in brackets its power; "
+        "coloured by the element times the frequency, once around. Under them in grey, where the task has a wrong "
+        "basis, the irreps of largest power in that, on whose planes numbers lie on no circle."
+    )
+
+
+@plate(
+    name="circles",
+    section="circuit",
+    table="circles",
+    of=_with_key_irreps,
+    by_run=True,
+    caption=_caption,
+    place=10,
+)
+def embedding_circles(table: pd.DataFrame) -> Figure:
+    """The final embedding of a run on the plane of each of its key irreps, those of largest power first.
+
+    The colour goes once around with the element times the frequency; in a group without frequencies it goes with the
+    element. The last row, titled in grey, is the control: the irreps of largest power in the wrong basis.
+    Operations in one group share their circles. In a mixed task each group has rows of its own. There the wrong basis
+    of one group is the own basis of another; that is no control, and it is not shown.
 
     Args:
-        table: of `grokscope.analysis.circuit.circles`, for one run.
+        table: of `grokscope.analysis.circles`, for one run.
 
     Raises ValueError for a table of several runs, or without key irreps.
     """
-    runs, own = select.names(table, "run"), select.rows(table, basis="own")
+    runs, own = select.names(table, "run"), select.where(table, basis="own")
     if len(runs) != 1 or own.empty:
         raise ValueError(
             f"embedding_circles draws one run that has key irreps; the table has {len(runs) if len(own) else 0}"
@@ -57,26 +80,26 @@ def embedding_circles(table: pd.DataFrame) -> Figure:
 
 def _rows_of_planes(table: pd.DataFrame, own: pd.DataFrame) -> list[list[_Plane]]:
     groups = select.names(own, "group")
-    found = []
+    rows_of_planes = []
     for group in groups:
-        operation = select.names(select.rows(own, group=group), "operation")[0]
-        planes = _planes(select.rows(own, operation=operation), f"{operation}: " if len(groups) > 1 else "")[:MOST]
-        found += [planes[start : start + ACROSS] for start in range(0, len(planes), ACROSS)]
-        wrong = select.rows(table, operation=operation, basis="wrong")
+        operation = select.names(select.where(own, group=group), "operation")[0]
+        planes = _planes(select.where(own, operation=operation), f"{operation}: " if len(groups) > 1 else "")[:MOST]
+        rows_of_planes += [planes[start : start + ACROSS] for start in range(0, len(planes), ACROSS)]
+        wrong = select.where(table, operation=operation, basis="wrong")
         if len(wrong) and wrong["group"].iloc[0] not in groups:
-            found.append(_planes(wrong, "wrong: ", control=True)[:ACROSS])
-    return found
+            rows_of_planes.append(_planes(wrong, "wrong: ", control=True)[:ACROSS])
+    return rows_of_planes
 
 
-def _planes(rows: pd.DataFrame, prefix: str, *, control: bool = False) -> list[_Plane]:
-    """Of one operation in one basis, by falling power."""
-    found = []
-    for name in select.names(rows, "irrep"):
-        points = select.rows(rows, irrep=name)
+def _planes(of_basis: pd.DataFrame, prefix: str, *, control: bool = False) -> list[_Plane]:
+    """The planes of one operation in one basis, by falling power."""
+    planes = []
+    for name in select.names(of_basis, "irrep"):
+        points = select.where(of_basis, irrep=name)
         frequency, power = points["frequency"].iloc[0], float(select.numbers(points, "power")[0])
         label = name if pd.isna(frequency) else f"k = {int(frequency)}"
-        found.append(_Plane(points, power, f"{prefix}{label}  ({100 * power:.0f}%)", control))
-    return sorted(found, key=lambda plane: -plane.power)
+        planes.append(_Plane(points, power, f"{prefix}{label}  ({100 * power:.0f}%)", control))
+    return sorted(planes, key=lambda plane: -plane.power)
 
 
 def _draw(ax: Axes, plane: _Plane) -> None:

@@ -1,14 +1,24 @@
-"""Restricted and excluded loss over training, beside the network's own losses."""
+"""Restricted and excluded loss: over training beside the network's own losses, and of every irrep at the end."""
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import grok_step, linear_steps, panel_title, panels_of, rows_of
+from grokscope.figures.circuit.circuit_panels import (
+    grok_step,
+    irrep_axis,
+    last_checkpoint,
+    linear_steps,
+    of_operation,
+    panel_title,
+    runs_and_operations,
+)
+from grokscope.figures.plates import plate
 
 CURVES = {
     "full train": ("train", "full_loss", style.FAINT, "training loss"),
@@ -16,40 +26,51 @@ CURVES = {
     "restricted": ("val", "restricted_loss", "#0072B2", "restricted (validation)"),
     "excluded": ("train", "excluded_loss", "#D55E00", "excluded (training)"),
 }
+IRREP_MARKS = {"restricted": ("restricted_loss", "#0072B2", "o"), "excluded": ("excluded_loss", "#D55E00", "s")}
+IRREP_NAMES = {"restricted": "with this one alone", "excluded": "without this one"}
 LEVELS = ("logits", "neurons")
 FLOOR = 1e-3
-"""Losses below this run off the bottom: what counts is when they fall."""
+"""The axis ends at this loss. The figure shows when a loss falls, and not how far."""
 
 
+@plate(
+    section="circuit",
+    table="restricted_loss",
+    of={"basis": "own", "set": "hindsight"},
+    caption="Loss of the network restricted to the final checkpoint's key irreps, and with them excluded, beside its "
+    "own. Level logits: characters of a*b*c^-1 in the logits; level neurons: functions of a*b in the last MLP's "
+    "activations.",
+    place=3,
+)
 def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Losses by step: a row of panels per run and operation, level `logits` left and `neurons` right.
+    """Restricted, excluded and full loss by step; level `logits` on the left, level `neurons` on the right.
 
-    Of the final checkpoint's key set, in the task's own basis: restricted loss on the validation split, excluded loss
-    on the training split.
+    Each run and operation has a row of panels. Restricted loss is on the validation split, excluded loss on the
+    training split; both are of the key irreps of the final checkpoint, in the task's own basis.
 
     Args:
         table: of `grokscope.analysis.restricted_loss`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    chosen = select.rows(table, basis="own", set="hindsight")
-    panels = panels_of(chosen)
+    chosen = select.where(table, basis="own", set="hindsight")
+    panels = runs_and_operations(chosen)
     figure, grid = style.blank(len(panels), len(LEVELS), panel=(style.PAGE / 2, 1.9))
     for row, panel in zip(grid, panels, strict=True):
         for ax, level in zip(row, LEVELS, strict=True):
-            rows = select.rows(rows_of(chosen, panel), level=level)
+            here = select.where(of_operation(chosen, panel), level=level)
             grok = grok_step(milestones, panel[0])
             if grok is not None:
                 style.mark_step(ax, grok, "grok_step", style.INK)
             for name, (split, quantity, colour, _) in CURVES.items():
-                curve = select.rows(rows, split=split)
+                curve = select.where(here, split=split)
                 loss = select.numbers(curve, quantity)
                 ax.plot(
-                    curve["step"], loss.clip(FLOOR / 10), color=colour, marker=style.lone(curve),
+                    curve["step"], loss.clip(FLOOR / 10), color=colour, marker=style.marker_of(curve),
                     linewidth=style.WIDTH["line"], label=name,
                 )  # fmt: skip
             ax.set_yscale("log")
             style.title(ax, f"{panel_title(chosen, panel)}, {level}" if level == LEVELS[0] else level)
-            linear_steps(ax, select.numbers(rows, "step"))
+            linear_steps(ax, select.numbers(here, "step"))
         row[0].set_ylabel("loss (nats)", size=style.LABEL)
         high = max(ax.get_ylim()[1] for ax in row)
         low = max(FLOOR, min(ax.get_ylim()[0] for ax in row))
@@ -62,5 +83,53 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     handles.append(
         Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
     )
+    style.legend(figure, handles)
+    return figure
+
+
+@plate(
+    section="circuit",
+    table="restricted_loss",
+    of=last_checkpoint,
+    caption="Validation loss at the end with the characters (level logits) or functions of a*b (level neurons) of one "
+    "irrep alone, and without those of one irrep.",
+    place=4,
+)
+def irrep_losses(table: pd.DataFrame) -> Figure:
+    """Validation loss of the last checkpoint with one irrep alone, and without it; irrep by irrep.
+
+    Each run and operation has a row of panels: level `logits` on the left, level `neurons` on the right. The line is
+    at the loss of the whole network.
+
+    Args:
+        table: of `grokscope.analysis.restricted_loss`.
+    """
+    final = select.where(last_checkpoint(table), basis="own", set="one", split="val")
+    panels = runs_and_operations(final)
+    figure, grid = style.blank(len(panels), len(LEVELS), panel=(style.PAGE / 2, 1.7))
+    for row, panel in zip(grid, panels, strict=True):
+        low, high = np.inf, 0.0
+        for ax, level in zip(row, LEVELS, strict=True):
+            here = select.where(of_operation(final, panel), level=level)
+            places = np.arange(1, len(here) + 1)
+            whole = float(select.numbers(here, "full_loss")[0])
+            ax.axhline(whole, color=style.INK, linewidth=0.9, zorder=1, label="full")
+            for name, (column, colour, marker) in IRREP_MARKS.items():
+                losses = select.numbers(here, column)
+                small = 4.5 if len(here) <= 12 else 2.8
+                ax.plot(places, losses, marker, color=colour, markersize=small, linestyle="none", label=name)
+                low, high = min(low, whole, losses.min()), max(high, whole, losses.max())
+            ax.set_yscale("log")
+            irrep_axis(ax, here)
+            style.title(ax, f"{panel_title(final, panel)}, {level}" if level == LEVELS[0] else level)
+        row[0].set_ylabel("validation loss (nats)", size=style.LABEL)
+        for ax in row:
+            ax.set_ylim(low / 1.5, high * 1.5)
+            style.log_ticks(ax.yaxis, low, high)
+    handles = [Line2D([], [], color=style.INK, linewidth=0.9, label="whole network")]
+    handles += [
+        Line2D([], [], color=colour, marker=marker, markersize=4.5, linestyle="none", label=IRREP_NAMES[name])
+        for name, (_, colour, marker) in IRREP_MARKS.items()
+    ]
     style.legend(figure, handles)
     return figure

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -14,35 +14,47 @@ from matplotlib.ticker import MaxNLocator
 from grokscope.analysis.tables import select
 from grokscope.figures import style
 
-Panel = tuple[str, str]
-"""Run and operation."""
+RunOperation = tuple[str, str]
+"""Name of a run and of an operation of its task: what one panel is about."""
 OWN, WRONG = "#0072B2", "#999999"
 """Colours of the task's own basis and of the wrong one."""
 POWER_MAP = "mako_r"
+"""Colours of power: darker is more."""
+SHARED = (
+    " In a mixed task the wrong basis of one operation may be the own basis of another: what shows there in the "
+    "embedding, and in layers that do not yet tell operations apart, is there for that one."
+)
 
 
-def panels_of(table: pd.DataFrame) -> list[Panel]:
+def runs_and_operations(table: pd.DataFrame) -> list[RunOperation]:
     """Every (run, operation) of a table, in order of appearance."""
     return list(dict.fromkeys(zip(map(str, table["run"]), map(str, table["operation"]), strict=True)))
 
 
-def rows_of(table: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    return select.rows(table, run=panel[0], operation=panel[1])
+def of_operation(table: pd.DataFrame, panel: RunOperation) -> pd.DataFrame:
+    """The rows of one run and operation."""
+    return select.where(table, run=panel[0], operation=panel[1])
+
+
+def panels_by_layer(table: pd.DataFrame) -> list[tuple[RunOperation, int]]:
+    """Every (run, operation) of a table with each of its layers."""
+    panels = runs_and_operations(table)
+    return [(panel, layer) for panel in panels for layer in sorted(of_operation(table, panel)["layer"].unique())]
 
 
 def last_checkpoint(table: pd.DataFrame) -> pd.DataFrame:
-    """The rows of each run's last step."""
+    """The part of a table that is about the last step of each run."""
     return table.loc[table["step"] == table.groupby("run")["step"].transform("max")]
 
 
-def panel_title(table: pd.DataFrame, panel: Panel) -> str:
-    """The run, and the operation where the run has several."""
-    several = len(select.names(select.rows(table, run=panel[0]), "operation")) > 1
+def panel_title(table: pd.DataFrame, panel: RunOperation) -> str:
+    """The name of the run; if its task has several operations, with that of the operation."""
+    several = len(select.names(select.where(table, run=panel[0]), "operation")) > 1
     return f"{panel[0]}: {panel[1]}" if several else panel[0]
 
 
 def grid_of_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
-    """A figure with that many panels, filled row by row."""
+    """A figure with that many panels, at most two in a row."""
     columns = min(count, 2)
     figure, grid = style.blank(-(-count // columns), columns, panel=(style.PAGE / max(columns, 1), height))
     axes = [ax for row in grid for ax in row]
@@ -51,28 +63,39 @@ def grid_of_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
     return figure, axes[:count]
 
 
-def short_irreps(rows: pd.DataFrame) -> dict[str, str]:
-    """Short labels of irreps, in order: the number of a frequency, the name of any other."""
-    pairs = zip(rows["irrep"], rows["frequency"], strict=True)
+def short_irreps(irreps: pd.DataFrame) -> dict[str, str]:
+    """A short label of each irrep, in order: the number of a frequency, or the name of another irrep."""
+    pairs = zip(irreps["irrep"], irreps["frequency"], strict=True)
     return {str(irrep): str(irrep) if pd.isna(k) else str(int(k)) for irrep, k in pairs}
 
 
-def irrep_word(rows: pd.DataFrame) -> str:
-    """What the axis of irreps is called."""
-    return "irrep" if np.isnan(select.numbers(rows, "frequency")).any() else "frequency"
+def irrep_word(irreps: pd.DataFrame) -> str:
+    """The label of an axis of irreps."""
+    return "irrep" if np.isnan(select.numbers(irreps, "frequency")).any() else "frequency"
+
+
+def caption_of_controls(text: str) -> Callable[[pd.DataFrame], str]:
+    """The caption of a plate with the wrong basis as control; in a mixed task it says what that basis shares."""
+
+    def caption(table: pd.DataFrame) -> str:
+        own = select.where(table, basis="own")
+        groups = [select.names(select.where(own, run=run), "group") for run in select.names(own, "run")]
+        return text + SHARED if any(len(of_run) > 1 for of_run in groups) else text
+
+    return caption
 
 
 def bases_of(table: pd.DataFrame) -> list[str]:
-    """`own`, and `wrong` where the table has it."""
+    """The bases that a table has: `own`, and for most tasks `wrong`."""
     return [basis for basis in ("own", "wrong") if basis in select.names(table, "basis")]
 
 
-def irrep_axis(ax: Axes, rows: pd.DataFrame) -> None:
-    """Label a horizontal axis on which irreps stand at 1, 2, ...: frequencies by number, others by name."""
-    word = irrep_word(rows)
+def irrep_axis(ax: Axes, irreps: pd.DataFrame) -> None:
+    """Label a horizontal axis with irreps at 1, 2, ...: frequencies by their number, other irreps by their name."""
+    word = irrep_word(irreps)
     ax.set_xlabel(word, size=style.LABEL)
     if word == "irrep":
-        names = list(short_irreps(rows).values())
+        names = list(short_irreps(irreps).values())
         ax.set_xticks(range(1, len(names) + 1), names)
         room = ax.bbox.width / ax.figure.dpi / len(names)  # inches, before the layout
         if max(map(len, names)) * style.TICK / 130 > room:
@@ -80,7 +103,7 @@ def irrep_axis(ax: Axes, rows: pd.DataFrame) -> None:
 
 
 def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
-    """Make the horizontal axis one of steps, to scale: a circuit forms late, where a logarithmic axis is crowded."""
+    """Make the horizontal axis a linear one of steps: a circuit forms late, where a logarithmic axis is crowded."""
     last = max(float(steps.max()), 1.0)
     ax.set_xlim(min(float(steps.min()), 0.0), last)
     ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -89,9 +112,10 @@ def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:
-    """Increasing places moved apart to at least `gap`, those that were too near around their common middle.
+    """Increasing places, moved apart as little as is needed for a distance of at least `gap` between neighbours.
 
-    Least squares: an isotonic regression of place - i * gap, by pooling neighbours that are out of order.
+    Places that are too near each other are spread around their common middle. This is the least-squares solution: an
+    isotonic regression of place - i * gap, made by pooling neighbours that are out of order.
     """
     pools: list[list[float]] = []
     for i, place in enumerate(places):
@@ -108,6 +132,6 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def grok_step(milestones: pd.DataFrame, run: str) -> float | None:
-    """The grok step of a run; None where it has none."""
-    steps = select.reached(select.rows(milestones, run=run), "grok_step")
+    """The grok step of a run, or None if it did not grok."""
+    steps = select.reached(select.where(milestones, run=run), "grok_step")
     return float(steps[0]) if len(steps) else None

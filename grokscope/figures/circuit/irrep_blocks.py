@@ -10,37 +10,52 @@ from matplotlib.figure import Figure
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import POWER_MAP, last_checkpoint, panel_title, panels_of, rows_of
+from grokscope.figures.circuit.circuit_panels import (
+    POWER_MAP,
+    last_checkpoint,
+    of_operation,
+    panel_title,
+    runs_and_operations,
+)
+from grokscope.figures.plates import plate
 
 MOST_LABELS = 12
-"""With more irreps than this their names would overlap; frequencies are read off their order."""
+"""Irreps are named on the axes up to this number; more names would overlap."""
 
 
+@plate(
+    section="circuit",
+    table="irrep_blocks",
+    caption="Through which irrep of a and of b the neurons of each layer depend on both, at the end. On the diagonal "
+    "it is the same, as in functions of a*b; in the first row and column the other operand does not matter.",
+    place=7,
+)
 def irrep_blocks(table: pd.DataFrame) -> Figure:
     """Share of each layer's variance by the irrep of a (down) and of b (across), at the last checkpoint.
 
-    A row of panels per run and operation, a column per layer; colour is on a square-root scale. The first row and
-    column, the trivial irrep, are functions of one operand alone; on the diagonal both depend through one irrep.
+    Each run and operation has a row of panels, each layer a column. Darker cells mean more variance; colours go with
+    its square root. The first row and column are of the trivial irrep: functions of one operand alone. On the diagonal
+    are functions that depend on both operands through the same irrep.
 
     Args:
-        table: of `grokscope.analysis.circuit.irrep_blocks`.
+        table: of `grokscope.analysis.irrep_blocks`.
     """
-    final = select.rows(last_checkpoint(table), basis="own")
-    panels, layers = panels_of(final), sorted(final["layer"].unique())
+    final = select.where(last_checkpoint(table), basis="own")
+    panels, layers = runs_and_operations(final), sorted(final["layer"].unique())
     size = min(style.PAGE / max(len(layers), 2), 3.0)
     figure, grid = style.blank(len(panels), len(layers), panel=(size, size * 0.86))
-    scale = PowerNorm(0.5, 0.0, max(float(select.numbers(final, "power").max(initial=0.0)), 1e-9))
+    colour_of = PowerNorm(0.5, 0.0, max(float(select.numbers(final, "power").max(initial=0.0)), 1e-9))
     drawn = None
     for row, panel in zip(grid, panels, strict=True):
-        of_run = rows_of(final, panel)
+        of_run = of_operation(final, panel)
         names = select.names(of_run, "right")
         order = {name: i for i, name in enumerate(["trivial", *(n for n in names if n != "trivial")])}
         for ax, layer in zip(row, layers, strict=True):
             matrix = np.zeros((len(order), len(order)))
-            here = select.rows(of_run, layer=layer)
+            here = select.where(of_run, layer=layer)
             places = [[order[str(name)] for name in here[operand]] for operand in ("left", "right")]
             matrix[places[0], places[1]] = select.numbers(here, "power")
-            drawn = ax.imshow(matrix, cmap=sns.color_palette(POWER_MAP, as_cmap=True), norm=scale)
+            drawn = ax.imshow(matrix, cmap=sns.color_palette(POWER_MAP, as_cmap=True), norm=colour_of)
             ax.grid(False)
             labels = list(order) if len(order) <= MOST_LABELS else ["trivial"]
             ax.set_xticks(range(len(labels)), labels, rotation=90)

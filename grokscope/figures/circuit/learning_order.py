@@ -9,21 +9,30 @@ from matplotlib.lines import Line2D
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import panel_title, panels_of, rows_of
+from grokscope.figures.circuit.circuit_panels import of_operation, panel_title, runs_and_operations
+from grokscope.figures.plates import plate
 
 
+@plate(
+    section="circuit",
+    table="onset",
+    caption="When each key irrep of the final checkpoint began to carry more power in the embedding than its null, for "
+    "good, in the order in which they came: between two checkpoints, as wide as the bar.",
+    place=8,
+)
 def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """When each key irrep of the final checkpoint passed its null for good: a bar from the checkpoint before to the
-    one after, in the order in which they came, a panel per run and operation; a line at the grok.
-    Runs of one task share their axis of steps.
+    """When each key irrep of the final checkpoint passed its null for good, in the order in which they did.
+
+    A bar goes from the last checkpoint before that to the first one after it; a line marks the grok. Each run and
+    operation has a panel. Runs of one task share their axis of steps.
 
     Args:
-        table: of `grokscope.analysis.circuit.onset`.
+        table: of `grokscope.analysis.onset`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    power = select.rows(table, quantity="power")
-    panels = panels_of(table)
-    counts = [max(len(rows_of(power, panel)), 1) for panel in panels]
+    power = select.where(table, quantity="power")
+    panels = runs_and_operations(table)
+    counts = [max(len(of_operation(power, panel)), 1) for panel in panels]
     columns = min(len(panels), 2)
     height = 0.55 + 0.17 * max(counts, default=1)
     figure, grid = style.blank(-(-len(panels) // columns), columns, panel=(style.PAGE / columns, height))
@@ -35,7 +44,7 @@ def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     tasks = dict(zip(milestones["run"], milestones["task"], strict=True))
     last: dict[str, float] = {}
     for ax, panel in zip(axes, panels, strict=False):
-        here = rows_of(power, panel).dropna(subset=["by"]).sort_values(["by", "frequency", "irrep"])
+        here = of_operation(power, panel).dropna(subset=["by"]).sort_values(["by", "frequency", "irrep"])
         style.title(ax, panel_title(table, panel))
         ax.set_xlabel("step", size=style.LABEL)
         labels = [str(int(k)) if pd.notna(k) else str(n) for n, k in zip(here["irrep"], here["frequency"], strict=True)]
@@ -49,7 +58,7 @@ def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         ax.plot(by, range(len(by)), "|", color=colour, markersize=7, markeredgewidth=1.6)
         if not len(labels):
             ax.text(0.5, 0.5, "no key irrep", transform=ax.transAxes, ha="center", size=style.LABEL, color=style.FAINT)
-        grok = select.reached(select.rows(milestones, run=panel[0]), "grok_step")
+        grok = select.reached(select.where(milestones, run=panel[0]), "grok_step")
         for step in grok:
             style.mark_step(ax, float(step), "grok_step", style.INK)
         task = tasks[panel[0]]

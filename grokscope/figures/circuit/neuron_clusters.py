@@ -15,36 +15,47 @@ from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import (
     WRONG,
     bases_of,
+    caption_of_controls,
     last_checkpoint,
+    of_operation,
     panel_title,
-    panels_of,
-    rows_of,
+    panels_by_layer,
     short_irreps,
 )
+from grokscope.figures.plates import plate
 
 
+@plate(
+    section="circuit",
+    table="neurons",
+    of=last_checkpoint,
+    caption=caption_of_controls(
+        "Share of each neuron's variance over all pairs of operands that its irrep explains, at the end."
+    ),
+    place=6,
+)
 def neuron_clusters(table: pd.DataFrame) -> Figure:
     """Share of every neuron's variance that its irrep explains at the last checkpoint, a panel per layer.
 
-    Neurons stand in the order of their irreps, then of their share; each irrep has its colour and label if a tenth of
-    the neurons or more have it. The grey line is the same network in the wrong basis, sorted likewise by share.
+    Neurons are sorted by irrep, and those of one irrep by their share. Each irrep has a colour, and a label if at
+    least 3.5% of the neurons have it. The grey line shows the shares in the wrong basis, in increasing order.
 
     Args:
-        table: of `grokscope.analysis.circuit.neurons`.
+        table: of `grokscope.analysis.neurons`.
     """
     final = last_checkpoint(table)
-    places = [(panel, layer) for panel in panels_of(final) for layer in sorted(rows_of(final, panel)["layer"].unique())]
+    places = panels_by_layer(final)
     figure, grid = style.blank(len(places), 1, panel=(style.PAGE, 1.45))
     for ax, (panel, layer) in zip((row[0] for row in grid), places, strict=True):
-        rows = select.rows(rows_of(final, panel), layer=layer)
-        own = select.rows(rows, basis="own").dropna(subset=["irrep"])
+        here = select.where(of_operation(final, panel), layer=layer)
+        own = select.where(here, basis="own").dropna(subset=["irrep"])
         order = {name: i for i, name in enumerate(sorted(short_irreps(own), key=lambda n: _rank(own, n)))}
         own = own.assign(rank=[order[str(name)] for name in own["irrep"]]).sort_values(["rank", "share"], kind="stable")
         share = select.numbers(own, "share")
         palette = sns.color_palette("husl", max(len(order), 1))
         ax.bar(np.arange(len(own)), share, width=1.0, color=[palette[int(r)] for r in own["rank"]], linewidth=0)
         _label_irreps(ax, own)
-        wrong = select.rows(rows, basis="wrong")
+        wrong = select.where(here, basis="wrong")
         if len(wrong):
             ax.plot(np.arange(len(wrong)), np.sort(select.numbers(wrong, "share")), color=WRONG, linewidth=1.3)
         ax.axhline(CLUSTER_SHARE, color=style.INK, linestyle=":", linewidth=0.9)
@@ -65,18 +76,18 @@ def neuron_clusters(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _rank(rows: pd.DataFrame, irrep: str) -> tuple[float, str]:
-    """Frequencies in their order, other irreps by name."""
-    frequency = select.rows(rows, irrep=irrep)["frequency"].iloc[0]
+def _rank(here: pd.DataFrame, irrep: str) -> tuple[float, str]:
+    """A key to sort irreps by: frequencies by their number, other irreps by their name."""
+    frequency = select.where(here, irrep=irrep)["frequency"].iloc[0]
     return (0.0 if pd.isna(frequency) else float(frequency), irrep)
 
 
-def _label_irreps(ax: Axes, rows: pd.DataFrame) -> None:
-    names = short_irreps(rows)
+def _label_irreps(ax: Axes, here: pd.DataFrame) -> None:
+    names = short_irreps(here)
     start = 0
     ticks, labels = [], []
-    for name, group in rows.groupby("irrep", sort=False):
-        if len(group) >= 0.035 * len(rows):
+    for name, group in here.groupby("irrep", sort=False):
+        if len(group) >= 0.035 * len(here):
             ticks.append(start + len(group) / 2)
             labels.append(names[str(name)])
         start += len(group)

@@ -20,41 +20,53 @@ from grokscope.figures.circuit.circuit_panels import (
     POWER_MAP,
     WRONG,
     bases_of,
+    caption_of_controls,
     grid_of_panels,
     grok_step,
     irrep_axis,
     irrep_word,
     last_checkpoint,
     linear_steps,
+    of_operation,
     panel_title,
-    panels_of,
-    rows_of,
+    runs_and_operations,
     short_irreps,
     spread,
 )
+from grokscope.figures.plates import FIRST_OF_EACH_ARM, plate
 
 
+@plate(
+    section="circuit",
+    table="keys",
+    of={"site": "embed", "basis": "own"},
+    caption=FIRST_OF_EACH_ARM + "Share of the embedding's variance over group elements that each irrep of the task's "
+    "group (each frequency, for a cyclic group) carries, at every checkpoint. Labelled are the key irreps of the final "
+    "checkpoint, those that exceed the null of random relabellings at a family-wise level of 0.01.",
+    place=1,
+)
 def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Power of every irrep of the task's group in the embedding, by step; key irreps of the final checkpoint labelled.
+    """Power of each irrep of the task's group in the embedding, by step. Darker cells mean more power.
 
-    Panels of one task share a colour scale. Tasks do not: the fewer irreps, the more power each has.
+    The key irreps of the final checkpoint are labelled. Panels of one task have the same colours for the same power.
+    Panels of different tasks do not, for where a group has fewer irreps, each of them has more power.
 
     Args:
-        table: of `grokscope.analysis.circuit.keys`.
+        table: of `grokscope.analysis.keys`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    embed = select.rows(table, site="embed", basis="own")
-    panels = panels_of(embed)
+    embed = select.where(table, site="embed", basis="own")
+    panels = runs_and_operations(embed)
     figure, axes = grid_of_panels(len(panels), 2.7)
     tasks = select.names(embed, "task")
-    top = {task: float(select.numbers(select.rows(embed, task=task), "power").max()) or 1.0 for task in tasks}
+    top = {task: float(select.numbers(select.where(embed, task=task), "power").max()) or 1.0 for task in tasks}
     for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
-        rows = rows_of(embed, panel)
-        names = short_irreps(rows)
-        power = rows.pivot(index="irrep", columns="step", values="power").loc[list(names)]
+        here = of_operation(embed, panel)
+        names = short_irreps(here)
+        power = here.pivot(index="irrep", columns="step", values="power").loc[list(names)]
         steps = power.columns.to_numpy(dtype=float)
         ax.grid(False)
-        task = str(rows["task"].iloc[0])
+        task = str(here["task"].iloc[0])
         mesh = ax.pcolormesh(
             _edges(steps), np.arange(len(names) + 1) - 0.5, power.to_numpy(),
             cmap=sns.color_palette(POWER_MAP, as_cmap=True), vmin=0, vmax=top[task], rasterized=True,
@@ -63,7 +75,7 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
             _colour_bar(figure, mesh, [ax], index % 2 == 1 or index == len(axes) - 1)
         elif index == len(axes) - 1:
             _colour_bar(figure, mesh, axes, named=True)
-        final = last_checkpoint(rows)
+        final = last_checkpoint(here)
         keys = [str(name) for name in final.loc[final["hindsight"], "irrep"]]
         shown = list(names) if len(names) <= 12 else keys
         places = [list(names).index(name) for name in shown]
@@ -82,7 +94,7 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
             ax.lines[-1].set_zorder(3)
         style.title(ax, panel_title(embed, panel))
         if index % 2 == 0:
-            kind = f"{'key ' if len(names) > 12 else ''}{irrep_word(rows)}"
+            kind = f"{'key ' if len(names) > 12 else ''}{irrep_word(here)}"
             longest = max((len(names[name]) for name in shown), default=0)
             ax.set_ylabel(kind, size=style.LABEL, labelpad=10 + 4 * longest)
     line = Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
@@ -91,7 +103,7 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
 
 
 def _colour_bar(figure: Figure, mesh: QuadMesh, axes: Sequence[Axes], named: bool) -> None:
-    """The scale of colours, beside the panels that it is of."""
+    """A bar beside some panels that says which colour stands for which power."""
     bar = figure.colorbar(mesh, ax=axes, pad=0.015, aspect=30)
     if named:
         bar.set_label("power in the embedding", size=style.LABEL, color=style.INK)
@@ -99,38 +111,52 @@ def _colour_bar(figure: Figure, mesh: QuadMesh, axes: Sequence[Axes], named: boo
     bar.outline.set_visible(False)  # type: ignore[operator]
 
 
-def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
-    """The final embedding's spectrum in the task's own basis above, in the wrong one mirrored below.
+def _final_embedding(keys: pd.DataFrame) -> pd.DataFrame:
+    return last_checkpoint(select.where(keys, site="embed"))
 
-    Key irreps are named, in either. The dotted line is what the largest power of any irrep of an embedding without
-    meaning would be (the null).
+
+@plate(
+    section="circuit",
+    table="keys",
+    of=_final_embedding,
+    caption=caption_of_controls(
+        "The final embedding's spectrum in the basis of the group that the task computes in (up) and of the other "
+        "arithmetic's (down), where there is nothing to be found."
+    ),
+    place=2,
+)
+def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
+    """The spectrum of the final embedding: upwards in the task's own basis, downwards in the wrong one.
+
+    Key irreps of either basis are named. The dotted line is the null: the largest power that an irrep has in an
+    embedding whose elements are relabelled at random.
 
     Args:
-        table: of `grokscope.analysis.circuit.keys`.
+        table: of `grokscope.analysis.keys`.
     """
-    final = last_checkpoint(select.rows(table, site="embed"))
-    panels = panels_of(final)
+    final = _final_embedding(table)
+    panels = runs_and_operations(final)
     figure, axes = grid_of_panels(len(panels), 1.9)
     for index, (ax, panel) in enumerate(zip(axes, panels, strict=True)):
         for basis, sign, colour in (("own", 1, OWN), ("wrong", -1, WRONG)):
-            rows = select.rows(rows_of(final, panel), basis=basis)
-            if rows.empty:
+            here = select.where(of_operation(final, panel), basis=basis)
+            if here.empty:
                 continue
-            names = short_irreps(rows)
-            at = np.arange(1, len(rows) + 1)
-            ax.bar(at, sign * select.numbers(rows, "power"), width=0.8, color=colour, linewidth=0)
+            names = short_irreps(here)
+            at = np.arange(1, len(here) + 1)
+            ax.bar(at, sign * select.numbers(here, "power"), width=0.8, color=colour, linewidth=0)
             ax.step(
-                at, sign * select.numbers(rows, "threshold"), where="mid", color=style.INK, linestyle=":", linewidth=0.9
+                at, sign * select.numbers(here, "threshold"), where="mid", color=style.INK, linestyle=":", linewidth=0.9
             )
-            power = select.numbers(rows, "power")
-            for place, name, height, key in zip(at, names, power, rows["key"], strict=True):
+            power = select.numbers(here, "power")
+            for place, name, height, key in zip(at, names, power, here["key"], strict=True):
                 if key:
                     ax.annotate(
                         names[name], (place, sign * height), (0, sign * 1.5), textcoords="offset points", ha="center",
                         va="bottom" if sign > 0 else "top", size=style.TICK - 1, color=style.INK,
                     )  # fmt: skip
             if basis == "own":
-                irrep_axis(ax, rows)
+                irrep_axis(ax, here)
                 ax.margins(y=0.12)
         ax.axhline(0, color=style.INK, linewidth=0.8)
         ax.yaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
@@ -146,7 +172,7 @@ def right_and_wrong_basis(table: pd.DataFrame) -> Figure:
 
 
 def _edges(steps: Float[np.ndarray, " checkpoint"]) -> Float[np.ndarray, " edge"]:
-    """Between two checkpoints, half way; a lone checkpoint gets some width."""
+    """Edges of the cells of checkpoints: half way between neighbours. A single checkpoint gets a cell around it."""
     if len(steps) == 1:
         return np.array([max(0.0, steps[0] * 0.9), steps[0] * 1.1 + 1])
     middle = (steps[1:] + steps[:-1]) / 2

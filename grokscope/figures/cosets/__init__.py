@@ -1,1 +1,1 @@
-"""Figures of cosets and representations."""
+"""Figures of whether neurons compute with representations or with cosets."""

@@ -10,38 +10,52 @@ from matplotlib.lines import Line2D
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import OWN, last_checkpoint, panel_title, panels_of, rows_of
+from grokscope.figures.circuit.circuit_panels import (
+    OWN,
+    last_checkpoint,
+    of_operation,
+    panel_title,
+    runs_and_operations,
+)
+from grokscope.figures.plates import plate
 
 QUANTITIES = {"loss": "validation loss (nats)", "accuracy": "validation accuracy"}
 FLOOR = 1e-4
-"""Losses below this are drawn at it, on a logarithmic axis."""
+"""Smaller losses are drawn at this value, for the axis is logarithmic."""
 LEAST = 3.0
-"""How many times more and less than its middle an axis of losses shows, at least."""
+"""An axis of losses goes at least to this many times its middle, and down to as small a part of it."""
 SHIFT = 0.16
-"""Up and down from a set's line, so that marks of equal value can be told apart."""
+"""How far above or below its line each mark is drawn, so that marks of equal value do not hide one another."""
 
 
+@plate(
+    section="cosets",
+    table="coset_ablation",
+    caption="Validation loss and accuracy at the end without the last layer's neurons that a class of subgroups "
+    "explains, each replaced by its mean, beside random neurons of as much variance.",
+    place=4,
+)
 def coset_ablation(table: pd.DataFrame) -> Figure:
-    """Validation loss and accuracy at the last checkpoint without the last MLP's neurons of each class of subgroups.
+    """Validation loss and accuracy of the last checkpoint without the neurons that a class of subgroups explains.
 
-    A row of panels per run and operation, loss left and accuracy right; a line per class, with how many neurons it
-    explains and their share of the layer's variance. The control is the mean over random sets, with their standard
-    deviation.
+    Each run and operation has a row of panels: loss on the left, accuracy on the right. Each class has a line; its
+    label says how many neurons of the last MLP the class explains, and their share of the layer's variance. The
+    control is the mean over random sets of neurons, with their standard deviation.
 
     Args:
-        table: of `grokscope.analysis.cosets.coset_ablation`.
+        table: of `grokscope.analysis.coset_ablation`.
     """
-    final = select.rows(last_checkpoint(table), split="val")
-    panels = panels_of(last_checkpoint(table))
-    most = max([len(rows_of(final, panel)) for panel in panels] + [1])
+    final = select.where(last_checkpoint(table), split="val")
+    panels = runs_and_operations(last_checkpoint(table))
+    most = max([len(of_operation(final, panel)) for panel in panels] + [1])
     figure, grid = style.blank(len(panels), 2, panel=(style.PAGE / 2, 0.65 + 0.19 * most))
     for row, panel in zip(grid, panels, strict=True):
-        rows = rows_of(final, panel)
+        here = of_operation(final, panel)
         for ax, quantity in zip(row, QUANTITIES, strict=True):
-            _draw(ax, rows, quantity)
-        style.title(row[0], f"{panel_title(table, panel)}, layer {rows['layer'].iloc[0]}" if len(rows) else panel[0])
-        if len(rows):
-            row[1].set_title(f"step {int(rows['step'].iloc[0]):,}", loc="right", size=style.TICK, color=style.INK)
+            _draw(ax, here, quantity)
+        style.title(row[0], f"{panel_title(table, panel)}, layer {here['layer'].iloc[0]}" if len(here) else panel[0])
+        if len(here):
+            row[1].set_title(f"step {int(here['step'].iloc[0]):,}", loc="right", size=style.TICK, color=style.INK)
     for ax, label in zip(grid[-1], QUANTITIES.values(), strict=True):
         ax.set_xlabel(label, size=style.LABEL)
     figure.align_xlabels()
@@ -55,7 +69,7 @@ def coset_ablation(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
+def _draw(ax: Axes, here: pd.DataFrame, quantity: str) -> None:
     floor = FLOOR if quantity == "loss" else 0.0
     if quantity == "loss":
         ax.set_xscale("log")
@@ -63,24 +77,24 @@ def _draw(ax: Axes, rows: pd.DataFrame, quantity: str) -> None:
         ax.set_xlim(-0.03, 1.03)
         ax.tick_params(axis="y", labelleft=False)
     ax.tick_params(axis="y", length=0)
-    ax.set_ylim(max(len(rows), 1) - 0.5, -0.5)
-    labels = [_label(row) for row in rows.to_dict("records")]
-    ax.set_yticks(range(len(rows)), labels, size=style.TICK, parse_math=False)
-    if not len(rows):
+    ax.set_ylim(max(len(here), 1) - 0.5, -0.5)
+    labels = [_label(row) for row in here.to_dict("records")]
+    ax.set_yticks(range(len(here)), labels, size=style.TICK, parse_math=False)
+    if not len(here):
         return
-    at = np.arange(len(rows)) + np.where(rows["n_neurons"] > 0, 0.0, np.nan)
-    ax.axvline(max(select.numbers(rows, f"full_{quantity}")[0], floor), color=style.INK, linewidth=0.9, label="full")
-    mean, sd = (select.numbers(rows, f"control_{quantity}{end}") for end in ("", "_sd"))
+    at = np.arange(len(here)) + np.where(here["n_neurons"] > 0, 0.0, np.nan)
+    ax.axvline(max(select.numbers(here, f"full_{quantity}")[0], floor), color=style.INK, linewidth=0.9, label="full")
+    mean, sd = (select.numbers(here, f"control_{quantity}{end}") for end in ("", "_sd"))
     low, high = (mean - sd).clip(floor), (mean + sd).clip(floor)
     ax.hlines(at + SHIFT, low, high, color=OWN, linewidth=1.0)
     ax.plot(
         mean.clip(floor), at + SHIFT, linestyle="none", marker="o", markersize=5, color=OWN, markerfacecolor="white",
         label="control",
     )  # fmt: skip
-    values = select.numbers(rows, quantity).clip(floor)
+    values = select.numbers(here, quantity).clip(floor)
     ax.plot(values, at - SHIFT, linestyle="none", marker="o", markersize=5, color=OWN, label="ablated")
     if quantity == "loss":
-        shown = np.concatenate([values, low, high, select.numbers(rows, "full_loss").clip(floor)])
+        shown = np.concatenate([values, low, high, select.numbers(here, "full_loss").clip(floor)])
         middle, span = np.sqrt(np.nanmin(shown) * np.nanmax(shown)), np.sqrt(np.nanmax(shown) / np.nanmin(shown))
         left, right = middle / (1.15 * max(span, LEAST)), middle * 1.15 * max(span, LEAST)
         ax.set_xlim(left, right)

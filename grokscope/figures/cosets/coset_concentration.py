@@ -14,36 +14,44 @@ from matplotlib.patches import Rectangle
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import last_checkpoint, panel_title, panels_of, rows_of
+from grokscope.figures.circuit.circuit_panels import last_checkpoint, of_operation, panel_title, panels_by_layer
+from grokscope.figures.plates import plate
 
 OPERANDS = ("left", "right")
 CONCENTRATION_MAP = "mako"
-"""Dark where a neuron is constant on cosets: dark is what there is much of, as in other figures."""
+"""Darker cells mean a smaller concentration: a neuron that is nearer to being constant on cosets."""
 BEST = "#E69F00"
 FRAMED = 0.01
-"""Least share of neurons that a class is the best of, to be framed."""
+"""A class is framed if it is the best one of at least this share of the neurons."""
 
 
+@plate(
+    section="cosets",
+    table="coset_matrix",
+    caption="How far each neuron is from being constant on the cosets of a subgroup (0: constant), at the last "
+    "checkpoint: the smallest over conjugates and sides, by class of subgroups. Small subgroups have small values "
+    "whatever a neuron does; framed are classes that are the best of some neurons, allowing for that.",
+    place=1,
+)
 def coset_concentration(table: pd.DataFrame) -> Figure:
-    """The smallest concentration in each class at the last checkpoint: neurons by classes, the left operand's beside
-    the right one's, a row of panels per layer.
+    """The smallest concentration of every neuron (across) in each class of subgroups (down), at the last checkpoint.
 
-    Classes stand from few cosets to many, the neurons of each panel in the order of the class of their best score and
-    then of concentration in it; a frame marks the class that is the best of a hundredth of them or more. Neurons that
-    do not vary with the operand are left out.
+    Each layer has a row of panels: the left operand's beside the right one's. Classes are sorted by the number of
+    cosets. The neurons of a panel are sorted by the class in which they have their best score, and those of one class
+    by their concentration in it; the frame marks them. Neurons that do not vary with the operand are left out.
 
     Args:
-        table: of `grokscope.analysis.cosets.coset_matrix`.
+        table: of `grokscope.analysis.coset_matrix`.
     """
     final = last_checkpoint(table)
-    places = [(panel, layer) for panel in panels_of(final) for layer in sorted(rows_of(final, panel)["layer"].unique())]
-    most = max(len(select.names(rows_of(final, panel), "subgroup")) for panel, _ in places)
+    places = panels_by_layer(final)
+    most = max(len(select.names(of_operation(final, panel), "subgroup")) for panel, _ in places)
     figure, grid = style.blank(len(places), 2, panel=(style.PAGE / 2, 0.5 + 0.115 * max(most, 6)))
     mesh: QuadMesh | None = None
     for row, (panel, layer) in zip(grid, places, strict=True):
         for ax, operand in zip(row, OPERANDS, strict=True):
-            rows = select.rows(rows_of(final, panel), layer=layer, operand=operand)
-            mesh = _draw(ax, rows, labelled=operand == "left")
+            here = select.where(of_operation(final, panel), layer=layer, operand=operand)
+            mesh = _draw(ax, here, labelled=operand == "left")
             ax.set_title(f"{operand} operand", loc="right", size=style.TICK, color=style.INK, pad=5)
         style.title(row[0], f"{panel_title(final, panel)}, layer {layer}")
     for ax in grid[-1]:
@@ -56,11 +64,11 @@ def coset_concentration(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw(ax: Axes, rows: pd.DataFrame, labelled: bool) -> QuadMesh:
-    classes = rows.drop_duplicates("subgroup")
+def _draw(ax: Axes, here: pd.DataFrame, labelled: bool) -> QuadMesh:
+    classes = here.drop_duplicates("subgroup")
     names = list(map(str, classes["subgroup"]))
-    concentration = _wide(rows, "concentration", names)
-    score = _wide(rows, "score", names)
+    concentration = _wide(here, "concentration", names)
+    score = _wide(here, "score", names)
     varies = ~np.isnan(score).any(axis=0)
     concentration, score = concentration[:, varies], score[:, varies]
     best = score.round(4).argmax(axis=0)  # the first of those that differ by rounding
@@ -86,6 +94,6 @@ def _draw(ax: Axes, rows: pd.DataFrame, labelled: bool) -> QuadMesh:
     return mesh
 
 
-def _wide(rows: pd.DataFrame, column: str, names: list[str]) -> np.ndarray:
-    wide = cast("pd.DataFrame", rows.pivot(index="subgroup", columns="neuron", values=column).loc[names])
+def _wide(here: pd.DataFrame, column: str, names: list[str]) -> np.ndarray:
+    wide = cast("pd.DataFrame", here.pivot(index="subgroup", columns="neuron", values=column).loc[names])
     return wide.to_numpy(dtype=float)

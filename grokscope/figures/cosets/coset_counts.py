@@ -9,51 +9,63 @@ from matplotlib.lines import Line2D
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import grok_step, linear_steps, panel_title, panels_of, rows_of
+from grokscope.figures.circuit.circuit_panels import (
+    grok_step,
+    linear_steps,
+    of_operation,
+    panel_title,
+    panels_by_layer,
+)
+from grokscope.figures.plates import plate
 
 SHOWN = 7
-"""Classes with a curve of their own."""
+"""How many classes have a curve of their own."""
 
 
+@plate(
+    section="cosets",
+    table="coset_summary",
+    caption="Neurons that each class of subgroups explains: at least 0.85 of their variance with an operand is between "
+    "cosets, and more than between random partitions of the same sizes (1% level).",
+    place=2,
+)
 def coset_counts(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Neurons that each class of subgroups explains in either operand, by step, a panel per layer.
+    """How many neurons each class of subgroups explains in either operand, by step; each layer has a panel.
 
-    The classes that explain most at any time have a curve each; the broad one is of all classes together.
+    The classes that explain the most neurons at any step have a curve each. The broad curve is of all classes together.
 
     Args:
-        table: of `grokscope.analysis.cosets.coset_summary`.
+        table: of `grokscope.analysis.coset_summary`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    either = select.rows(table, operand="either")
+    either = select.where(table, operand="either")
     single = either.loc[either["subgroup"] != "any"]
     most = single.groupby("subgroup", sort=False)["n_explained"].max().sort_values(ascending=False, kind="stable")
     shown = [str(name) for name, count in most.items() if count > 0][:SHOWN]
     colours = sns.color_palette("colorblind", max(len(shown), 1)).as_hex()
     curves = {"any": (style.FAINT, 2 * style.WIDTH["line"])}
     curves |= {name: (colour, style.WIDTH["line"]) for name, colour in zip(shown, colours, strict=False)}
-    places = [
-        (panel, layer) for panel in panels_of(either) for layer in sorted(rows_of(either, panel)["layer"].unique())
-    ]
+    places = panels_by_layer(either)
     columns = style.columns_for(len(places)) if len(places) < 3 else 2
     figure, grid = style.blank(-(-len(places) // columns), columns, panel=(style.PAGE / columns, 1.9))
     axes = [ax for row in grid for ax in row]
     for ax in axes[len(places) :]:
         ax.remove()
     for number, (ax, (panel, layer)) in enumerate(zip(axes, places, strict=False)):
-        rows = select.rows(rows_of(either, panel), layer=layer)
+        here = select.where(of_operation(either, panel), layer=layer)
         grok = grok_step(milestones, panel[0])
         if grok is not None:
             style.mark_step(ax, grok, "grok_step", style.INK)
         for name, (colour, width) in curves.items():
-            curve = select.rows(rows, subgroup=name)
+            curve = select.where(here, subgroup=name)
             ax.plot(
-                curve["step"], curve["n_explained"], color=colour, marker=style.lone(curve),
+                curve["step"], curve["n_explained"], color=colour, marker=style.marker_of(curve),
                 linewidth=width, label=name,
             )  # fmt: skip
-        linear_steps(ax, select.numbers(rows, "step"))
+        linear_steps(ax, select.numbers(here, "step"))
         ax.set_ylim(0, max(1.0, ax.get_ylim()[1]))
         style.title(ax, f"{panel_title(either, panel)}, layer {layer}")
-        ax.set_title(f"{rows['n_neurons'].iloc[0]:,} neurons", loc="right", size=style.TICK, color=style.INK)
+        ax.set_title(f"{here['n_neurons'].iloc[0]:,} neurons", loc="right", size=style.TICK, color=style.INK)
         if number % columns == 0:
             ax.set_ylabel("neurons explained", size=style.LABEL)
     handles = [

@@ -8,22 +8,38 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from grokscope.analysis.tables import select
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import POWER_MAP
+from grokscope.figures.plates import plate
 
 SIZE = 2.9
-"""Of the square, in inches."""
+"""Side of the square of all pairs, in inches."""
 SIDES = {"left": "left cosets of", "right": "right cosets of", "both": "cosets of"}
 
 
+def _caption(grid: pd.DataFrame) -> str:
+    return (
+        f"{grid['run'].iloc[0]}: the neuron of largest score for a subgroup of more than two cosets, among those with "
+        "at least a tenth of the largest variance, at all pairs, sorted by its best cosets in each operand."
+    )
+
+
+@plate(
+    section="cosets",
+    table="neuron_grid",
+    by_run=True,
+    caption=_caption,
+    place=5,
+)
 def neuron_on_grid(table: pd.DataFrame) -> Figure:
-    """Activation at every pair of group elements, left operand down and right operand across; lines between cosets.
+    """Activation of a neuron at every pair of group elements: the left operand down, the right operand across.
+
+    Darker cells mean a larger activation. Lines separate cosets.
 
     Args:
-        table: of `grokscope.analysis.cosets.neuron_grid`, of one neuron of one run.
+        table: of `grokscope.analysis.neuron_grid`, for one neuron of one run.
 
-    Raises ValueError for a table of several.
+    Raises ValueError for a table of several neurons.
     """
     which = table[["run", "operation", "step", "layer", "neuron"]].drop_duplicates()
     if len(which) != 1:
@@ -50,7 +66,7 @@ def neuron_on_grid(table: pd.DataFrame) -> Figure:
 
 
 def _cosets(ax: Axes, table: pd.DataFrame, operand: str, letter: str) -> None:
-    """Lines between the cosets of one operand, and what they are."""
+    """Draw lines between the cosets of one operand, and name the subgroup on its axis."""
     elements = table.drop_duplicates(f"{operand}_rank").sort_values(f"{operand}_rank")
     coset = elements[f"{operand}_coset"].to_numpy()
     boundaries = np.flatnonzero(np.diff(coset)) + 1

@@ -15,35 +15,45 @@ from grokscope.figures.circuit.circuit_panels import (
     grok_step,
     last_checkpoint,
     linear_steps,
+    of_operation,
     panel_title,
-    panels_of,
-    rows_of,
+    panels_by_layer,
 )
+from grokscope.figures.plates import plate
 
 COLOURS = {"irrep": "#0072B2", "coset": "#D55E00", "neither": "#999999"}
 NAMES = {"irrep": "irrep fits better", "coset": "cosets fit better", "neither": f"neither, R² < {FITS:g}"}
 FLOOR = 0.0
-"""Points below this are drawn at it."""
+"""Smaller values of R^2 are drawn at this one."""
 
 
+@plate(
+    section="cosets",
+    table="readings",
+    caption="Which reading fits: share of each neuron's variance over held-out pairs that is explained by one irrep "
+    "(functions of a, of b and of a*b), and by a table over cosets of a and of b that has no more parameters.",
+    place=3,
+)
 def readings(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Held-out R^2 of the coset reading against the irrep reading at the last checkpoint, a dot per neuron, and beside
-    it the share of neurons that each reading fits better, by step; a row of panels per layer.
+    """Which reading fits each neuron at the last checkpoint, and how many neurons each reading fits better, by step.
+
+    Each layer has a row of panels. On the left a neuron is a dot: the held-out R^2 of the coset reading against that of
+    the irrep reading. On the right is the share of neurons that each reading fits better.
 
     Args:
-        table: of `grokscope.analysis.cosets.readings`.
+        table: of `grokscope.analysis.readings`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    places = [(panel, layer) for panel in panels_of(table) for layer in sorted(rows_of(table, panel)["layer"].unique())]
+    places = panels_by_layer(table)
     figure, grid = style.blank(len(places), 2, panel=(style.PAGE / 2, 2.2))
     for (scatter, curves), (panel, layer) in zip(grid, places, strict=True):
-        rows = select.rows(rows_of(table, panel), layer=layer)
-        _at_the_end(scatter, last_checkpoint(rows))
+        here = select.where(of_operation(table, panel), layer=layer)
+        _at_the_end(scatter, last_checkpoint(here))
         style.title(scatter, f"{panel_title(table, panel)}, layer {layer}")
         grok = grok_step(milestones, panel[0])
         if grok is not None:
             style.mark_step(curves, grok, "grok_step", style.INK)
-        _over_training(curves, rows)
+        _over_training(curves, here)
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=3.5, linewidth=style.WIDTH["line"], label=NAMES[name])
         for name, colour in COLOURS.items()
@@ -55,10 +65,10 @@ def readings(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     return figure
 
 
-def _at_the_end(ax: Axes, rows: pd.DataFrame) -> None:
+def _at_the_end(ax: Axes, here: pd.DataFrame) -> None:
     ax.plot([FLOOR, 1], [FLOOR, 1], color=style.FAINT, linewidth=style.WIDTH["thin"], zorder=1)
     for name, colour in COLOURS.items():
-        part = select.rows(rows, better=name)
+        part = select.where(here, better=name)
         if part.empty:  # of nothing that may leave the axes, a layout makes room for the figure's corner
             continue
         x, y = (select.numbers(part, f"{reading}_r2").clip(FLOOR) for reading in ("irrep", "coset"))
@@ -69,13 +79,13 @@ def _at_the_end(ax: Axes, rows: pd.DataFrame) -> None:
     ax.set(xlim=(FLOOR, 1), ylim=(FLOOR, 1))
     ax.set_xlabel("held-out R² of the irrep reading", size=style.LABEL)
     ax.set_ylabel("of the coset reading", size=style.LABEL)
-    ax.set_title(f"step {int(rows['step'].iloc[0]):,}", loc="right", size=style.TICK, color=style.INK)
+    ax.set_title(f"step {int(here['step'].iloc[0]):,}", loc="right", size=style.TICK, color=style.INK)
 
 
-def _over_training(ax: Axes, rows: pd.DataFrame) -> None:
-    count = rows.groupby("step").size()
+def _over_training(ax: Axes, here: pd.DataFrame) -> None:
+    count = here.groupby("step").size()
     for name, colour in COLOURS.items():
-        share = select.rows(rows, better=name).groupby("step").size().reindex(count.index, fill_value=0) / count
+        share = select.where(here, better=name).groupby("step").size().reindex(count.index, fill_value=0) / count
         ax.plot(
             share.index, share, color=colour, marker="o", markersize=3, linewidth=style.WIDTH["line"], label=name,
             clip_on=False, zorder=3,

@@ -1,4 +1,4 @@
-"""A run and the futures branched off it, fanned out from the step where they part."""
+"""A run and the runs that branched off it: their accuracy and loss from the step where they part."""
 
 from __future__ import annotations
 
@@ -8,37 +8,47 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import linear_steps
 from grokscope.figures.dynamics.over_steps import log_values
+from grokscope.figures.plates import plate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 PARENT = "parent"
 
 
+@plate(
+    section="dynamics",
+    table="branches",
+    runs="all",
+    caption="Validation accuracy and loss of a run (broad line) and of the runs branched off it, which continue from "
+    "one of its checkpoints with the same batches under another setting, at the grey line.",
+    place=8,
+)
 def branches(table: pd.DataFrame) -> Figure:
-    """Validation accuracy beside validation loss, a row per parent: it in grey, branches coloured by their switch.
+    """Validation accuracy beside validation loss; each parent has a row of panels, with its branches.
 
-    A grey line marks each step where branches part. Steps are to scale.
+    The parent is grey and broad. Branches are coloured by the setting that was switched. A grey line marks each step at
+    which branches part. The axis of steps is linear.
 
     Args:
-        table: of `grokscope.analysis.dynamics.branches`.
+        table: of `grokscope.analysis.branches`.
     """
     parents = names(table, "parent")
-    switches = names(rows(table, role="branch"), "switch")
+    switches = names(where(table, role="branch"), "switch")
     shades = COLOURS if len(switches) <= len(COLOURS) else sns.color_palette("husl", len(switches)).as_hex()
     colours = dict(zip(switches, shades, strict=False))
-    val = rows(table, split="val")
+    val = where(table, split="val")
     figure, grid = style.blank(max(len(parents), 1), 2, panel=(style.PAGE / 2, 1.9))
     for (accuracy, loss), parent in zip(grid, parents, strict=False):
-        here = rows(val, parent=parent)
+        here = where(val, parent=parent)
         for ax, column in ((accuracy, "accuracy"), (loss, "loss")):
             for step in here["branch_step"].dropna().unique():
                 ax.axvline(float(step), color=style.FAINT, linewidth=0.9, zorder=0, label="_branch_step")
             for run in names(here, "run"):
-                for role in names(rows(here, run=run), "role"):
-                    _curve(ax, rows(here, run=run, role=role), column, colours)
+                for role in names(where(here, run=run), "role"):
+                    _curve(ax, where(here, run=run, role=role), column, colours)
             linear_steps(ax, numbers(here, "step"))
         accuracy.set_ylim(-0.03, 1.03)
         log_values(loss, numbers(val, "loss"))
@@ -58,4 +68,4 @@ def _curve(ax: Axes, line: pd.DataFrame, column: str, colours: dict[str, str]) -
         look = {"color": style.INK, "linewidth": 2.2, "alpha": 0.55, "zorder": 1}
     else:
         look = {"color": colours[str(first["switch"])], "linewidth": style.WIDTH["line"], "zorder": 2}
-    ax.plot(line["step"], numbers(line, column), marker=style.lone(line), label=str(first["run"]), **look)
+    ax.plot(line["step"], numbers(line, column), marker=style.marker_of(line), label=str(first["run"]), **look)

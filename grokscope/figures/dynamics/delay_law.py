@@ -10,26 +10,38 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from grokscope.analysis import DelayLaw, numbers
+from grokscope.analysis.dynamics.delay_law import delay_law as fitted_law
 from grokscope.analysis.dynamics.delay_published import published_delays
 from grokscope.figures import style
+from grokscope.figures.plates import plate
 
 FIT, PUBLISHED = "#0072B2", "#D55E00"
 
 
+@plate(
+    section="dynamics",
+    table="delay_table",
+    runs="all",
+    caption="Steps from the clamp to the grok against the norm that the clamp holds. Triangles: runs that did not grok "
+    "in the steps that they had, which the fit takes as such. Band: interval over resampled seeds.",
+    place=9,
+)
 def delay_law(
-    table: pd.DataFrame, law: DelayLaw, delay: str = "delay_from_clamp", budget: str = "budget_from_clamp"
+    table: pd.DataFrame, law: DelayLaw | None = None, delay: str = "delay_from_clamp", budget: str = "budget_from_clamp"
 ) -> Figure:
-    """Steps to the grok, on a logarithmic axis, against rho; the fitted line with its interval, and the published one.
+    """Steps to the grok, on a logarithmic axis, against rho, with the fitted line, its interval and the published line.
 
-    Dots: runs that grokked. Upward triangles: runs that did not, at the steps that they had. Crosses: runs left out of
-    the fit. A line for each group, named at its end. Squares, where all runs are of the setting that the law was
-    published for: the published delays, counted as those of the runs, with a line of their slope through their middle.
+    Dots are runs that grokked. Upward triangles are runs that did not, at the steps that they had. Crosses are runs
+    that are left out of the fit. Each group of the fit has a line, named at its end. Where all runs are of the setting
+    that the law was published for, squares are the published delays, counted as those of the runs, with a line of their
+    slope through their middle.
 
     Args:
         table: of `grokscope.analysis.delay_table`.
-        law: of `grokscope.analysis.dynamics.delay_law` on that table.
+        law: of `grokscope.analysis.delay_law`, a fit to that table. Left out: it is fitted here.
         delay, budget: the columns that were fitted.
     """
+    law = fitted_law(table, delay, budget) if law is None else law
     figure, [[ax]] = style.blank(1, 1, panel=(4.6, 3.1))
     left_out = table["run"].isin([name for name, _ in law.excluded])
     censored = table["censored"].to_numpy(dtype=bool)

@@ -6,32 +6,40 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import arm_handles, curve, label_steps, panels
+from grokscope.figures.plates import plate
 
 LAYER_DASH = ("-", (0, (4, 1.5)), (0, (1, 1.2)), (0, (4, 1.2, 1, 1.2)))
 TITLE = {"QK": "QK circuits, by head", "OV": "OV circuits, by head", "out_U": "W_out W_U"}
 
 
+@plate(
+    section="dynamics",
+    table="ranks",
+    caption="Effective rank (exponential of the entropy of normalised singular values) of each weight matrix, of QK "
+    "and OV of each head, and of W_out W_U.",
+    place=4,
+)
 def effective_ranks(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """A panel per kind of matrix, a line per matrix in its arm's colour, layers told apart by their dashes.
+    """Effective rank by step: each kind of matrix has a panel, each matrix a line in the colour of its arm.
 
-    The grey line is the rank that the matrix could have, where that is in sight.
+    Each layer has its own dashes. The grey line is the largest rank that a matrix of the panel could have.
 
     Args:
-        table: of `grokscope.analysis.dynamics.ranks`.
+        table: of `grokscope.analysis.ranks`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
     kinds = names(table, "kind")
     colours = style.arm_colours(milestones)
     figure, axes = panels(len(kinds), height=1.35)
     for index, (ax, kind) in enumerate(zip(axes, kinds, strict=False)):
-        here = rows(table, kind=kind)
+        here = where(table, kind=kind)
         for run in milestones.to_dict("records"):
-            of_run = rows(here, run=run["run"])
+            of_run = where(here, run=run["run"])
             for matrix in names(of_run, "matrix"):
-                line = rows(of_run, matrix=matrix)
+                line = where(of_run, matrix=matrix)
                 layer, head = line[["layer", "head"]].iloc[0]
                 look = {
                     "linestyle": "-" if pd.isna(layer) else LAYER_DASH[int(layer) % len(LAYER_DASH)],

@@ -9,21 +9,32 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, reached, rows
+from grokscope.analysis import names, numbers, reached, where
 from grokscope.figures import style
+from grokscope.figures.plates import plate
 
 LOSS_FLOOR = 1e-7
-"""Losses below this run off the panel: in float32 they are rounding, and would flatten the rest."""
+"""Smaller losses are below the panel. In float32 they are rounding, and would flatten all other curves."""
 
 
+@plate(
+    section="learning",
+    table="learning_curves",
+    runs="all",
+    caption="Accuracy and loss (cross-entropy at the answer position, in nats) over training, for the training and the "
+    "validation split. Vertical lines, with their steps above: memorised, the first evaluation with training accuracy "
+    "of at least 0.99; grokked, the first with validation accuracy of at least 0.95. The step axis is logarithmic, "
+    "with a linear stretch from 0 to the first evaluation.",
+    place=1,
+)
 def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Accuracy above loss, a column of panels per arm, a line per run and split; the first step is 0.
+    """Accuracy above loss: each arm has a column of panels, each run and split a line. The axis starts at step 0.
 
     Args:
         table: of `grokscope.analysis.learning_curves`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    arms = style.panels_of(milestones)
+    arms = style.arms_of_tasks(milestones)
     colours = style.arm_colours(milestones)
     columns = style.columns_for(len(arms))
     bands = -(-len(arms) // columns)
@@ -41,7 +52,7 @@ def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         _curves(accuracy, table, milestones, (task, arm), "accuracy", colours[arm])
         _curves(loss, table, milestones, (task, arm), "loss", colours[arm])
         style.title(accuracy, f"{task}: {arm}" if several_tasks else arm, weight="bold", pad=13)
-        _say_reached(accuracy, rows(milestones, task=task, arm=arm))
+        _write_how_many_grokked(accuracy, where(milestones, task=task, arm=arm))
         accuracy.set_ylim(-0.03, 1.03)
         accuracy.set_yticks([0, 0.25, 0.5, 0.75, 1])
         loss.set_yscale("log", nonpositive="clip")
@@ -66,31 +77,31 @@ def _curves(
     colour: str,
 ) -> None:
     style.log_steps(ax, numbers(table, "step"))  # of all panels, so that they can be compared
-    here = rows(milestones, task=panel[0], arm=panel[1])
+    here = where(milestones, task=panel[0], arm=panel[1])
     several = len(here) > 1
     for milestone in style.MILESTONE_STYLE:
         steps = reached(here, milestone)
         for step in steps:
             style.mark_step(ax, float(step), milestone, style.INK if not several else style.FAINT)
         if quantity == "accuracy" and len(steps):
-            _say(ax, steps, milestone)
+            _write_step(ax, steps, milestone)
     for run in names(here, "run"):
         for split, dash in style.SPLIT_STYLE.items():
-            curve = rows(table, run=run, split=split)
+            curve = where(table, run=run, split=split)
             ax.plot(
                 curve["step"],
                 curve[quantity],
                 color=colour,
                 linestyle=dash,
-                marker=style.lone(curve),
+                marker=style.marker_of(curve),
                 linewidth=style.WIDTH["thin" if several else "line"],
                 alpha=0.8 if several else 1.0,
                 label=f"{run} {style.SPLIT_NAME[split]}",
             )
 
 
-def _say(ax: Axes, steps: Float[np.ndarray, "run"], milestone: str) -> None:
-    """Write the step over its line: to the left for memorised and to the right for grokked, which may be close."""
+def _write_step(ax: Axes, steps: Float[np.ndarray, "run"], milestone: str) -> None:
+    """Write the step of a milestone above its line: on the left if it is memorisation, for the grok may be close."""
     left = milestone == "memorisation_step"
     ax.annotate(
         style.steps_text(steps),
@@ -105,8 +116,8 @@ def _say(ax: Axes, steps: Float[np.ndarray, "run"], milestone: str) -> None:
     )
 
 
-def _say_reached(ax: Axes, runs: pd.DataFrame) -> None:
-    """Say at the right of the title how many of an arm's runs grokked, unless it is the only one and did."""
+def _write_how_many_grokked(ax: Axes, runs: pd.DataFrame) -> None:
+    """Write beside the title how many runs of an arm grokked, unless the arm has one run and that grokked."""
     grokked = len(reached(runs, "grok_step"))
     if len(runs) > 1:
         text = f"{grokked} of {len(runs)} grokked"

@@ -1,4 +1,4 @@
-"""The scale of the logits, and the losses that it takes the gradient from."""
+"""How large the logits are, and on how many examples they are so large that no gradient is left."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import (
     arm_handles,
@@ -17,6 +17,7 @@ from grokscope.figures.dynamics.over_steps import (
     panels,
     width,
 )
+from grokscope.figures.plates import plate
 
 SCALES = {
     "logit_std": "std of centred logits",
@@ -28,31 +29,39 @@ SCALES = {
 SHARES = {"collapse": "softmax collapse"}
 
 
+@plate(
+    section="dynamics",
+    table="collapse",
+    caption="Scale of the logits that the loss sees, on the train set, and the share of examples with softmax collapse "
+    "(sum of exp(z - max z) is 1 in that precision, so that no gradient is left) in the run's dtype and in float64 of "
+    "the same weights, and with a loss of exactly 0.",
+    place=2,
+)
 def logit_scale(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Logit scale, margin, entropy, hidden norm, final gain and the share of collapsed examples over training.
+    """Size of the logits, margin, entropy, hidden norm, final gain and the share of collapsed examples, by step.
 
-    Solid: in the run's dtype; dashed, for collapse: in float64 of the same weights; dotted there: the share of
-    examples with a loss of exactly 0, in the run's dtype.
+    Solid lines are in the dtype of the run. In the panel of collapsed examples, dashed lines are in float64, of the
+    same weights, and dotted lines are the share of examples with a loss of exactly 0 in the dtype of the run.
 
     Args:
-        table: of `analysis.dynamics.collapse`, or of `analysis.dynamics.probes` (which has no float64).
+        table: of `grokscope.analysis.collapse`, or of `grokscope.analysis.probes` (which has no float64).
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    whole = rows(table, group="all", parameter="") if "parameter" in table else table
+    whole = where(table, group="all", parameter="") if "parameter" in table else table
     whole = whole.loc[whole["logit_std"].notna()]
     own = whole.drop_duplicates(["run", "step"])  # the run's dtype comes first
-    exact = rows(whole, dtype="float64") if "dtype" in whole else whole.iloc[:0]
+    exact = where(whole, dtype="float64") if "dtype" in whole else whole.iloc[:0]
     colours = style.arm_colours(milestones)
     # Without LayerNorm there is no final gain.
     shown = {column: name for column, name in (SCALES | SHARES).items() if own[column].notna().any()}
     figure, axes = panels(len(shown), height=1.6)
     for ax, (column, name) in zip(axes, shown.items(), strict=True):
         for run in milestones.to_dict("records"):
-            line, colour = rows(own, run=run["run"]), colours[run["arm"]]
+            line, colour = where(own, run=run["run"]), colours[run["arm"]]
             thickness = width(milestones, run["arm"])
             curve(ax, line, column, colour, run["run"], linewidth=thickness)
             if column in SHARES:
-                twin = rows(exact, run=run["run"])
+                twin = where(exact, run=run["run"])
                 curve(ax, twin, column, colour, "_float64", linestyle=style.SPLIT_STYLE["train"], linewidth=thickness)
                 curve(ax, line, "zero_loss", colour, "_zero_loss", linestyle=(0, (1, 1.2)), linewidth=thickness)
             dot_at_grok(ax, line, column, run["grok_step"], colour)

@@ -1,4 +1,4 @@
-"""What figures of training dynamics share: panels of arms or of groups over the steps, a line per run."""
+"""What figures of training dynamics share: panels over the steps with a line per run, titles of parameter groups."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 
-GROUP_NAME = {
+PARAMETER_GROUP_TITLE = {
     "attention": "attention",
     "mlp": "MLP",
     "ln": "LayerNorm gains",
@@ -26,7 +26,7 @@ GROUP_NAME = {
     "unembed": "unembedding",
     "all": "all parameters",
 }
-GROUP_COLOUR = {
+PARAMETER_GROUP_COLOUR = {
     "attention": "#0072B2",
     "mlp": "#D55E00",
     "ln": "#009E73",
@@ -40,7 +40,7 @@ GROUP_COLOUR = {
 
 
 def panels(count: int, height: float = 1.5) -> tuple[Figure, list[Axes]]:
-    """A figure with that many panels, filled row by row; with an empty one for none."""
+    """A figure with that many panels, filled row by row. For none it has an empty one."""
     columns = style.columns_for(max(count, 1))
     figure, grid = style.blank(-(-max(count, 1) // columns), columns, panel=(style.PAGE / max(columns, 2), height))
     flat = [ax for line in grid for ax in line]
@@ -51,25 +51,25 @@ def panels(count: int, height: float = 1.5) -> tuple[Figure, list[Axes]]:
 
 
 def stacks(count: int, tall: int, height: float = 1.65) -> tuple[Figure, list[list[Axes]]]:
-    """A figure with that many columns of `tall` panels each, in as many bands as are needed; with an empty one for
-    none."""
+    """A figure with that many columns of `tall` panels each, in as many bands as they need. For none it has an empty
+    one."""
     columns = style.columns_for(max(count, 1))
     bands = -(-max(count, 1) // columns)
     figure, grid = style.blank(tall * bands, columns, panel=(style.PAGE / max(columns, 2), height))
-    found = []
+    filled = []
     for index in range(bands * columns):
         band, column = divmod(index, columns)
         stack = [grid[tall * band + row][column] for row in range(tall)]
         if index < count:
-            found.append(stack)
+            filled.append(stack)
         elif index > 0:
             for ax in stack:
                 ax.remove()
-    return figure, found
+    return figure, filled
 
 
 def label_steps(axes: Sequence[Axes], steps: Float[np.ndarray, "..."]) -> None:
-    """Give panels one axis of steps, labelled under the lowest of each column."""
+    """Give all panels the same axis of steps, and label it below the lowest panel of each column."""
     for ax in axes:
         style.log_steps(ax, steps)
         place = ax.get_subplotspec()
@@ -85,8 +85,11 @@ def label_steps(axes: Sequence[Axes], steps: Float[np.ndarray, "..."]) -> None:
 
 
 def log_values(ax: Axes, values: Float[np.ndarray, "..."], least: float = 4.0) -> None:
-    """A logarithmic axis over at least a factor of `least`, so that what hardly moves looks like it; as it is where
-    nothing is positive."""
+    """Make the vertical axis logarithmic, from below the smallest to above the largest of the positive values.
+
+    It spans at least a factor of `least`, so that what hardly moves looks as if it hardly moves. Without positive
+    values it is left as it is.
+    """
     positive = values[(values > 0) & np.isfinite(values)]
     if not len(positive):
         return
@@ -97,27 +100,29 @@ def log_values(ax: Axes, values: Float[np.ndarray, "..."], least: float = 4.0) -
     style.log_ticks(ax.yaxis, low, high)
 
 
-def curve(ax: Axes, rows_of_run: pd.DataFrame, column: str, colour: str, label: str, **look: Any) -> Line2D:
-    """The line of one run; a dot where it is one point."""
+def curve(ax: Axes, of_run: pd.DataFrame, column: str, colour: str, label: str, **look: Any) -> Line2D:
+    """Draw the line of one run, or a dot if it has one point only."""
     look = {
         "color": colour,
         "label": label,
         "linewidth": style.WIDTH["line"],
-        "marker": style.lone(rows_of_run),
+        "marker": style.marker_of(of_run),
         **look,
     }
-    (line,) = ax.plot(rows_of_run["step"], numbers(rows_of_run, column), **look)
+    (line,) = ax.plot(of_run["step"], numbers(of_run, column), **look)
     return line
 
 
 def width(milestones: pd.DataFrame, arm: str) -> float:
-    """Lines of an arm with several runs are thin."""
-    return style.WIDTH["thin" if len(rows(milestones, arm=arm)) > 1 else "line"]
+    """Width of the lines of an arm: they are thin if it has several runs."""
+    return style.WIDTH["thin" if len(where(milestones, arm=arm)) > 1 else "line"]
 
 
 def dot_at_grok(ax: Axes, line: pd.DataFrame, column: str, step: object, colour: str) -> None:
-    """A dot on a run's line at its grok step, which may lie between two of its points; none where the run has not
-    grokked or has no such line (gains, in a network without LayerNorm)."""
+    """Draw a dot on the line of a run at its grok step, which may lie between two points of the line.
+
+    There is no dot if the run has not grokked, or has no such line (as gains in a network without LayerNorm).
+    """
     if pd.isna(step) or line.empty:  # type: ignore[call-overload]
         return
     at = float(str(step))
@@ -126,7 +131,7 @@ def dot_at_grok(ax: Axes, line: pd.DataFrame, column: str, step: object, colour:
 
 
 def arm_handles(milestones: pd.DataFrame, colours: dict[str, str], *, dot: bool = True) -> list[Line2D]:
-    """Legend entries of the arms, and of the dot at the grok where there is one."""
+    """Legend entries of the arms, and of the dot at the grok if there is one."""
     lines = [
         Line2D([], [], color=colours[arm], linewidth=style.WIDTH["line"], label=arm) for arm in names(milestones, "arm")
     ]

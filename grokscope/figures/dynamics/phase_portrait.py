@@ -1,4 +1,4 @@
-"""The way of a run through the plane of weight norm and validation loss."""
+"""The path of a run in the plane of weight norm and validation loss."""
 
 from __future__ import annotations
 
@@ -10,21 +10,30 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
+from grokscope.figures.plates import FIRST_OF_EACH_ARM, plate
 
 STEP_MAP = "viridis"
 
 
+@plate(
+    section="dynamics",
+    table="phase",
+    caption=FIRST_OF_EACH_ARM
+    + "Norm of all weights against validation loss, coloured by step; ring: the start, star: the grok.",
+    place=1,
+)
 def phase_portrait(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Norm of all weights against validation loss, a panel per arm, points coloured by step; a ring at the start, a
-    star at the grok. All panels have the same axes.
+    """Validation loss against the norm of all weights; each arm has a panel, and points are coloured by step.
+
+    A ring marks the start, a star the grok. All panels have the same axes.
 
     Args:
-        table: of `grokscope.analysis.dynamics.phase`.
+        table: of `grokscope.analysis.phase`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    arms = style.panels_of(milestones)
+    arms = style.arms_of_tasks(milestones)
     columns = style.columns_for(len(arms))
     figure, grid = style.blank(-(-len(arms) // columns), columns, panel=(style.PAGE / max(columns, 2), 2.1))
     axes = [ax for line in grid for ax in line]
@@ -36,15 +45,15 @@ def phase_portrait(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     first = float(steps[steps > 0].min()) if (steps > 0).any() else 1.0
     colour_of = LogNorm(min(first, last / 2), last)
     for ax, (task, arm) in zip(axes, arms, strict=False):
-        here = rows(finite, task=task, arm=arm)
+        here = where(finite, task=task, arm=arm)
         for run in names(here, "run"):
-            line = rows(here, run=run)
+            line = where(here, run=run)
             x, y = numbers(line, "norm"), numbers(line, "val_loss")
             ax.plot(x, y, color=style.FAINT, linewidth=0.6, zorder=1, label=run)
             at = np.clip(numbers(line, "step"), colour_of.vmin, None)
             ax.scatter(x, y, c=at, cmap=STEP_MAP, norm=colour_of, s=7, linewidths=0, zorder=2)
             ax.plot(x[:1], y[:1], "o", color="none", markeredgecolor=style.INK, markersize=6, zorder=3, label="_start")
-            grok = numbers(rows(milestones, run=run), "grok_step")
+            grok = numbers(where(milestones, run=run), "grok_step")
             there = line.loc[numbers(line, "step") >= grok[0]] if len(grok) and not np.isnan(grok[0]) else line.iloc[:0]
             ax.plot(
                 numbers(there, "norm")[:1],

@@ -1,4 +1,4 @@
-"""Weight-norm trajectories: one panel per parameter group, arms side by side in it; norms of groups, and of rows."""
+"""Weight norms over training: of every parameter group, and of the rows in it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, reached, rows
+from grokscope.analysis import names, numbers, reached, where
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import (
-    GROUP_NAME,
+    PARAMETER_GROUP_TITLE,
     arm_handles,
     curve,
     dot_at_grok,
@@ -19,41 +19,60 @@ from grokscope.figures.dynamics.over_steps import (
     panels,
     width,
 )
+from grokscope.figures.plates import plate
 
 
+@plate(
+    section="norms",
+    table="norm_trajectories",
+    of={"parameter": ""},
+    runs="all",
+    caption="L2 norm of all weights of a parameter group at every checkpoint. Cold colours are clipped arms, warm ones "
+    "are not; the dot is the step at which the run grokked. Both axes are logarithmic.",
+    place=1,
+)
 def weight_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
-    """Norm of each parameter group over training, a line per run in its arm's colour, a dot at its grok step.
+    """Norm of each parameter group by step; each run has a line in its arm's colour, and a dot at its grok.
 
     Args:
-        table: of `grokscope.analysis.dynamics.norm_trajectories`.
+        table: of `grokscope.analysis.norm_trajectories`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    return _by_group(table, milestones, list(GROUP_NAME), "norm", "norm")
+    return _by_group(table, milestones, list(PARAMETER_GROUP_TITLE), "norm", "norm")
 
 
+@plate(
+    section="norms",
+    table="norm_trajectories",
+    of={"parameter": ""},
+    runs="all",
+    caption="Mean norm of the rows of each parameter group, in a band from the 10th to the 90th percentile of its "
+    "rows. A row is the incoming weight vector of one output unit, a bias or gain is one row. Dotted: the bound.",
+    place=2,
+)
 def row_norms(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Mean norm of the rows of each parameter group, in a band from the 10th to the 90th percentile of its rows.
 
-    Dotted, in the colour of its arm: the bound that rows are clipped to, while they are.
+    The dotted line, in the colour of its arm, is the bound that rows are clipped to.
 
     Args:
-        table: of `grokscope.analysis.dynamics.norm_trajectories`.
+        table: of `grokscope.analysis.norm_trajectories`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    return _by_group(table, milestones, list(GROUP_NAME), "row_mean", "row norm")
+    return _by_group(table, milestones, list(PARAMETER_GROUP_TITLE), "row_mean", "row norm")
 
 
 def _by_group(table: pd.DataFrame, milestones: pd.DataFrame, groups: list[str], column: str, label: str) -> Figure:
-    whole = rows(table, parameter="")
+    whole = where(table, parameter="")
     groups = [group for group in groups if group in names(whole, "group")]
     colours = style.arm_colours(milestones)
     of_rows = column == "row_mean"
     figure, axes = panels(len(groups))
     for index, (ax, group) in enumerate(zip(axes, groups, strict=True)):
-        here = rows(whole, group=group)
+        here = where(whole, group=group)
         log_values(ax, numbers(here, column))
         for run in milestones.to_dict("records"):
-            line, colour = rows(here, run=run["run"]), colours[run["arm"]]
+            line, colour = where(here, run=run["run"]), colours[run["arm"]]
             curve(ax, line, column, colour, run["run"], linewidth=width(milestones, run["arm"]))
             dot_at_grok(ax, line, column, run["grok_step"], colour)
             if of_rows:
@@ -64,7 +83,7 @@ def _by_group(table: pd.DataFrame, milestones: pd.DataFrame, groups: list[str], 
             # A band may reach down to 0, as that of biases does at the start.
             low = np.clip(numbers(here, "row_q10"), np.nanmin(numbers(here, column), initial=np.inf) / 2, None)
             log_values(ax, np.concatenate([low, numbers(here, "row_q90"), numbers(here, "bound")]))
-        style.title(ax, GROUP_NAME[group])
+        style.title(ax, PARAMETER_GROUP_TITLE[group])
         if index % style.columns_for(len(groups)) == 0:
             ax.set_ylabel(label, size=style.LABEL)
     label_steps(axes, numbers(table, "step"))

@@ -1,1 +1,1 @@
-"""Figures of when runs grok, arm against arm."""
+"""Figures of when runs grok, with arms compared."""

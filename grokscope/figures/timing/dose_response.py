@@ -1,4 +1,4 @@
-"""Dose-response: time to the grok against the bound on row norms, a line per optimizer."""
+"""Dose-response: the time to the grok against the bound on row norms; each optimizer has a line."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from grokscope.figures import style
 from grokscope.figures.timing.times import event_and_unit, logarithmic, time_label
 
 COLOURS = (style.CLIPPED[3], style.CLIPPED[1], style.CLIPPED[2], style.CLIPPED[0])
-"""Of the lines, all of which are of clipped runs, in their order."""
+"""Colours of the lines, in their order. All of them are of clipped runs, and so all are cold."""
 DODGE = 0.11
-"""Distance between optimizers at one dose, of the distance between doses."""
+"""The distance between optimizers at one dose, as a part of the distance between doses."""
 NEVER = 1.22
-"""Published medians that are never reached stand at so many times the longest run."""
+"""Published medians that are never reached are drawn at this many times the longest run."""
 
 
 def dose_response(
@@ -32,18 +32,18 @@ def dose_response(
     line: str = "optimizer",
     even: bool = False,
 ) -> Figure:
-    """Every run as a dot, the medians joined by a line; beside them the published medians as crosses.
+    """Every run as a dot, the medians joined by a line, and beside them the published medians as crosses.
 
-    Open triangles: runs without the event, where they were last watched. A median that is not reached is a hollow
-    diamond at what it exceeds, joined by a dotted line. At each dose lines, and the seeds of each from left to right,
-    stand a little beside each other.
+    Open triangles are runs without the event, at the time at which they were last watched. A median that is not
+    reached is a hollow diamond at the time that it exceeds, and its line is dotted. At each dose the lines stand a
+    little beside each other, and so do the seeds of each line, from left to right.
 
     Args:
         table: of `grokscope.analysis.timing.timing_table`, with the columns `dose` and `line`.
         medians: of `grokscope.analysis.timing.medians` on that table, with the same columns.
         published: line, dose and `published_median` (in the same unit; missing: never reached).
-        dose, line: the columns of the horizontal axis and of the lines.
-        even: doses stand at equal distances, for such as are far from evenly spaced.
+        dose, line: names of the columns of the horizontal axis and of the lines.
+        even: draw doses at equal distances, as is better for some that are far from evenly spaced.
     """
     figure, [[ax]] = style.blank(1, 1, panel=(4.9, 3.3))
     doses = np.unique(numbers(medians, dose))
@@ -70,10 +70,10 @@ def dose_response(
                 )  # fmt: skip
         _medians(ax, at + shift, part, shade, name)
         if published is not None:
-            told = published.loc[published[line].astype(str) == name]
-            values = numbers(told, "published_median")
+            of_line = published.loc[published[line].astype(str) == name]
+            values = numbers(of_line, "published_median")
             drawn.append(values[~np.isnan(values)])
-            there = np.interp(numbers(told, dose), doses, ticks)
+            there = np.interp(numbers(of_line, dose), doses, ticks)
             _published(ax, there + shift + 0.9 * apart, values, longest, shade)
     every = np.concatenate(drawn)
     missing = published is not None and bool(np.isnan(numbers(published, "published_median")).any())
@@ -87,7 +87,7 @@ def dose_response(
 
 
 def _medians(ax: Axes, x: np.ndarray, part: pd.DataFrame, shade: str, name: str) -> None:
-    """Medians joined by lines: dotted to one that is not reached."""
+    """Draw medians, joined by lines. The line to a median that is not reached is dotted."""
     y, reached = numbers(part, "at_least"), ~np.isnan(numbers(part, "median"))
     ax.plot([], [], color=shade, linewidth=style.WIDTH["line"], marker="D", markersize=4.5, label=name)
     for i in range(len(x) - 1):

@@ -1,4 +1,4 @@
-"""Grid heat maps: the median time at every setting of a grid, a panel per arm."""
+"""Heat maps of a grid: the median time at every setting; each arm has a panel."""
 
 from __future__ import annotations
 
@@ -10,44 +10,45 @@ from matplotlib.colors import LogNorm, to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.timing.times import time_label
 
 FRAME = style.UNCLIPPED[0]
 COLOURS = "viridis_r"
-"""Light is soon, dark is late."""
+"""Lighter cells mean an earlier median."""
 
 
 def grid_map(table: pd.DataFrame, row: str, column: str, chosen: pd.DataFrame | None = None) -> Figure:
-    """The median at every setting, as a colour and in figures; hatched, with what it exceeds, where it is not reached.
+    """The median at every setting, as a colour and as a number.
 
-    Grey: settings that were not tried. A frame: the setting that was chosen.
+    A cell is hatched if its median is not reached; its number is then the time that the median exceeds. Settings that
+    were not tried are grey. The setting that was chosen has a frame.
 
     Args:
         table: of `grokscope.analysis.timing.grid_medians`.
-        row, column: the settings on the vertical and the horizontal axis.
+        row, column: names of the settings on the vertical and on the horizontal axis.
         chosen: of `grokscope.analysis.timing.best_settings`.
     """
     arms = names(table, "arm")
     values = {name: _values(table, name) for name in (row, column)}
     panel = (max(1.3, 0.52 * len(values[column]) + 0.5), 0.34 * len(values[row]) + 0.75)
     figure, [axes] = style.blank(1, max(len(arms), 1), panel=panel)
-    found = numbers(table, "median")
-    low, high = np.nanmin(found, initial=np.inf), np.nanmax(found, initial=0.0)
+    medians = numbers(table, "median")
+    low, high = np.nanmin(medians, initial=np.inf), np.nanmax(medians, initial=0.0)
     norm = LogNorm(low, high if high > low else low * 1.01) if high > 0 else LogNorm(1, 10)
-    scale = ScalarMappable(norm, COLOURS)
+    colour_of = ScalarMappable(norm, COLOURS)
     for ax, arm in zip(axes, arms, strict=True):
-        _panel(ax, rows(table, arm=arm), values, scale)
+        _panel(ax, where(table, arm=arm), values, colour_of)
         style.title(ax, arm)
         ax.set_xlabel(column.replace("_", " "), size=style.LABEL)
         if chosen is not None:
-            for y, x in _places(rows(chosen, arm=arm), values):
+            for y, x in _places(where(chosen, arm=arm), values):
                 frame = Rectangle((x - 0.5, y - 0.5), 1, 1, fill=False, edgecolor=FRAME, linewidth=2.2, label="chosen")
                 frame.set(zorder=5, clip_on=False)
                 ax.add_patch(frame)
     axes[0].set_ylabel(row.replace("_", " "), size=style.LABEL)
-    bar = figure.colorbar(scale, ax=axes, shrink=0.9, aspect=14, pad=0.02)
+    bar = figure.colorbar(colour_of, ax=axes, shrink=0.9, aspect=14, pad=0.02)
     bar.outline.set_visible(False)  # type: ignore[operator]
     style.log_ticks(bar.ax.yaxis, norm.vmin or 1.0, norm.vmax or 10.0)
     bar.ax.tick_params(which="both", labelsize=style.TICK, color=style.INK, labelcolor=style.INK, length=2)
@@ -55,7 +56,7 @@ def grid_map(table: pd.DataFrame, row: str, column: str, chosen: pd.DataFrame | 
     return figure
 
 
-def _panel(ax: Axes, part: pd.DataFrame, values: dict[str, list[object]], scale: ScalarMappable) -> None:
+def _panel(ax: Axes, part: pd.DataFrame, values: dict[str, list[object]], colour_of: ScalarMappable) -> None:
     labels = [[_text(value) for value in some] for some in values.values()]
     ax.set_yticks(range(len(labels[0])), labels[0])
     ax.set_xticks(range(len(labels[1])), labels[1])
@@ -67,7 +68,7 @@ def _panel(ax: Axes, part: pd.DataFrame, values: dict[str, list[object]], scale:
     known = zip(_places(part, values), numbers(part, "median"), numbers(part, "at_least"), strict=True)
     for (y, x), median, at_least in known:
         reached = not np.isnan(median)
-        fill = to_hex(scale.to_rgba(np.array([median]))[0]) if reached else "#ffffff"
+        fill = to_hex(colour_of.to_rgba(np.array([median]))[0]) if reached else "#ffffff"
         cell = Rectangle((x - 0.5, y - 0.5), 1, 1, facecolor=fill, linewidth=1.2, label="_cell")
         cell.set(edgecolor="white" if reached else style.FAINT, hatch="" if reached else "////")
         ax.add_patch(cell)
@@ -81,13 +82,13 @@ def _panel(ax: Axes, part: pd.DataFrame, values: dict[str, list[object]], scale:
 
 
 def _values(table: pd.DataFrame, name: str) -> list[object]:
-    """What a setting was, in increasing order; none at all comes last."""
+    """The values of a setting, in increasing order. None comes last."""
     known = {value for value in table[name].tolist() if not _is_none(value)}
     return [*sorted(known), *([None] if any(map(_is_none, table[name].tolist())) else [])]
 
 
 def _places(table: pd.DataFrame, values: dict[str, list[object]]) -> list[tuple[int, int]]:
-    """Where each row of a table is on the grid."""
+    """The place of each row of a table on the grid."""
     at = [[some.index(None if _is_none(value) else value) for value in table[name]] for name, some in values.items()]
     return list(zip(at[0], at[1], strict=True))
 

@@ -1,4 +1,4 @@
-"""Methods side by side: the grok step of every run, without the clip and with it, a method a row, a task a panel."""
+"""Methods compared: the grok step of every run, without the clip and with it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.timing.times import logarithmic
 
 COLOUR = {False: style.UNCLIPPED[0], True: style.CLIPPED[0]}
 SHIFT = {False: -0.17, True: 0.17}
-"""Where in its row each stands: without the clip above, with it below."""
+"""Runs without the clip are drawn above the middle of their row, and runs with it below."""
 HALF = 0.15
-"""Half of a median's bar, of a row's height."""
+"""Half of the height of the bar of a median, as a part of the height of a row."""
 
 
 def methods(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure:
-    """Dots are runs, open triangles runs that had not grokked by the end of their budget, bars medians if reached.
+    """The grok step of every run; each method has a row, and each task a panel.
+
+    Dots are runs, and open triangles runs that had not grokked by the end of their budget. Bars are medians, where they
+    are reached.
 
     Args:
         runs: `task`, `arm`, `clip`, `grok_step` (missing: not within `budget`), `budget`; arms in the order of rows.
@@ -39,11 +42,11 @@ def methods(runs: pd.DataFrame, published: pd.DataFrame | None = None) -> Figure
     for index, (ax, task) in enumerate(zip(axes, tasks, strict=False)):
         for place, arm in enumerate(arms):
             for clip in (False, True):
-                part = rows(runs, task=task, arm=arm)
+                part = where(runs, task=task, arm=arm)
                 _row(ax, place + SHIFT[clip], part.loc[part["clip"] == clip], COLOUR[clip])
                 if published is not None:
-                    told = rows(published, task=task, arm=arm)
-                    for step in _steps(told.loc[told["clip"] == clip]):
+                    of_arm = where(published, task=task, arm=arm)
+                    for step in _steps(of_arm.loc[of_arm["clip"] == clip]):
                         ax.plot(step, place + SHIFT[clip], "x", color=style.INK, markersize=5, zorder=5)
         logarithmic(ax.xaxis, float(drawn.min()), float(drawn.max()))
         ax.set_yticks(range(len(arms)), arms if index % columns == 0 else [""] * len(arms))

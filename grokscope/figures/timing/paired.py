@@ -1,4 +1,4 @@
-"""Pairs: what two arms of one seed measure, side by side, joined by a line; a panel per measure."""
+"""Pairs: what was measured in two arms of one seed, joined by a line."""
 
 from __future__ import annotations
 
@@ -10,20 +10,22 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 
 TITLE_LETTERS = 34
-"""In a line of a panel's title."""
+"""How many letters a line of a title has at most."""
 COLOURS = (style.CLIPPED[0], style.UNCLIPPED[0])
 
 
 def paired(table: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
-    """A panel per measure; in each, task by task, the first arm left and the second right, seeds joined by lines.
+    """Each measure has a panel. In it, task by task, the first arm is on the left and the second on the right.
+
+    A line joins the two runs of a seed.
 
     Args:
-        table: `task`, `arm` (two of them), `seed`, and a column for each measure (NaN: not known, not drawn).
-        measures: what each column is, in words.
+        table: `task`, `arm` (two of them), `seed`, and a column for each measure. NaN is not drawn.
+        measures: the title of each column's panel.
     """
     tasks, arms = names(table, "task"), names(table, "arm")
     columns = style.columns_for(len(measures))
@@ -32,9 +34,9 @@ def paired(table: pd.DataFrame, measures: Mapping[str, str]) -> Figure:
     axes = [ax for line in grid for ax in line]
     for ax, (column, words) in zip(axes, measures.items(), strict=False):
         for place, task in enumerate(tasks):
-            of_task = rows(table, task=task)
+            of_task = where(table, task=task)
             for seed in sorted(set(of_task["seed"])):
-                pair = [numbers(rows(of_task, arm=arm, seed=seed), column) for arm in arms]
+                pair = [numbers(where(of_task, arm=arm, seed=seed), column) for arm in arms]
                 y = [float(value[0]) if len(value) else np.nan for value in pair]
                 x = [place + (index - (len(arms) - 1) / 2) * 0.44 for index in range(len(arms))]
                 ax.plot(x, y, color=style.FAINT, linewidth=style.WIDTH["thin"], zorder=1, label="_pair")

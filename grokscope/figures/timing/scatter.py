@@ -1,4 +1,4 @@
-"""Runs as dots: when each grokked against something that was measured on it; a panel per measure."""
+"""Runs as dots: the grok step of each against something that was measured in it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from grokscope.figures import style
 from grokscope.figures.timing.times import PALETTE, logarithmic
 
 LABEL_LETTERS = 30
-"""In a line of an axis's label."""
+"""How many letters a line of a label has at most."""
 
 
 def grok_against(table: pd.DataFrame, measures: Mapping[str, str], colour: str = "task") -> Figure:
-    """Steps to the grok against each measure; open triangles: runs without a grok, at their budget.
+    """Steps to the grok against each measure; each measure has a panel. Open triangles are runs without a grok.
 
     Args:
-        table: `grok_step` (missing: not within `budget`), `budget`, a column for each measure, and that of the colour.
-        measures: what each column is, in words.
-        colour: the column whose values have a colour each.
+        table: `grok_step` (missing: not within `budget`), `budget`, where runs without a grok are drawn, a column for
+            each measure, and the column of colours.
+        measures: the label of each column's axis.
+        colour: name of the column each of whose values has a colour.
     """
     kinds = names(table, colour)
     figure, [axes] = style.blank(1, len(measures), panel=(style.PAGE / len(measures), 2.3))

@@ -1,4 +1,4 @@
-"""Seed strips: the time of every run, an arm a row, a seed always at the same height within its row."""
+"""Seed strips: the time of every run; each arm has a row, and a seed is at the same height in every row."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import outcomes
 from grokscope.figures import style
 from grokscope.figures.timing.times import event_and_unit, logarithmic, time_label
 
 SPREAD = 0.56
-"""Of a row's height, how much its seeds take up."""
+"""How much of the height of a row its seeds take up."""
 
 
 def seed_strips(table: pd.DataFrame, medians: pd.DataFrame, colour: Mapping[str, str] | None = None) -> Figure:
-    """Every run as a dot at its time; open triangles for runs without the event, where they were last watched.
+    """Every run as a dot at its time. Open triangles are runs without the event, at the time when last watched.
 
-    Arms of one seed share what they start from, so a seed has the same height in every row. A vertical bar is the
-    median, the band its interval, which leaves the axes where it has no upper end. Not reached: there is no bar.
+    Arms of one seed start from the same weights, so a seed has the same height in every row. A vertical bar is the
+    median; there is none if it is not reached. The band is the interval of the median. It leaves the axes if it has no
+    upper end.
 
     Args:
         table: of `grokscope.analysis.timing.timing_table`.
         medians: of `grokscope.analysis.timing.medians` on that table, which says which event in which unit.
-        colour: of arms, such as `style.arm_colours` gives; else one for all.
+        colour: of each arm, as `style.arm_colours` gives them. Left out: one colour for all.
     """
     arms = names(medians, "arm")
     figure, [[ax]] = style.blank(1, 1, panel=(4.9, 0.55 + 0.3 * max(len(arms), 1)))
@@ -47,7 +48,7 @@ def seed_strips(table: pd.DataFrame, medians: pd.DataFrame, colour: Mapping[str,
                     one.time[chosen], y[chosen], linestyle="none", marker=marker, fillstyle=fill, markersize=4.0,
                     color=shade, alpha=0.75, zorder=3, clip_on=False, label=f"_{arm}",
                 )  # fmt: skip
-        row = rows(medians, arm=arm)
+        row = where(medians, arm=arm)
         at, low, high = (float(numbers(row, name)[0]) for name in ("median", "low", "high"))
         if not np.isnan(low):
             ax.hlines(

@@ -8,20 +8,23 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from grokscope.analysis import names, rows
+from grokscope.analysis import names, where
 from grokscope.figures import style
 
 EDGES = (-1.0, 1.6)
-"""Of the axis; an interval that goes on leaves it in an arrow."""
+"""Ends of the axis. An interval that goes further ends in an arrow."""
 COLOUR = style.CLIPPED[0]
 
 
 def shares(table: pd.DataFrame) -> Figure:
-    """A row for each arm and task: a dot at the share and its interval as a line; without a dot, bounds alone.
+    """A row for each arm and task, with a dot at the share and a line for its interval.
+
+    Where only bounds of the share are known there is no dot.
 
     Args:
-        table: `task`, `arm`, `against` (from which arm to which), `value`, `low` and `high` (infinite: no end; NaN:
-            no interval), in the order of rows; rows of one task stand together under its name.
+        table: `task`, `arm`, `against` (the two arms between which the share is), `value`, `low` and `high` (infinite:
+            no end; NaN: no interval), in the order in which they are drawn. Rows of one task stand together under its
+            name.
     """
     tasks = names(table, "task")
     figure, [[ax]] = style.blank(1, 1, panel=(4.2, 0.6 + 0.23 * (len(table) + len(tasks))))
@@ -29,7 +32,7 @@ def shares(table: pd.DataFrame) -> Figure:
     for task in tasks:
         ax.axhspan(len(labels) - 0.5, len(labels) + 0.5, color="#f3f4f6", zorder=0)
         labels.append(task)
-        for row in rows(table, task=task).to_dict("records"):
+        for row in where(table, task=task).to_dict("records"):
             _draw(ax, len(labels), *(float(row[name]) for name in ("value", "low", "high")))
             labels.append(str(row["arm"]))
     for at in (0.0, 1.0):
@@ -57,5 +60,5 @@ def _draw(ax: Axes, place: int, value: float, low: float, high: float) -> None:
                 ax.plot(edge, place, marker, color=COLOUR, markersize=4.5, clip_on=False, label="_goes on")
     if not np.isnan(value) and EDGES[0] <= value <= EDGES[1]:
         ax.plot(value, place, "o", color=COLOUR, markersize=5, zorder=3, label="_share")
-    told = "bounds alone" if np.isnan(value) else f"{100 * value:.0f}%".replace("-", "−")
-    ax.text(1.03, place, told, transform=ax.get_yaxis_transform(), size=style.TICK, va="center", color=style.INK)
+    label = "bounds alone" if np.isnan(value) else f"{100 * value:.0f}%".replace("-", "−")
+    ax.text(1.03, place, label, transform=ax.get_yaxis_transform(), size=style.TICK, va="center", color=style.INK)

@@ -1,4 +1,4 @@
-"""Speed-ups as a forest plot: a ratio of medians with its interval in every row."""
+"""Speed-ups as a forest plot: every row has a ratio of medians with its interval."""
 
 from __future__ import annotations
 
@@ -15,22 +15,23 @@ SOONER, OTHER = style.CLIPPED[0], style.INK
 
 
 def forest(table: pd.DataFrame) -> Figure:
-    """Speed-ups on a logarithmic axis, with their intervals and, at the right, in figures.
+    """Speed-ups with their intervals, on a logarithmic axis, and as numbers on the right.
 
-    A dot is a ratio; a triangle that points right is a lower bound, one that points left an upper bound. An interval
-    without an end leaves the axes in an arrow. Blue: the whole interval is above 1. A row without a ratio says so.
+    A dot is a ratio. A triangle that points right is a lower bound, and one that points left an upper bound. An
+    interval without an end leaves the axes in an arrow. A row is blue if its whole interval is above 1. A row without a
+    ratio says so.
 
     Args:
-        table: of `grokscope.analysis.timing.speed_up`; of several baselines or units too.
+        table: of `grokscope.analysis.timing.speed_up`; it may have several baselines and units.
     """
     figure, [[ax]] = style.blank(1, 1, panel=(5.6, 0.55 + 0.24 * max(len(table), 1)))
-    found = {name: numbers(table, name) for name in ("speed_up", "low", "high")}
-    finite = np.concatenate([values[np.isfinite(values) & (values > 0)] for values in found.values()])
+    ratios = {name: numbers(table, name) for name in ("speed_up", "low", "high")}
+    finite = np.concatenate([values[np.isfinite(values) & (values > 0)] for values in ratios.values()])
     left, right = min(float(finite.min(initial=1.0)), 1.0), max(float(finite.max(initial=1.0)), 1.0)
     logarithmic(ax.xaxis, left, right)
     edges = ax.get_xlim()
     bounds = (table[name].to_numpy(dtype=bool) for name in ("is_lower_bound", "is_upper_bound"))
-    for place, (ratio, low, high, lower, upper) in enumerate(zip(*found.values(), *bounds, strict=True)):
+    for place, (ratio, low, high, lower, upper) in enumerate(zip(*ratios.values(), *bounds, strict=True)):
         shade = SOONER if low > 1 else OTHER
         if np.isnan(ratio):
             _write(ax, place, "no ratio: neither median is reached")
@@ -67,12 +68,12 @@ def _write(ax: Axes, place: int, text: str) -> None:
 
 
 def _figure(value: float) -> str:
-    """Three digits."""
+    """A ratio as text, with three digits."""
     return "∞" if np.isinf(value) else "0" if value == 0 else f"{value:#.3g}".rstrip(".")
 
 
 def _labels(table: pd.DataFrame) -> list[str]:
-    """The arm of each row, with what else tells rows apart."""
+    """The label of each row: its arm, and if the table has several of them, its baseline and its unit."""
     several = {name: len(names(table, name)) > 1 for name in ("baseline", "unit")}
     labels = []
     for row in table.to_dict("records"):

@@ -9,20 +9,21 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.timing.times import NOT_YET, colours, event_and_unit, logarithmic, time_label
 
 
 def survival_curves(table: pd.DataFrame, colour: Mapping[str, str] | None = None) -> Figure:
-    """Kaplan-Meier curves with their pointwise bands, an arm a colour; vertical ticks where runs were last watched.
+    """Kaplan-Meier curves with their pointwise bands; each arm has a colour.
 
-    Time is logarithmic, or linear where an event is not after 0. Each curve ends where its last run does. Raises
-    ValueError for a table without runs, and for one of several events or units.
+    Vertical ticks mark the times at which runs without the event were last watched. Each curve ends with its last run.
+    The axis of times is logarithmic, or linear if an event is not after 0. Raises ValueError for a table without runs,
+    and for one of several events or units.
 
     Args:
         table: of `grokscope.analysis.timing.survival`.
-        colour: of arms, such as `style.arm_colours` gives; else one of a palette, cold and warm by turns.
+        colour: of each arm, as `style.arm_colours` gives them. Left out: colours of a palette, cold and warm by turns.
     """
     figure, [[ax]] = style.blank(1, 1, panel=(4.6, 2.9))
     arms = names(table, "arm")
@@ -31,7 +32,7 @@ def survival_curves(table: pd.DataFrame, colour: Mapping[str, str] | None = None
     shown = times[times > 0] if log else times
     low, high = float(shown.min()), float(shown.max())
     for arm, shade in colours(arms, colour).items():
-        curve = rows(table, arm=arm)
+        curve = where(table, arm=arm)
         time, survival = numbers(curve, "time"), numbers(curve, "survival")
         if log:
             time = np.maximum(time, low / 1.15)  # a curve is 1 from the left edge on

@@ -1,4 +1,4 @@
-"""What figures of times to an event share: the words on their axes, the colours of arms, their ticks."""
+"""What figures of times to an event share: labels of their axes, colours of arms, ticks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grokscope.figures import style
 
 PALETTE = (style.CLIPPED[0], style.UNCLIPPED[0], style.CLIPPED[2], style.UNCLIPPED[2], style.UNCLIPPED[1],
            style.CLIPPED[1], style.CLIPPED[3], style.UNCLIPPED[3])  # fmt: skip
-"""In an order in which the first few are far apart."""
+"""The first few of these colours are far apart from each other."""
 EVENTS = {
     "memorisation": "to memorisation",
     "grok": "to the grok",
@@ -26,22 +26,22 @@ UNITS = {"steps": "steps", "gradient_evaluations": "gradient evaluations", "seco
 
 
 def event_and_unit(table: pd.DataFrame) -> tuple[Event, Unit]:
-    """Those of a table. Raises ValueError unless it has one of each."""
+    """The event and the unit of a table. Raises ValueError unless it has one of each."""
     for column in ("event", "unit"):
         if len(names(table, column)) != 1:
-            told = ", ".join(names(table, column)) or "nothing"
-            raise ValueError(f"the table has {column} = {told}: draw one at a time")
+            listed = ", ".join(names(table, column)) or "nothing"
+            raise ValueError(f"the table has {column} = {listed}: draw one at a time")
     return table["event"].to_numpy()[0], table["unit"].to_numpy()[0]
 
 
 def time_label(table: pd.DataFrame) -> str:
-    """The axis of a table's times: `steps to the grok`. Raises as `event_and_unit` does."""
+    """The label of an axis of times, such as `steps to the grok`. Raises as `event_and_unit` does."""
     event, unit = event_and_unit(table)
     return f"{UNITS[unit]} {EVENTS[event]}"
 
 
 def colours(arms: Sequence[str], given: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The colour of every arm: as given, and else one of a palette."""
+    """The colour of every arm: the given one, or else one of a palette."""
     shades = PALETTE if len(arms) <= len(PALETTE) else sns.color_palette("husl", len(arms)).as_hex()
     return dict(zip(arms, shades, strict=False)) | dict(given or {})
 

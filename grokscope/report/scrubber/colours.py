@@ -7,7 +7,7 @@ import seaborn as sns
 from jaxtyping import Float
 
 DARK_PAGE = "#16181b"
-"""Of a report, where the reader prefers dark."""
+"""The background of a report for readers who prefer dark pages."""
 CONTRAST = 4.5
 
 
@@ -26,7 +26,7 @@ def contrast(a: Float[np.ndarray, "3"], b: Float[np.ndarray, "3"]) -> float:
 
 
 def around(turn: Float[np.ndarray, " element"]) -> list[str]:
-    """Colours by the place on a circle, as in `figures.embedding_circles`."""
+    """A colour for each place on a circle, as in `figures.embedding_circles`."""
     hues = sns.color_palette("husl", 256).as_hex()
     return [hues[int(256 * t)] for t in turn]
 

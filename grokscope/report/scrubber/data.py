@@ -1,4 +1,4 @@
-"""What the scrubber shows: tables of some runs, rounded and thinned to the stops of one slider."""
+"""The data of a scrubber: tables of some runs, rounded, and thinned to the stops of one slider."""
 
 from __future__ import annotations
 
@@ -15,19 +15,18 @@ from jaxtyping import Float
 from grokscope.analysis import (
     applicable,
     check_names,
-    keys,
     learning_curves,
     milestones,
     names,
     norm_trajectories,
     numbers,
     reached,
-    rows,
+    run_all,
+    where,
 )
-from grokscope.analysis.checkpoint.over_checkpoints import in_one_pass
-from grokscope.analysis.circuit.embedding_planes import embedding_planes, is_cyclic
+from grokscope.analysis.circuit.circles import is_cyclic
 from grokscope.figures import style
-from grokscope.figures.dynamics.over_steps import GROUP_COLOUR, GROUP_NAME
+from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR, PARAMETER_GROUP_TITLE
 from grokscope.report.scrubber.colours import around, both_themes
 from grokscope.report.scrubber.frames import MOST, common_steps, fraction, shown_at, thinned
 from grokscope.runs.layout import task_label
@@ -38,23 +37,23 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 3
 DIGITS = 4
-"""Significant digits of every number, but of coordinates."""
+"""Significant digits of every number except coordinates."""
 BUDGET = 2_000_000
-"""Bytes of a fragment's data, about."""
+"""About how many bytes the data of a fragment may have."""
 ELEMENT_BYTES = 37
-"""Of one run at one stop for each element of a cyclic group: 5 numbers."""
+"""Bytes of each element of a cyclic group, in one run at one stop: 5 numbers."""
 FEWEST = 20
 CURVE_POINTS = 240
-"""Evaluations of a run that its curves are drawn through."""
+"""How many evaluations of a run its curves are drawn through, at most."""
 EARLY = 0.05
-"""Share of the steps before which a milestone is too early to be seen on an axis to scale."""
+"""A milestone before this share of the steps is too early to be seen on a linear axis."""
 CURVES = tuple(f"{split}_{quantity}" for quantity in ("accuracy", "loss") for split in ("train", "val"))
 Data = dict[str, Any]
-"""What JSON can say."""
+"""A dictionary that JSON can hold."""
 
 
 def scrubber_data(runs: Sequence[Run]) -> Data:
-    """Everything that the scrubber of some runs shows, as JSON can say it.
+    """Everything that the scrubber of some runs shows, in values that JSON can hold.
 
     Numbers are those of the tables `keys` (site `embed`, the own basis), `embedding_planes`, `norm_trajectories` and
     `learning_curves`, rounded to 4 significant digits; coordinates to a thousandth of the largest.
@@ -67,20 +66,24 @@ def scrubber_data(runs: Sequence[Run]) -> Data:
     wanted = [int(step) for step in _milestone_steps(table)]
     steps = common_steps([run.steps for run in runs], wanted, most_stops(runs[0].task, len(runs)))
     colours = style.arm_colours(table)
-    norms, curves = rows(norm_trajectories(runs), parameter=""), learning_curves(runs)
+    norms, curves = where(norm_trajectories(runs), parameter=""), learning_curves(runs)
     made = [
         {**_run(run, row, steps), **_circuit(run, steps), **_dynamics(run.name, norms, curves, _own(run, steps))}
         for run, row in zip(runs, table.to_dict("records"), strict=True)
     ]
     for run in made:
         run["colour"] = both_themes(colours[run["arm"]])
-    groups = [group for group in GROUP_NAME if any(group in run["norms"] for run in made)]
+    groups = [group for group in PARAMETER_GROUP_TITLE if any(group in run["norms"] for run in made)]
     return {
         "task": runs[0].task.name,
         "steps": steps,
         "step_axis": _step_axis(table, steps[-1]),
         "groups": [
-            {"key": g, "title": GROUP_NAME[g], "colour": None if g == "all" else both_themes(GROUP_COLOUR[g])}
+            {
+                "key": g,
+                "title": PARAMETER_GROUP_TITLE[g],
+                "colour": None if g == "all" else both_themes(PARAMETER_GROUP_COLOUR[g]),
+            }
             for g in groups
         ],
         "runs": made,
@@ -113,7 +116,7 @@ def most_stops(task: Task, runs: int) -> int:
 
 
 def _step_axis(table: pd.DataFrame, last: int) -> str:
-    """Steps are shown to scale, unless a run has memorised or grokked so early that nothing of it would be seen."""
+    """The axis of steps: logarithmic if a run has memorised or grokked too early to be seen on a linear one."""
     return "log" if min(_milestone_steps(table), default=last) < EARLY * last else "linear"
 
 
@@ -122,7 +125,7 @@ def _milestone_steps(table: pd.DataFrame) -> list[float]:
 
 
 def _own(run: Run, steps: Sequence[int]) -> list[int]:
-    """The checkpoints of a run that are shown at some of the steps."""
+    """Those checkpoints of a run that the scrubber shows at any of the steps."""
     return [run.steps[at] for at in dict.fromkeys(shown_at(run.steps, steps))]
 
 
@@ -145,28 +148,24 @@ def _run(run: Run, row: dict[Any, Any], steps: Sequence[int]) -> Data:
 
 
 def _circuit(run: Run, steps: Sequence[int]) -> Data:
-    """Spectra of the embedding, one for each of the task's own groups, and the planes of each."""
+    """The spectrum of the embedding for each group of the task, with the planes of its key frequencies."""
     if "keys" not in applicable(run):
         return {"spectra": []}
-    tables = in_one_pass(
-        run,
-        {"keys": keys, "planes": embedding_planes},
-        min(4, os.cpu_count() or 1),
-        progress=sys.stderr.isatty(),
-    )
+    wanted, workers = ("keys", "embedding_planes"), min(4, os.cpu_count() or 1)
+    tables = run_all(run, wanted, workers, progress=sys.stderr.isatty())
     own = _own(run, steps)
-    embed, planes = rows(tables["keys"], site="embed", basis="own"), tables["planes"]
-    found = []
+    embed, planes = where(tables["keys"], site="embed", basis="own"), tables["embedding_planes"]
+    spectra = []
     for group in names(embed, "group"):
         # Operations of one group share the embedding's spectrum in it.
-        operation = names(rows(embed, group=group), "operation")[0]
-        spectrum = rows(embed, operation=operation)
-        found.append({"group": group, **_spectrum(spectrum, own), **_planes(planes, spectrum, operation, own)})
-    return {"spectra": found}
+        operation = names(where(embed, group=group), "operation")[0]
+        spectrum = where(embed, operation=operation)
+        spectra.append({"group": group, **_spectrum(spectrum, own), **_planes(planes, spectrum, operation, own)})
+    return {"spectra": spectra}
 
 
 def _spectrum(spectrum: pd.DataFrame, own: Sequence[int]) -> Data:
-    last = rows(spectrum, step=spectrum["step"].max())
+    last = where(spectrum, step=spectrum["step"].max())
     irreps, frequencies = names(last, "irrep"), numbers(last, "frequency")
     cyclic = frequencies.tolist() == list(range(1, len(irreps) + 1))
 
@@ -183,44 +182,44 @@ def _spectrum(spectrum: pd.DataFrame, own: Sequence[int]) -> Data:
 
 
 def _planes(planes: pd.DataFrame, spectrum: pd.DataFrame, operation: str, own: Sequence[int]) -> Data:
-    """The planes of one operation's group; none at all where it is not cyclic, an empty list where it has no keys."""
-    of_operation = rows(planes, operation=operation)
+    """The planes of the key frequencies of one operation. It has none in a group that is not cyclic."""
+    of_operation = where(planes, operation=operation)
     irreps = names(spectrum, "irrep")
-    found = []
+    key_planes = []
     for irrep in names(of_operation, "irrep"):
-        points = rows(of_operation, irrep=irrep)
+        points = where(of_operation, irrep=irrep)
         at = {axis: points.pivot(index="step", columns="element", values=axis).loc[list(own)] for axis in "xy"}
         reach = max(float(np.abs(of_axis.to_numpy(dtype=float)).max()) for of_axis in at.values())
         decimals = 3 - math.floor(math.log10(reach)) if reach > 0 else 0
         element, k = at["x"].columns.to_numpy(), int(points["frequency"].iloc[0])
-        found.append(
+        key_planes.append(
             {
                 "frequency": k,
                 "irrep": irreps.index(irrep),
                 "reach": _rounded(reach),
                 "colours": around(element * k / len(element) % 1),
-                "labels": names(rows(points, step=own[-1]), "label"),
+                "labels": names(where(points, step=own[-1]), "label"),
                 **{axis: at[axis].to_numpy(dtype=float).round(decimals).tolist() for axis in "xy"},
             }
         )
-    return {"planes": found}
+    return {"planes": key_planes}
 
 
 def _dynamics(run: str, norms: pd.DataFrame, curves: pd.DataFrame, own: Sequence[int]) -> Data:
-    of_run, of_curves = rows(norms, run=run), rows(curves, run=run)
-    by_step = {group: rows(of_run, group=group).set_index("step")["norm"] for group in names(of_run, "group")}
-    found: Data = {"norms": {group: _rounded(norm.loc[list(own)].to_numpy()) for group, norm in by_step.items()}}
-    evaluations = {split: rows(of_curves, split=split).set_index("step") for split in ("train", "val")}
+    of_run, of_curves = where(norms, run=run), where(curves, run=run)
+    by_step = {group: where(of_run, group=group).set_index("step")["norm"] for group in names(of_run, "group")}
+    data: Data = {"norms": {group: _rounded(norm.loc[list(own)].to_numpy()) for group, norm in by_step.items()}}
+    evaluations = {split: where(of_curves, split=split).set_index("step") for split in ("train", "val")}
     steps = evaluations["val"].index.tolist()
     at = [step for step in (_last_until(steps, checkpoint) for checkpoint in own) if step is not None]
     kept = thinned(steps, [*at, *steps[:1], *steps[-1:]], CURVE_POINTS)
     columns = {name: evaluations[name.split("_")[0]][name.split("_")[1]] for name in CURVES}
-    found["curves"] = {
+    data["curves"] = {
         "step": kept,
         "at": [None if (step := _last_until(kept, checkpoint)) is None else kept.index(step) for checkpoint in own],
         **{name: _rounded(column.loc[kept].to_numpy()) for name, column in columns.items()},
     }
-    return found
+    return data
 
 
 def _last_until(steps: Sequence[int], step: int) -> int | None:
@@ -229,7 +228,7 @@ def _last_until(steps: Sequence[int], step: int) -> int | None:
 
 
 def _rounded(value: Any) -> Any:
-    """A number, or numbers of any shape, to `DIGITS` significant digits; None for what is no number."""
+    """Numbers of any shape, rounded to `DIGITS` significant digits; None in place of NaN and of infinity."""
     if isinstance(value, np.ndarray):
         return [_rounded(part) for part in value]
     return float(f"{value:.{DIGITS}g}") if math.isfinite(value) else None

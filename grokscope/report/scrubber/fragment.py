@@ -1,4 +1,4 @@
-"""The scrubber as HTML: a fragment for a page, or a page of its own. Nothing in either points outside it."""
+"""The scrubber as HTML: a fragment for a page, or a page of its own. Neither needs any other file."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def scrubber(runs: Sequence[Run], *, library: bool = True) -> Markup:
     """An HTML fragment with a slider over the training of up to three runs of one task, side by side and in step.
 
     For every run: the spectrum of the embedding in the basis of the task's group; for a cyclic group the embedding on
-    the planes of its two leading key frequencies; norms by parameter group; accuracy and loss. For a task without a
-    group the last two.
+    the planes of its two leading key frequencies; norms by parameter group; accuracy and loss. A task without a group
+    has the last two alone.
 
     Args:
         runs: one to three, of one task, in the order in which they are to be shown.
@@ -45,7 +45,7 @@ def scrubber(runs: Sequence[Run], *, library: bool = True) -> Markup:
 def scrubber_page(runs: Sequence[Run], path: str | os.PathLike[str], *, title: str | None = None) -> Path:
     """Write a page that holds nothing but the scrubber of some runs, and return its path.
 
-    Raises ValueError as `scrubber_data` does; `RunError` where the page cannot be written.
+    Raises ValueError as `scrubber_data` does; `DiskError` where the page cannot be written.
     """
     fragment = scrubber(runs)
     page = _environment().get_template("scrubber_page.html.j2").render(
@@ -69,7 +69,7 @@ def scrubber_script_sources() -> str:
 
 @cache
 def _library() -> dict[str, Markup]:
-    """What a page needs once: the style, plotly, and the script."""
+    """What a page needs once, whatever the number of its scrubbers: the style, plotly, and the script."""
     from plotly.offline import get_plotlyjs  # here, for it takes a while
 
     folder = files("grokscope") / TEMPLATES
@@ -82,7 +82,7 @@ def _library() -> dict[str, Markup]:
 
 
 def _environment() -> Environment:
-    found = environment()
-    found.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    found.filters["steps"] = lambda step: f"{step:,}"
-    return found
+    templates = environment()
+    templates.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    templates.filters["steps"] = lambda step: f"{step:,}"
+    return templates

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 MOST = 120
-"""Stops of the slider."""
+"""How many stops the slider has at most."""
 
 
 def common_steps(checkpoints: Sequence[Sequence[int]], wanted: Iterable[int] = (), most: int = MOST) -> list[int]:
@@ -25,7 +25,7 @@ def common_steps(checkpoints: Sequence[Sequence[int]], wanted: Iterable[int] = (
 
 
 def thinned(steps: Sequence[int], kept: Iterable[int], most: int) -> list[int]:
-    """At most about `most` of increasing steps, spread evenly over their logarithm, and those that are to be kept."""
+    """About `most` of some increasing steps, spread evenly over their logarithm, with those that are to be kept."""
     always = set(kept) & set(steps)
     return list(steps) if len(steps) <= most else _spread(steps, always, max(most, len(always)))
 
@@ -48,10 +48,10 @@ def _spread(steps: Sequence[int], kept: set[int], most: int) -> list[int]:
 
 
 def shown_at(checkpoints: Sequence[int], steps: Sequence[int]) -> list[int]:
-    """For every step, which of a run's checkpoints it shows: the last one not after it, or the first there is."""
+    """For every step, the number of the checkpoint that is shown: the last one up to the step, or else the first."""
     return np.clip(np.searchsorted(checkpoints, steps, side="right") - 1, 0, None).tolist()
 
 
 def fraction(step: float, steps: Sequence[int]) -> float:
-    """Where a step lies along a slider with a stop for each of some steps, from 0 to 1."""
+    """The place of a step on a slider that has a stop for each of some steps, from 0 to 1."""
     return float(np.interp(step, steps, np.linspace(0, 1, len(steps)))) if len(steps) > 1 else 0.0

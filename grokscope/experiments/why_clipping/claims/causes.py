@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import names, numbers, rows
+from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians
 from grokscope.experiments.why_clipping.evidence import SHARE, by_tasks
 from grokscope.experiments.why_clipping.scale import MAIN
@@ -31,26 +31,26 @@ def undone(table: pd.DataFrame, task: str, arm: str) -> Verdict:
 
 def by_task(table: pd.DataFrame, with_it: str, without_it: str) -> dict[str, Verdict]:
     """The verdict on a cause, task by task; where one of the experiments was not made, by the other."""
-    found: dict[str, Verdict] = {}
+    verdicts: dict[str, Verdict] = {}
     for task in names(table, "task"):
         made = [arm for arm in (with_it, without_it) if _interval(table, task, arm) is not None]
         if len(made) == 2:
-            found[task] = of_cause(alone(table, task, with_it), undone(table, task, without_it))
+            verdicts[task] = of_cause(alone(table, task, with_it), undone(table, task, without_it))
         elif made:
-            found[task] = alone(table, task, with_it) if made == [with_it] else undone(table, task, without_it)
-    return found
+            verdicts[task] = alone(table, task, with_it) if made == [with_it] else undone(table, task, without_it)
+    return verdicts
 
 
 def _interval(table: pd.DataFrame, task: str, arm: str) -> tuple[float, float] | None:
     """Of an arm's share on a task; None where it was not measured."""
-    found = rows(table, task=task, arm=arm, kind=SHARE)
-    return None if found.empty else (float(numbers(found, "low")[0]), float(numbers(found, "high")[0]))
+    share = where(table, task=task, arm=arm, kind=SHARE)
+    return None if share.empty else (float(numbers(share, "low")[0]), float(numbers(share, "high")[0]))
 
 
 def sentence(table: pd.DataFrame, arm: str, what: str) -> list[str]:
     """`what`: its share on each task, in words; nothing where there is none."""
-    told = by_tasks(rows(table, arm=arm, kind=SHARE))
-    return [f"{what} {told}."] if told else []
+    effects_by_task = by_tasks(where(table, arm=arm, kind=SHARE))
+    return [f"{what} {effects_by_task}."] if effects_by_task else []
 
 
 def strips(
@@ -68,7 +68,7 @@ def strips(
 
 def share_plate(name: str, table: pd.DataFrame, caption: str) -> list[Plate]:
     """Where arms stand between the baseline and the clipped network, on every task."""
-    chosen = rows(table, kind=SHARE)
+    chosen = where(table, kind=SHARE)
     if chosen.empty:
         return []
     whole = f"{caption} 0%: as slow as the arm that the share starts from; 100%: as fast as the one it ends at. 95% "

@@ -1,4 +1,4 @@
-"""7. The same circuit sooner, or another circuit?"""
+"""The same circuit sooner, or another circuit?"""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ import pandas as pd
 from jaxtyping import Float
 
 from grokscope import figures
-from grokscope.analysis import milestones, names, numbers, rows, run_all
+from grokscope.analysis import milestones, names, numbers, run_all, where
 from grokscope.experiments.why_clipping import arms
-from grokscope.experiments.why_clipping.claim import Claim
+from grokscope.experiments.why_clipping.claim import Answer
+from grokscope.experiments.why_clipping.declared import declare_claim
 from grokscope.experiments.why_clipping.evidence import difference, effects, on_tasks
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.why_clipping.verdicts import Verdict, over_tasks
@@ -32,9 +33,24 @@ MARGIN = {"keys": 2.0, "explained": 0.15}
 """Differences that would make it another circuit: more keys than this, or so much more of the logits."""
 
 
-def claim(study: Study) -> Claim:
+@declare_claim(
+    number=7,
+    name="circuit",
+    question="Is it the same kind of circuit, sooner?",
+    prediction="If it is, networks with and without the clip have, at the step at which each reaches validation "
+    "accuracy 0.95, as many key irreps, whose characters explain as much of the logits. If not, they differ in either.",
+    arms={arms.HEADLINE: "the published method", arms.BASELINE: "Lion without norm control"},
+    limits=(
+        "Which irreps a network uses differs from seed to seed, clipped or not; compared is how many and how much. "
+        f"Two kinds of circuit are called the same if they differ by less than {MARGIN['keys']:g} key irreps and "
+        f"{100 * MARGIN['explained']:g}% of the logits, with the whole interval (Student's t over seeds).",
+        "Half fallen: half way, in nats, from what it is at the start to its least. Where the key irreps explain "
+        "little of the logits, that least is high.",
+    ),
+)
+def claim(study: Study) -> Answer:
     """What networks compute with at the step at which each groks: at matched accuracy, not at matched steps."""
-    found, of_runs, kept = [], [], {name: [] for name in TABLES}
+    differences, of_runs, kept = [], [], {name: [] for name in TABLES}
     for task in study.scale.seeds:
         values = {}
         for arm in (arms.HEADLINE, arms.BASELINE):
@@ -47,32 +63,19 @@ def claim(study: Study) -> Claim:
                 measured = measures(run, tables)
                 of_runs.append({"run": run.name, "task": task, "arm": arm, "seed": run.config.seed, **measured})
                 values[arm, run.config.seed] = measured
-        found += _differences(task, values)
-    table = effects(found)
+        differences += _differences(task, values)
+    table = effects(differences)
     shown = [
         run
         for task in study.scale.seeds
         for arm in (arms.HEADLINE, arms.BASELINE)
         for run in study.traced(task, arm)[:1]
     ]
-    return Claim(
-        7,
-        "circuit",
-        "Is it the same kind of circuit, sooner?",
-        "If it is, networks with and without the clip have, at the step at which each reaches validation accuracy "
-        "0.95, as many key irreps, whose characters explain as much of the logits. If not, they differ in either.",
-        {arms.HEADLINE: "the published method", arms.BASELINE: "Lion without norm control"},
+    return Answer(
         over_tasks(list(_verdicts(table).values())),
         tuple(_sentences(table)),
         table,
         tuple(_plates(shown, kept, pd.DataFrame(of_runs))),
-        limits=(
-            "Which irreps a network uses differs from seed to seed, clipped or not; compared is how many and how much. "
-            f"Two kinds of circuit are called the same if they differ by less than {MARGIN['keys']:g} key irreps and "
-            f"{100 * MARGIN['explained']:g}% of the logits, with the whole interval (Student's t over seeds).",
-            "Half fallen: half way, in nats, from what it is at the start to its least. Where the key irreps explain "
-            "little of the logits, that least is high.",
-        ),
     )
 
 
@@ -81,14 +84,14 @@ def measures(run: Run, tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     if run.grok_step is None:
         return dict.fromkeys(MEASURES, np.nan)
     keys, characters, losses, ablated = (
-        rows(tables[name], step=_nearest(tables[name], run.grok_step), basis="own")
+        where(tables[name], step=_nearest(tables[name], run.grok_step), basis="own")
         for name in ("keys", "logit_characters", "restricted_loss", "ablation")
     )
-    embed = rows(keys, site="embed")
+    embed = where(keys, site="embed")
     chosen = set(embed.loc[embed["key"].astype(bool), "irrep"])
-    of_keys = rows(losses, level="logits", split="val", set="hindsight")
-    without = rows(ablated, site="embedding", split="val", set="hindsight")
-    onset = rows(tables["onset"], quantity="restricted_loss", level="logits", split="val")
+    of_keys = where(losses, level="logits", split="val", set="hindsight")
+    without = where(ablated, site="embedding", split="val", set="hindsight")
+    onset = where(tables["onset"], quantity="restricted_loss", level="logits", split="val")
     return {
         "keys": float(len(chosen)),
         "explained": float(numbers(characters.loc[characters["irrep"].isin(sorted(chosen))], "share").sum()),
@@ -113,14 +116,14 @@ def _nearest(table: pd.DataFrame, step: int) -> int:
 
 def _differences(task: str, values: dict[tuple[str, int], dict[str, float]]) -> list[dict[str, object]]:
     """Each measure of the clipped networks less that of the unclipped, paired by seed."""
-    found = []
+    differences = []
     seeds = sorted({seed for _, seed in values})
     for name, quantity in MEASURES.items():
         pairs = [(values.get((arms.HEADLINE, seed), {}), values.get((arms.BASELINE, seed), {})) for seed in seeds]
         apart = [clipped.get(name, np.nan) - plain.get(name, np.nan) for clipped, plain in pairs]
         row = difference(task, arms.HEADLINE, arms.BASELINE, quantity, apart)
-        found.append(row | {"statement": "" if row["seeds"] else "no seed of which both networks grokked"})
-    return found
+        differences.append(row | {"statement": "" if row["seeds"] else "no seed of which both networks grokked"})
+    return differences
 
 
 def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
@@ -129,7 +132,7 @@ def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
     for task in names(table, "task"):
         within, beyond = [], []
         for name, margin in MARGIN.items():
-            row = rows(table, task=task, quantity=f"difference in {MEASURES[name]}").iloc[0]
+            row = where(table, task=task, quantity=f"difference in {MEASURES[name]}").iloc[0]
             low, high = float(row["low"]), float(row["high"])
             within.append(-margin < low and high < margin)
             beyond.append(low > margin or high < -margin)
@@ -149,8 +152,8 @@ def _sentences(table: pd.DataFrame) -> list[str]:
 def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.DataFrame) -> list[Plate]:
     tables = {name: pd.concat(parts, ignore_index=True) for name, parts in kept.items()}
     reached = milestones(shown)
-    embed = rows(tables["keys"], site="embed")
-    losses = rows(tables["restricted_loss"], basis="own", set="hindsight")
+    embed = where(tables["keys"], site="embed")
+    losses = where(tables["restricted_loss"], basis="own", set="hindsight")
     return [
         Plate(
             "circuit_at_grok",
@@ -161,7 +164,7 @@ def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.D
         Plate(
             "circuit_spectrum",
             figures.spectrum_over_training(embed, reached),
-            rows(embed, basis="own").reindex(columns=list(SPECTRUM)),
+            where(embed, basis="own").reindex(columns=list(SPECTRUM)),
             "Share of the embedding's variance that each irrep (frequency) carries, one seed of each arm and task.",
         ),
         Plate(

@@ -1,34 +1,80 @@
-"""6. Is there a best norm, and is the delay exponential in it?"""
+"""Is there a best norm, and is the delay exponential in it?"""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import DelayLaw, delay_law, delay_table, names
+from grokscope.analysis import DelayLaw, delay_law, delay_table, names, reference_norm
 from grokscope.analysis.timing import medians
 from grokscope.experiments.why_clipping import arms
-from grokscope.experiments.why_clipping.claim import Claim
+from grokscope.experiments.why_clipping.claim import Answer
+from grokscope.experiments.why_clipping.configs import bound
+from grokscope.experiments.why_clipping.declared import declare_claim
 from grokscope.experiments.why_clipping.evidence import PLAIN, effects, in_words, speed_ups
-from grokscope.experiments.why_clipping.plan import bound
-from grokscope.experiments.why_clipping.scale import MAIN
+from grokscope.experiments.why_clipping.scale import MAIN, few_seeds_on_main, side_seeds
 from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.why_clipping.trained import Arms, Settings, rounded
 from grokscope.experiments.why_clipping.verdicts import Verdict
 from grokscope.report import Plate
 
-ARMS = {**{f"dose-{dose:g}": dose for dose in arms.DOSES}, arms.HEADLINE: 1.0}
+DOSES = (0.5, 0.75, 1.25, 1.5)
+"""Bounds, relative to the published one."""
+CLAMPS = (0.6, 0.8, 1.0, 1.2)
+"""Joint norms of all weight matrices, relative to what it is where unclipped runs begin to generalise."""
+ARMS = {**{f"dose-{dose:g}": dose for dose in DOSES}, arms.HEADLINE: 1.0}
 DOSE = "bound_over_published"
 SLOPE = "slope of ln delay by relative norm"
 
 
-def claim(study: Study) -> Claim:
+def doses(study: Study, task: str) -> dict[str, Settings]:
+    """Projection and clip at other bounds."""
+    limit = bound(study.scale, task)
+    return {f"dose-{dose:g}": arms.init(limit * dose) | arms.clip(limit * dose) for dose in DOSES}
+
+
+def clamps(study: Study, task: str) -> dict[str, Settings]:
+    """The joint norm held at parts of the reference norm; no arms where no unclipped run generalises."""
+    norm = clamp_reference(study)
+    if norm is None:
+        return {}
+    return {f"clamp-{rho:g}": {"norms.clamp_rho": rho, "norms.clamp_reference": norm} for rho in CLAMPS}
+
+
+def clamp_reference(study: Study) -> float | None:
+    """The norm at which unclipped runs begin to generalise; None if none does."""
+    try:
+        return rounded(reference_norm(study.traced(MAIN, arms.BASELINE)))
+    except ValueError:
+        return None
+
+
+@declare_claim(
+    number=6,
+    name="dose",
+    question="Is there a best norm, and is the delay exponential in it?",
+    prediction="If there is, bounds below and above the best are slower, and by the same law: with the joint norm of "
+    "all weight matrices held at rho times what it is where unclipped networks generalise, the logarithm of the delay "
+    "is a line in rho.",
+    arms={
+        "dose-K": "projection and clip at K times the published bound",
+        "clamp-RHO": "no clip; all weight matrices held at RHO times that norm from the first step on",
+    },
+    trains=(Arms(doses, side_seeds), Arms(clamps, few_seeds_on_main, "matched")),
+    on_main_alone="the clamp of claim {number}",
+    limits=(
+        "Projection and clip change together with the bound. The clamp holds a joint norm of matrices in a network "
+        "with LayerNorm, for which the published law was not stated; it is made on one task.",
+    ),
+)
+def claim(study: Study) -> Answer:
     """Bounds around the published one on every task; the joint norm held at several values on the main one."""
-    found, drawn, best = [], [], {}
+    measured, drawn, best = [], [], {}
     for task in study.scale.seeds:
         table = study.timing(task, sorted(ARMS, key=ARMS.__getitem__))
         if len(names(table, "arm")) < 3:
             continue
-        found += _against_best(table, task, best)
+        measured += _against_best(table, task, best)
         dose = table["arm"].map(ARMS.__getitem__)
         norm = dose * bound(study.scale, task)
         drawn.append(table.assign(arm=f"{task} " + table["arm"], line=task, max_norm=norm, **{DOSE: dose}))
@@ -45,34 +91,20 @@ def claim(study: Study) -> Claim:
             "quantity": SLOPE,
             "statement": law.statement,
         }
-        found.append(said | values)
-    table = effects(found)
-    return Claim(
-        6,
-        "dose",
-        "Is there a best norm, and is the delay exponential in it?",
-        "If there is, bounds below and above the best are slower, and by the same law: with the joint norm of all "
-        "weight matrices held at rho times what it is where unclipped networks generalise, the logarithm of the delay "
-        "is a line in rho.",
-        {
-            "dose-K": "projection and clip at K times the published bound",
-            "clamp-RHO": "no clip; all weight matrices held at RHO times that norm from the first step on",
-        },
+        measured.append(said | values)
+    table = effects(measured)
+    return Answer(
         _verdict(_interior(table), law),
         (*_sentences(table, best), *([law.statement] if law is not None else [])),
         table,
         tuple(_plates(drawn, held, law)),
-        limits=(
-            "Projection and clip change together with the bound. The clamp holds a joint norm of matrices in a network "
-            "with LayerNorm, for which the published law was not stated; it is made on one task.",
-        ),
     )
 
 
 def _against_best(table: pd.DataFrame, task: str, best: dict[str, str]) -> list[dict[str, object]]:
     """The best bound against the smallest and the largest."""
-    found = medians(table)
-    order = list(found.sort_values(["median", "restricted_mean"], na_position="last")["arm"])
+    middles = medians(table)
+    order = list(middles.sort_values(["median", "restricted_mean"], na_position="last")["arm"])
     best[task] = order[0]
     ends = [arm for arm in (names(table, "arm")[0], names(table, "arm")[-1]) if arm != order[0]]
     return [row for end in ends for row in speed_ups(table, task, end, [order[0]])]
@@ -98,12 +130,12 @@ def _verdict(interior: list[Verdict], law: DelayLaw | None) -> Verdict:
 
 
 def _sentences(table: pd.DataFrame, best: dict[str, str]) -> list[str]:
-    told = []
+    sentences = []
     for task, arm in best.items():
         rows = table.loc[(table["task"] == task) & (table["kind"] == "speed-up")].to_dict("records")
         ends = ", ".join(f"{in_words(row)} against {_words(str(row['against']))}" for row in rows)
-        told.append(f"{task}: soonest at {_words(arm)}: {ends}.")
-    return told
+        sentences.append(f"{task}: soonest at {_words(arm)}: {ends}.")
+    return sentences
 
 
 def _words(arm: str) -> str:

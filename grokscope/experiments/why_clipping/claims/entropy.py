@@ -1,4 +1,4 @@
-"""8. Does gradient entropy explain it?"""
+"""Does gradient entropy explain it?"""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from jaxtyping import Float
 from scipy import stats
 
 from grokscope import figures
-from grokscope.analysis import milestones, names, numbers, probes, rows
+from grokscope.analysis import milestones, names, numbers, probes, where
 from grokscope.experiments.why_clipping import arms
-from grokscope.experiments.why_clipping.claim import Claim
+from grokscope.experiments.why_clipping.claim import Answer
+from grokscope.experiments.why_clipping.declared import declare_claim
 from grokscope.experiments.why_clipping.evidence import PLAIN, difference, effects, on_tasks
 from grokscope.experiments.why_clipping.scale import MAIN
 from grokscope.experiments.why_clipping.study import Study, up_to_grok
@@ -30,26 +31,32 @@ STRONG = 0.75
 """A rank correlation at least so strong, with its whole interval, could be an explanation."""
 
 
-def claim(study: Study) -> Claim:
+@declare_claim(
+    number=8,
+    name="entropy",
+    question="Does gradient entropy explain it?",
+    prediction="If it does, entropy without the gradient's scale differs between clipped and unclipped networks, and "
+    "networks of which it is higher (or lower) before the grok grok sooner. If absolute entropy is the gradient's L1 "
+    "norm in other words, it says no more than that norm does.",
+    arms={", ".join(arms.FACTORS): "all eight combinations of optimizer, projection and clip"},
+    limits=(
+        "No arm sets gradient entropy, so this is a correlation over runs that differ in many things: it can speak "
+        "against an explanation, and for one at most in part.",
+    ),
+)
+def claim(study: Study) -> Answer:
     """AGE against the gradient's scale; what entropy is without it, and whether that goes with the time to the grok."""
-    found, of_runs = [], []
+    measured, of_runs = [], []
     for task in study.scale.seeds:
         runs = [run for arm in arms.FACTORS for run in study.traced(task, arm)]
         recorded = whole_gradients(runs)
-        values = pd.DataFrame([{"task": task, **of_run(run, rows(recorded, run=run.name))} for run in runs])
+        values = pd.DataFrame([{"task": task, **of_run(run, where(recorded, run=run.name))} for run in runs])
         of_runs.append(values)
-        found += _effects(task, values)
-    table, every = effects(found), pd.concat(of_runs, ignore_index=True)
+        measured += _effects(task, values)
+    table, every = effects(measured), pd.concat(of_runs, ignore_index=True)
     shown = [run for arm in (arms.HEADLINE, arms.BASELINE) for run in study.traced(MAIN, arm)]
     kept = whole_gradients(shown)
-    return Claim(
-        8,
-        "entropy",
-        "Does gradient entropy explain it?",
-        "If it does, entropy without the gradient's scale differs between clipped and unclipped networks, and networks "
-        "of which it is higher (or lower) before the grok grok sooner. If absolute entropy is the gradient's L1 norm "
-        "in other words, it says no more than that norm does.",
-        {", ".join(arms.FACTORS): "all eight combinations of optimizer, projection and clip"},
+    return Answer(
         over_tasks(list(_verdicts(table).values())),
         tuple(_sentences(table)),
         table,
@@ -69,23 +76,19 @@ def claim(study: Study) -> Claim:
                 "Open triangles: not within the budget.",
             ),
         ),
-        limits=(
-            "No arm sets gradient entropy, so this is a correlation over runs that differ in many things: it can speak "
-            "against an explanation, and for one at most in part.",
-        ),
     )
 
 
 def whole_gradients(runs: list[Run]) -> pd.DataFrame:
     """Recorded entropies of the whole gradient, up to the grok of each run."""
-    table = up_to_grok(rows(probes(runs), group="all", parameter=""), runs)
+    table = up_to_grok(where(probes(runs), group="all", parameter=""), runs)
     table = table.loc[table["gradient_l1"].notna()]
     columns = ("gradient_absolute_entropy", "gradient_normalised_entropy", "gradient_l1", "gradient_l2")
     return table[["run", "task", "arm", "seed", "step", "group", "parameter", *columns]]
 
 
 def of_run(run: Run, recorded: pd.DataFrame) -> dict[str, object]:
-    """Means up to the grok, and how well the L1 norm alone tells AGE."""
+    """Means up to the grok, and how much of AGE's variance the L1 norm alone explains."""
     age, l1 = (numbers(recorded, name) for name in ("gradient_absolute_entropy", "gradient_l1"))
     return {
         "run": run.name,
@@ -104,26 +107,26 @@ def _effects(task: str, values: pd.DataFrame) -> list[dict[str, object]]:
     said: dict[str, object] = {"task": task, "kind": PLAIN}
     r_squared = numbers(values, "r_squared")
     r_squared = r_squared[~np.isnan(r_squared)]
-    found: list[dict[str, object]] = []
+    measured: list[dict[str, object]] = []
     if len(r_squared):
         within = {"value": float(np.median(r_squared)), "low": r_squared.min(), "high": r_squared.max()}
         told = "median over runs; instead of an interval, their range"
-        found.append(
+        measured.append(
             said
             | {"arm": "each run", "against": "", "quantity": SCALE, "seeds": len(r_squared), "statement": told}
             | within
         )
     for name, quantity in MEASURES.items():
-        pair = [rows(values, arm=arm).set_index("seed")[name] for arm in (arms.HEADLINE, arms.BASELINE)]
-        found.append(difference(task, arms.HEADLINE, arms.BASELINE, quantity, list(pair[0] - pair[1])))
+        pair = [where(values, arm=arm).set_index("seed")[name] for arm in (arms.HEADLINE, arms.BASELINE)]
+        measured.append(difference(task, arms.HEADLINE, arms.BASELINE, quantity, list(pair[0] - pair[1])))
         at, low, high = _rank_correlation(values, name)
         told = "runs that did not grok rank last; resampled by run"
-        found.append(
+        measured.append(
             said
             | {"arm": "all runs", "against": "", "quantity": f"rank correlation of {quantity} {GOES_WITH}"}
             | {"value": at, "low": low, "high": high, "seeds": len(values), "statement": told}
         )
-    return found
+    return measured
 
 
 def _rank_correlation(values: pd.DataFrame, name: str) -> tuple[float, float, float]:
@@ -132,8 +135,8 @@ def _rank_correlation(values: pd.DataFrame, name: str) -> tuple[float, float, fl
     y = np.where(values["grok_step"].isna(), np.inf, numbers(values, "grok_step"))
     source = np.random.default_rng(0)
     draws = [source.integers(len(x), size=len(x)) for _ in range(DRAWS)]
-    found = np.array([_spearman(x[chosen], y[chosen]) for chosen in draws])
-    low, high = np.nanquantile(found, [0.025, 0.975]) if np.isfinite(found).any() else (np.nan, np.nan)
+    correlations = np.array([_spearman(x[chosen], y[chosen]) for chosen in draws])
+    low, high = np.nanquantile(correlations, [0.025, 0.975]) if np.isfinite(correlations).any() else (np.nan, np.nan)
     return _spearman(x, y), float(low), float(high)
 
 
@@ -144,23 +147,23 @@ def _spearman(x: Float[np.ndarray, " run"], y: Float[np.ndarray, " run"]) -> flo
 
 def _verdicts(table: pd.DataFrame) -> dict[str, Verdict]:
     """By the entropy without scale. It is an explanation in part at most: nothing here sets it."""
-    found: dict[str, Verdict] = {}
+    verdicts: dict[str, Verdict] = {}
     for task in names(table, "task"):
         quantity = f"rank correlation of {MEASURES['normalised']} {GOES_WITH}"
-        row = rows(table, task=task, quantity=quantity).iloc[0]
+        row = where(table, task=task, quantity=quantity).iloc[0]
         low, high = float(row["low"]), float(row["high"])
         if low > STRONG or high < -STRONG:
-            found[task] = "partly"
+            verdicts[task] = "partly"
         else:
-            found[task] = "no" if low > -STRONG and high < STRONG else "cannot tell"
-    return found
+            verdicts[task] = "no" if low > -STRONG and high < STRONG else "cannot tell"
+    return verdicts
 
 
 def _sentences(table: pd.DataFrame) -> list[str]:
-    found = [on_tasks(table, SCALE, f"{SCALE[:1].upper()}{SCALE[1:]}")]
+    sentences = [on_tasks(table, SCALE, f"{SCALE[:1].upper()}{SCALE[1:]}")]
     for quantity in (MEASURES["normalised"], MEASURES["age"], MEASURES["l1"]):
         correlation = f"rank correlation of {quantity} {GOES_WITH}"
-        found.append(on_tasks(table, correlation, f"{correlation[:1].upper()}{correlation[1:]}"))
+        sentences.append(on_tasks(table, correlation, f"{correlation[:1].upper()}{correlation[1:]}"))
     for quantity in MEASURES.values():
-        found.append(on_tasks(table, f"difference in {quantity}", f"Clipped less unclipped, {quantity}"))
-    return found
+        sentences.append(on_tasks(table, f"difference in {quantity}", f"Clipped less unclipped, {quantity}"))
+    return sentences

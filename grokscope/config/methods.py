@@ -1,0 +1,205 @@
+"""Settings of methods, declared where each method lives, and collected from there.
+
+A section of a config may be open: which settings it has depends on the methods that there are. `OptimizerConfig`,
+`GradientConfig` and `LossConfig` name one method (`NamedMethod`), whose module declares a dataclass of the settings
+that it reads. `NormConfig` is the combination of all norm controls (see `norm_control`). The packages of `ROOMS` hold
+those modules, one a method; they are imported when a config of the section is first made, and must not import torch.
+A module from outside declares by the same decorators as soon as it is imported.
+"""
+
+from __future__ import annotations
+
+import difflib
+import pkgutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import import_module
+from inspect import get_annotations
+from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
+
+from grokscope.config.checks import ConfigError, refuse
+
+ROOMS = {
+    "optimizer": "grokscope.optimizers.rules",
+    "gradient": "grokscope.optimizers.transforms",
+    "norms": "grokscope.norms.controls",
+    "loss": "grokscope.engine.losses",
+}
+"""The packages whose modules declare the methods of a section."""
+
+T = TypeVar("T")
+
+
+class UnknownMethod(ConfigError):
+    """A method, or a setting of one, that no imported module declares."""
+
+
+class OpenSection:
+    """A section of a config whose settings are declared by methods."""
+
+    SECTION: ClassVar[str]
+    ORDER: ClassVar[int] = 0
+    """Where the settings of a method are listed, and a norm control acts: in increasing order."""
+
+    def settings(self) -> dict[str, Any]:
+        """Every setting that the section shows, by name."""
+        raise NotImplementedError
+
+    def read(self) -> dict[str, Any]:
+        """The settings that are read: with these the section can be made again."""
+        raise NotImplementedError
+
+    def changed(self, values: Mapping[str, Any]) -> Self:
+        """The section with some settings changed; those that are no longer read fall away.
+
+        Raises `ConfigError` for one that is named and not read.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """The values that are read, of a record that holds every setting, read or not."""
+        raise NotImplementedError
+
+
+@dataclass
+class _Declared:
+    """The methods of a section by name, and the settings of all of them with their types."""
+
+    methods: dict[str, Any] = field(default_factory=dict)
+    types: dict[str, Any] = field(default_factory=dict)
+    is_collected: bool = False
+
+
+_SECTIONS: dict[str, _Declared] = {section: _Declared() for section in ROOMS}
+
+
+def declare(section: str, names: Iterable[str], kind: type) -> None:
+    """Add a method, a dataclass of its settings, under its names.
+
+    Raises TypeError where another class has the name, or a setting of the same name has another type.
+    """
+    declared, hints = _SECTIONS[section], get_type_hints(kind)
+    for name in names:
+        other = declared.methods.get(name, kind)
+        # The same class once more is a module that is imported again, as in a notebook.
+        if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
+            raise TypeError(f"{section} {name!r} is declared by {other.__module__} and by {kind.__module__}")
+    for one in fields(kind):
+        known = declared.types.get(one.name, hints[one.name])
+        if one.name != "name" and known != hints[one.name]:
+            raise TypeError(
+                f"{kind.__module__} declares {section}.{one.name} as {hints[one.name]}, where another method of the "
+                f"section has {known}: a setting has one type"
+            )
+    declared.methods |= dict.fromkeys(names, kind)
+    declared.types |= {one.name: hints[one.name] for one in fields(kind) if one.name != "name"}
+
+
+def methods(section: str) -> dict[str, Any]:
+    """The declared methods of a section by name; the modules of its room are imported for it."""
+    declared = _SECTIONS[section]
+    if not declared.is_collected:
+        room = import_module(ROOMS[section])
+        for module in sorted(module_info.name for module_info in pkgutil.iter_modules(room.__path__)):
+            import_module(f"{room.__name__}.{module}")
+        declared.is_collected = True
+    return declared.methods
+
+
+def declared_methods(section: str) -> dict[str, Any]:
+    """The methods that have been declared up to now; none is imported for it."""
+    return dict(_SECTIONS[section].methods)
+
+
+def setting_types(section: str) -> dict[str, Any]:
+    """The settings of all methods of a section, with their types."""
+    kinds = sorted(methods(section).values(), key=lambda kind: kind.ORDER)
+    types = _SECTIONS[section].types
+    return {name: types[name] for kind in kinds for name in setting_names(kind) if name in types}
+
+
+def method(section: str, name: object) -> Any:
+    """The method of that name. Raises `UnknownMethod`, naming the known ones, the nearest first."""
+    known = methods(section)
+    if isinstance(name, str) and name in known:
+        return known[name]
+    near = difflib.get_close_matches(str(name).lower(), known, 3, 0.5)
+    others = [other for other in known if other not in near]
+    shown = f"{section}.name = {name!r} is not accepted"
+    raise UnknownMethod(f"{shown}: use one of {', '.join([*near, *others])}")
+
+
+def readers(section: str, setting: str) -> tuple[str, ...]:
+    """The methods that read a setting."""
+    return tuple(name for name, kind in methods(section).items() if setting in setting_names(kind))
+
+
+def setting_names(kind: type) -> tuple[str, ...]:
+    """The settings of a dataclass, in order."""
+    return tuple(one.name for one in fields(kind))
+
+
+def and_list(names: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+class NamedMethod(OpenSection):
+    """A section that names its method. Making the section by a name gives the settings of that method."""
+
+    NAMES: ClassVar[tuple[str, ...]] = ()
+    """The names of a declared method; none: the base that holds what all of them read."""
+
+    name: str
+
+    def __new__(cls, *args: Any, **settings: Any) -> Self:
+        """Dispatch on the name; refuse what the method does not read."""
+        name = args[0] if args else settings.get("name", cls.name)
+        if cls.NAMES and name not in cls.NAMES:
+            raise ConfigError(
+                f"{cls.SECTION}.name = {name!r} is not accepted: {cls.__name__} has the settings of "
+                f"{and_list(cls.NAMES)}"
+            )
+        kind = cls if cls.NAMES else method(cls.SECTION, name)
+        own = setting_names(kind)
+        for setting, value in settings.items():
+            if setting not in own and (reading := readers(cls.SECTION, setting)):
+                verb = "reads" if len(reading) == 1 else "read"
+                refuse(f"{cls.SECTION}.{setting}", value, f"{and_list(reading)} {verb} it, {name} does not")
+        return object.__new__(kind)
+
+    def check(self) -> None:
+        """Check the settings of the method's own. Raises `ConfigError`."""
+
+    def settings(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in setting_names(type(self))}
+
+    def read(self) -> dict[str, Any]:
+        return self.settings()
+
+    def changed(self, values: Mapping[str, Any]) -> Self:
+        own = setting_names(method(self.SECTION, values.get("name", self.name)))
+        kept = {name: value for name, value in self.settings().items() if name in own}
+        return _base(type(self))(**kept | dict(values))
+
+    @classmethod
+    def recorded(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        own = setting_names(method(cls.SECTION, values.get("name", cls.name)))
+        known = setting_types(cls.SECTION)
+        return {name: value for name, value in values.items() if name in own or name not in known}
+
+
+def _base(kind: type[T]) -> type[T]:
+    """The class of a section that dispatches on the name."""
+    return next(one for one in reversed(kind.__mro__) if "SECTION" in vars(one))
+
+
+def declare_named(kind: type[T], names: tuple[str, ...]) -> type[T]:
+    """Make a frozen dataclass of a class of settings, and declare it under its names: the first is its default."""
+    kind.__annotations__ = {"name": Literal[names]} | get_annotations(kind)
+    kind.name, kind.NAMES = names[0], names  # type: ignore[attr-defined]
+    made = dataclass(frozen=True)(kind)
+    declare(kind.SECTION, names, made)  # type: ignore[attr-defined]
+    return made

@@ -1,0 +1,115 @@
+"""What an experiment is: a name, what it asks, and a function that trains what is missing and writes the results.
+
+An experiment declares itself in its own module. `experiments` collects those of this package (the modules of
+`published`, and `why_clipping`) and those that a user's own module has declared.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from grokscope.config import ConfigError
+from grokscope.experiments.collecting import import_modules
+from grokscope.sweeps.board import Watcher
+
+SCALES = ("published", "small")
+
+
+@dataclass(frozen=True)
+class Request:
+    """How an experiment is to be run."""
+
+    scale: str = "published"
+    """`published`, or `small`: seconds or minutes, to show that everything works; its numbers mean nothing."""
+    seeds: tuple[int, ...] = ()
+    """Left out: those of the scale."""
+    only: tuple[str, ...] = ()
+    """Names of parts of the experiment; left out: all of them."""
+    runs: Path | None = None
+    """Where its runs are; left out: its own folder below checkpoints/."""
+    out: Path | None = None
+    """Where its results go; left out: below reports/."""
+    workers: int | None = None
+    """As for `run_sweep`."""
+    training: bool = True
+    """False: train nothing, and use the runs that have ended."""
+    watch: Watcher | None = None
+    """As for `run_sweep`."""
+    say: Callable[[str], None] = lambda line: None
+    """Called with a line before each thing that is done."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an experiment has to show at its end."""
+
+    columns: tuple[str, ...]
+    rows: Sequence[tuple[object, ...]]
+    """A table to print, under the columns."""
+    lines: tuple[str, ...]
+    """Lines to print below it, such as the files that were written."""
+    failed: tuple[str, ...] = ()
+    """Names of the runs that could not be trained."""
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """An experiment from sweep to results."""
+
+    name: str
+    """What `grokscope experiment` takes."""
+    asks: str
+    """Its question, in one line."""
+    parts: Callable[[], tuple[str, ...]]
+    """The names that `Request.only` accepts."""
+    start: Callable[[Request], Outcome]
+    """Trains what is missing and writes the results; started again, it goes on where it was.
+
+    Raises `ConfigError` for a request that is not accepted, and as `run_sweep` does.
+    """
+
+
+_declared: list[Experiment] = []
+
+
+def declare_experiment(experiment: Experiment) -> Experiment:
+    """Make an experiment known to `experiments`; one of the same question and name is replaced."""
+    for other in [one for one in _declared if (one.name, one.asks) == (experiment.name, experiment.asks)]:
+        _declared.remove(other)
+    _declared.append(experiment)
+    return experiment
+
+
+def experiments() -> dict[str, Experiment]:
+    """All experiments by name, in alphabetical order. Raises `ConfigError` where two have one name."""
+    for package in ("grokscope.experiments", "grokscope.experiments.published"):
+        import_modules(package)
+    known: dict[str, Experiment] = {}
+    for one in sorted(_declared, key=lambda one: one.name):
+        if one.name in known:
+            raise ConfigError(f"two experiments are called {one.name!r}: give one of them another name")
+        known[one.name] = one
+    return known
+
+
+def experiment(name: str) -> Experiment:
+    """The experiment of a name. Raises `ConfigError`, with the nearest name, where there is none."""
+    known = experiments()
+    if name not in known:
+        raise ConfigError(f"there is no experiment {name!r}: {nearest(name, list(known))}")
+    return known[name]
+
+
+def check_scale(scale: str) -> None:
+    """Raise `ConfigError` for a scale that there is not."""
+    if scale not in SCALES:
+        raise ConfigError(f"scale = {scale!r} is not accepted: use {' or '.join(SCALES)}")
+
+
+def nearest(name: str, known: Sequence[str]) -> str:
+    """What to write instead of a name that is not known."""
+    near = difflib.get_close_matches(name, known, 1, 0.5)
+    return f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"

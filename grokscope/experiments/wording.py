@@ -1,0 +1,26 @@
+"""Counts, lists and names of runs as they stand in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+
+def in_words(count: int) -> str:
+    """A small count as a word, a larger one in digits."""
+    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+
+
+def joined(items: Sequence[str]) -> str:
+    """One item or more: a, b and c."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), items[-1])))
+
+
+def by_arm(names: Sequence[str]) -> list[str]:
+    """Names of runs, those that differ by their seed alone as one: `mul-lion (seeds 0, 1)`."""
+    seeds: dict[str, list[str]] = {}
+    for name in names:
+        arm, _, seed = name.rpartition("-seed")
+        seeds.setdefault(arm, []).append(seed)
+    return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(of)})" for arm, of in seeds.items()]

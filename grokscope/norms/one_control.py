@@ -1,0 +1,34 @@
+"""What a norm control is to those that run it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from grokscope.model import Weights
+
+
+class Control:
+    """A norm control at work on some parameters; each method does nothing unless a control has its own."""
+
+    def project_(self, weights: Weights) -> None:
+        """Change the weights once, before anything else, in place; what comes out is the start of training."""
+
+    def apply_(self, weights: Weights, step: int) -> None:
+        """Control the norms after a step, in place; 0 is before the first."""
+
+    @property
+    def row_bounds(self) -> dict[str, float]:
+        """The bound on the norm of every row, by parameter, of a control that bounds rows."""
+        return {}
+
+    def tensors(self) -> dict[str, Tensor]:
+        """What it remembers, by name."""
+        return {}
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Put back what `tensors` gave; nothing at all is the memory before the first step."""
+        for name, value in self.tensors().items() if tensors else ():
+            value.copy_(tensors[name])

@@ -1,0 +1,79 @@
+"""Every benchmark can be imported and says what it takes; the smallest size of each runs."""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MODULES = sorted(
+    path.stem for path in (ROOT / "benchmarks").glob("*.py") if "argparse" in path.read_text(encoding="utf-8")
+)
+
+
+@pytest.fixture(autouse=True)
+def _from_the_root(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+
+
+def run(monkeypatch, name: str, *words: str) -> None:
+    monkeypatch.setattr(sys, "argv", [name, *words])
+    import_module(f"benchmarks.{name}").main()
+
+
+def test_every_command_of_the_readme_is_there():
+    told = (ROOT / "benchmarks" / "README.md").read_text()
+    assert {"accelerators", "analysis", "observing", "scaling", "speed", "sweeping"} <= set(MODULES)
+    for name in MODULES:
+        assert f"python -m benchmarks.{name}" in told
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_help_is_told_and_names_the_smallest_size(monkeypatch, capsys, name):
+    with pytest.raises(SystemExit) as ended:
+        run(monkeypatch, name, "--help")
+    assert ended.value.code == 0
+    assert "--smallest" in capsys.readouterr().out
+
+
+def test_accelerators_measures_every_method_with_and_without_the_clip(monkeypatch, tmp_path):
+    from grokscope.experiments.accelerators import ARMS, step_cost
+
+    file = tmp_path / "accelerators.json"
+    run(monkeypatch, "accelerators", "--rounds", "1", "--smallest", "--out", str(file))
+    measured = json.loads(file.read_text())
+    assert set(measured["step_ms"]) == {name for arm in ARMS for name in (arm, f"{arm} clip")}
+    assert measured["ratio"]["adam-l2"] == 1
+    monkeypatch.setattr("grokscope.experiments.accelerators.STEP_COST", file)
+    assert step_cost()["lion-clip"] == measured["step_ms"]["lion clip"] > 0
+
+
+def test_observing_scaling_and_analysis_run_at_the_smallest_size(monkeypatch, tmp_path, capsys):
+    file = tmp_path / "observing.json"
+    run(monkeypatch, "observing", "--rounds", "1", "--steps", "20", "--smallest", "--out", str(file))
+    assert json.loads(file.read_text())["overhead_of_medians"]["neither"] == 0
+    run(monkeypatch, "scaling", "--rounds", "1", "--smallest", "--out", str(tmp_path))
+    assert len((tmp_path / "scaling.csv").read_text().splitlines()) == 1 + 4 * 2
+    capsys.readouterr()
+    run(monkeypatch, "analysis", "--rounds", "1", "--steps", "20", "--only", "dynamics", "--smallest")
+    assert json.loads(capsys.readouterr().out)["seconds"]["dynamics"] > 0
+
+
+def test_sweeping_trains_every_run_with_one_worker_and_with_two(monkeypatch, tmp_path):
+    file = tmp_path / "sweeping.json"
+    run(monkeypatch, "sweeping", *["--rounds", "1", "--steps", "20", "--runs", "2", "--smallest", "--out"], str(file))
+    assert json.loads(file.read_text())["ratio"] > 0
+
+
+@pytest.mark.parametrize("contestant", ["a", "b", "c"])
+def test_every_contestant_of_the_speed_benchmark_trains_and_evaluates(contestant):
+    from benchmarks.contestants import build
+    from benchmarks.smallest import SMALLEST
+
+    built = build(contestant, "mul-lion-clip", SMALLEST, 1)
+    built.step()
+    built.evaluate()
