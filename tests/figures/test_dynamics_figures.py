@@ -280,7 +280,8 @@ def test_the_delay_law_shows_groks_censored_and_excluded_runs_and_the_published_
     assert by_label["not grokked in these steps"].get_marker() == "^"
     assert list(by_label["not grokked in these steps"].get_ydata()) == [9000]
     assert list(by_label["left out of the fit"].get_xdata()) == [0.8]
-    assert list(by_label["published delays"].get_ydata()) == pytest.approx(list(published_delays("delay_from_clamp").values()))
+    published = list(published_delays("delay_from_clamp").values())
+    assert list(by_label["published delays"].get_ydata()) == pytest.approx(published)
     x, y = (np.asarray(data, dtype=float) for data in by_label["published: alpha 21.44"].get_data())
     assert np.diff(np.log(y)) / np.diff(x) == pytest.approx(21.4418, abs=1e-4)
     (fit,) = [label for label in by_label if label.startswith("fit")]
