@@ -35,7 +35,7 @@ def test_subpackages_are_attributes():
 
 
 def test_an_unknown_name_is_an_attribute_error():
-    with pytest.raises(AttributeError, match="no attribute 'trian'"):
+    with pytest.raises(AttributeError, match=r"attribute .*trian"):
         gs.trian  # noqa: B018
 
 

@@ -87,7 +87,7 @@ def verify(run: Positional[Path]) -> int:
     for finding in findings:
         if finding.detail:
             say(one_line(finding.detail))
-    say(f"{run}: {len(found)} files, " + (f"{len(bad)} bad" if bad else "all as they were written"))
+    say(f"{run}: {len(findings)} files, " + (f"{len(bad)} bad" if bad else "all as they were written"))
     return 2 if bad else 0
 
 

@@ -47,9 +47,9 @@ def doctor() -> int:
         failed += not outcome.is_ok
         style = "green" if outcome.is_ok else "bold red"
         out.print("ok  " if outcome.is_ok else "FAIL", style=style, end="  ")
-        out.print(f"{found.name}: {one_line(found.detail)}", markup=False, soft_wrap=True)
+        out.print(f"{outcome.name}: {one_line(outcome.detail)}", markup=False, soft_wrap=True)
         if outcome.advice and not outcome.is_ok:
-            out.print(f"      {found.advice}", markup=False, soft_wrap=True)
+            out.print(f"      {outcome.advice}", markup=False, soft_wrap=True)
     out.print(f"{failed} of {len(CHECKS)} checks failed" if failed else "all is well", soft_wrap=True)
     return 1 if failed else 0
 
@@ -67,7 +67,7 @@ def _package(name: str, low: tuple[int, ...], high: tuple[int, ...]) -> Check:
     except PackageNotFoundError:
         return Check(name, False, "not installed", advice)
     release = tuple(int(part) for part in installed.partition("+")[0].split(".")[:2] if part.isdigit())
-    return Check(name, low <= release < high, f"{found} (wanted: {wanted})", advice)
+    return Check(name, low <= release < high, f"{installed} (wanted: {wanted})", advice)
 
 
 def _torch() -> Check:

@@ -148,12 +148,18 @@ def show_settings(settings: type, prog: str, description: str, config: RunConfig
             config=(tyro.conf.FlagConversionOff,),
             registry=registry,
         )
-    finally:
-        say("The methods that there are:")
-        for section in ("optimizer", "gradient", "loss"):
-            say(f"  --{section}.name {', '.join(methods(section))}")
-        say("Settings that the methods above do not read, and the methods that read them:")
-        unread = {name: readers(name) for name in field_names() if name not in settings_of(config)}
-        width = max(map(len, unread), default=0)
-        for name, reading in unread.items():
-            say(f"  --{name.replace('_', '-'):<{width}} {', '.join(reading)}")
+    except SystemExit:  # how tyro ends a help page
+        _show_methods(config)
+        raise
+
+
+def _show_methods(config: RunConfig) -> None:
+    """Print which methods there are, and the settings that those of `config` do not read."""
+    say("The methods that there are:")
+    for section in ("optimizer", "gradient", "loss"):
+        say(f"  --{section}.name {', '.join(methods(section))}")
+    say("Settings that the methods above do not read, and the methods that read them:")
+    unread = {name: readers(name) for name in field_names() if name not in settings_of(config)}
+    width = max(map(len, unread), default=0)
+    for name, reading in unread.items():
+        say(f"  --{name.replace('_', '-'):<{width}} {', '.join(reading)}")

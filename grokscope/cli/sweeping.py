@@ -80,7 +80,7 @@ def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
     print_table(
         ("run", "arm", "seed", "budget", "standing", "time", "disk"), rows, numbers=("seed", "budget", "time", "disk")
     )
-    say(f"{len(found)} runs in {folder}, {len(found) - len(costs.runs)} of them done")
+    say(f"{len(jobs_in_place)} runs in {folder}, {len(jobs_in_place) - len(costs.runs)} of them done")
     if costs.runs:
         numbers = sorted({1, default_workers(wanted) if workers is None else workers})
         times = ", ".join(f"{_duration(costs.seconds(n))} with {n} worker{'s' * (n > 1)}" for n in numbers)
@@ -113,7 +113,7 @@ class Display:
 
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
 
-    def __enter__(self) -> _Display:
+    def __enter__(self) -> Display:
         if self._live is not None:
             self._live.start()
         return self

@@ -142,7 +142,7 @@ def _checked(
     first_wrong = wrong(values)
     if first_wrong is not None:
         row = rows[first_wrong[0]]
-        raise ConfigError(f"{field}: {path}, {row.place}: {_short(row.values)} {found[1]}")
+        raise ConfigError(f"{field}: {path}, {row.place}: {_short(row.values)} {first_wrong[1]}")
     return values
 
 

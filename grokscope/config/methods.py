@@ -13,6 +13,7 @@ import difflib
 import pkgutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
+from functools import cache
 from importlib import import_module
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
@@ -40,6 +41,8 @@ class OpenSection:
     SECTION: ClassVar[str]
     ORDER: ClassVar[int] = 0
     """Where the settings of a method are listed, and a norm control acts: in increasing order."""
+    FIXED: ClassVar[tuple[str, ...]] = ()
+    """Settings of a method that cannot change half way: they act at the start, or on what the method remembers."""
 
     def settings(self) -> dict[str, Any]:
         """Every setting that the section shows, by name."""
@@ -48,6 +51,10 @@ class OpenSection:
     def read(self) -> dict[str, Any]:
         """The settings that are read: with these the section can be made again."""
         raise NotImplementedError
+
+    def fixed(self) -> tuple[str, ...]:
+        """Settings that cannot change half way through training."""
+        return self.FIXED
 
     def changed(self, values: Mapping[str, Any]) -> Self:
         """The section with some settings changed; those that are no longer read fall away.
@@ -64,10 +71,9 @@ class OpenSection:
 
 @dataclass
 class _Declared:
-    """The methods of a section by name, and the settings of all of them with their types."""
+    """The methods of a section by name."""
 
     methods: dict[str, Any] = field(default_factory=dict)
-    types: dict[str, Any] = field(default_factory=dict)
     is_collected: bool = False
 
 
@@ -77,23 +83,33 @@ _SECTIONS: dict[str, _Declared] = {section: _Declared() for section in ROOMS}
 def declare(section: str, names: Iterable[str], kind: type) -> None:
     """Add a method, a dataclass of its settings, under its names.
 
-    Raises TypeError where another class has the name, or a setting of the same name has another type.
+    A class of the same module and name takes the place of the former one: a module may be imported again, as in a
+    notebook. Raises TypeError where another class has the name, or a setting of the same name has another type.
     """
-    declared, hints = _SECTIONS[section], get_type_hints(kind)
+    known, hints = _SECTIONS[section].methods, _types(kind)
     for name in names:
-        other = declared.methods.get(name, kind)
-        # The same class once more is a module that is imported again, as in a notebook.
-        if (other.__module__, other.__qualname__) != (kind.__module__, kind.__qualname__):
-            raise TypeError(f"{section} {name!r} is declared by {other.__module__} and by {kind.__module__}")
-    for one in fields(kind):
-        known = declared.types.get(one.name, hints[one.name])
-        if one.name != "name" and known != hints[one.name]:
-            raise TypeError(
-                f"{kind.__module__} declares {section}.{one.name} as {hints[one.name]}, where another method of the "
-                f"section has {known}: a setting has one type"
-            )
-    declared.methods |= dict.fromkeys(names, kind)
-    declared.types |= {one.name: hints[one.name] for one in fields(kind) if one.name != "name"}
+        if name in known and not _is_again(kind, known[name]):
+            raise TypeError(f"{section} {name!r} is declared by {known[name].__module__} and by {kind.__module__}")
+    for other in known.values():
+        theirs = {} if _is_again(kind, other) else _types(other)
+        for setting in hints.keys() & theirs.keys():
+            if hints[setting] != theirs[setting]:
+                raise TypeError(
+                    f"{kind.__module__} declares {section}.{setting} as {hints[setting]}, and {other.__module__} as "
+                    f"{theirs[setting]}: a setting has one type"
+                )
+    known |= dict.fromkeys(names, kind)
+
+
+def _is_again(kind: type, other: type) -> bool:
+    return (other.__module__, other.__qualname__) == (kind.__module__, kind.__qualname__)
+
+
+@cache  # to evaluate annotations takes a millisecond, and every preset and setting asks
+def _types(kind: type) -> dict[str, Any]:
+    """The settings of a dataclass, but for its name, with their types."""
+    hints = get_type_hints(kind)
+    return {name: hints[name] for name in setting_names(kind) if name != "name"}
 
 
 def methods(section: str) -> dict[str, Any]:
@@ -115,8 +131,7 @@ def declared_methods(section: str) -> dict[str, Any]:
 def setting_types(section: str) -> dict[str, Any]:
     """The settings of all methods of a section, with their types."""
     kinds = sorted(methods(section).values(), key=lambda kind: kind.ORDER)
-    types = _SECTIONS[section].types
-    return {name: types[name] for kind in kinds for name in setting_names(kind) if name in types}
+    return {name: kind_of for kind in kinds for name, kind_of in _types(kind).items()}
 
 
 def method(section: str, name: object) -> Any:
@@ -135,6 +150,7 @@ def readers(section: str, setting: str) -> tuple[str, ...]:
     return tuple(name for name, kind in methods(section).items() if setting in setting_names(kind))
 
 
+@cache
 def setting_names(kind: type) -> tuple[str, ...]:
     """The settings of a dataclass, in order."""
     return tuple(one.name for one in fields(kind))

@@ -83,6 +83,9 @@ class NormConfig(OpenSection):
         values = self.settings()
         return {name: control for name, control in controls().items() if is_on(control, values)}
 
+    def fixed(self) -> tuple[str, ...]:
+        return tuple(setting for control in controls().values() for setting in control.FIXED)
+
     def settings(self) -> dict[str, Any]:
         return {name: getattr(self, name) for control in controls().values() for name in setting_names(control)}
 

@@ -149,7 +149,7 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
     dtype = dtype_of(config)
     weights = {name: _converted(name, tensors[name], dtype) for name in shapes if name in tensors}
     notes = [
-        f"{', '.join(names)} converted from {str(found).removeprefix('torch.')} to {config.dtype}"
+        f"{', '.join(names)} converted from {str(given).removeprefix('torch.')} to {config.dtype}"
         for given, names in _by_dtype(tensors, shapes).items()
         if given != dtype
     ]

@@ -50,7 +50,7 @@ def steps_of(paths: Sequence[Path], steps: Sequence[int] | None) -> tuple[dict[P
         by_step[step] = path
     if len(set(paths)) < len(paths):
         raise ConfigError("a file is named twice: name every checkpoint once")
-    return dict(zip(paths, values, strict=True)), []
+    return dict(zip(paths, known, strict=True)), []
 
 
 def full_names(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class FileRecord:
     def _wrong_digest(self, full: Path, actual: str) -> tuple[Problem, str]:
         return (
             "digest mismatch",
-            f"{full} has changed: sha256 is {found[:12]}..., recorded is {self.sha256[:12]}...",
+            f"{full} has changed: sha256 is {actual[:12]}..., recorded is {self.sha256[:12]}...",
         )
 
 

@@ -25,18 +25,14 @@ FIXED = (
     "task.",
     "model.",
     "optimizer.name",
-    "optimizer.heads",
-    "optimizer.group_lmo",
-    "optimizer.group_radius",
-    "optimizer.radius",
     "gradient.",
-    "norms.init_",
     "training.batch_size",
     "training.device",
     "training.threads",
     "forward",
 )
-"""Settings that a branch shares with its parent: its data, network, batches and moments are the parent's."""
+"""Settings that a branch shares with its parent: its data, network, batches and moments are the parent's. So it shares
+those that its update rule and its norm controls say cannot change half way."""
 
 
 def branch(
@@ -107,7 +103,8 @@ def _branched(run: Run, step: int, overrides: dict[str, Any]) -> RunConfig:
     stated = {"norms.init_norm": norms.row_norm_at_start} if norms.init_rows != "none" else {}
     base = override(run.config, stated)
     config = override(base, {"arm": f"{run.config.arm}-branch{step}", **overrides})
-    changed = [name for name in differences(base, config) if name.startswith(FIXED)]
+    fixed = {f"optimizer.{name}" for name in base.optimizer.fixed()} | {f"norms.{name}" for name in base.norms.fixed()}
+    changed = [name for name in differences(base, config) if name.startswith(FIXED) or name in fixed]
     if changed:
         raise ConfigError(f"a branch cannot change {', '.join(changed)}: it goes on with the network of its parent")
     if config.training.steps <= step:

@@ -161,16 +161,16 @@ class Trainer:
     def _let_transform_learn(self, transform: GradientTransform, batch: Int[Tensor, "example"], lr: float) -> None:
         """After a step the transform may ask for gradients; the weights stay as they are."""
 
-        def gradient(examples: Literal["batch", "held back"], at: Tensor | None = None) -> Tensor:
+        def gradient_of(examples: Literal["batch", "held back"], at: Tensor | None = None) -> Tensor:
             vector = self.parameters.vector.detach()
             kept = vector.clone()
             if at is not None:
                 vector.copy_(at)
-            at_point = self._gradient(batch if examples == "batch" else self.held_back)[2].clone()
+            gradient = self._gradient(batch if examples == "batch" else self.held_back)[2].clone()
             vector.copy_(kept)
-            return at_point
+            return gradient
 
-        transform.after_step(self.step, lr, gradient)
+        transform.after_step(self.step, lr, gradient_of)
 
     def evaluate(self) -> dict[str, float]:
         """Loss (nats) and accuracy on the full train and validation sets."""

@@ -107,7 +107,9 @@ def test_the_start_is_a_projection_and_then_one_clip(rows, max_norm, init_norm, 
         return
     config, task, weights = network.config, network.task, network.weights
     decoder = to_decoder(config, task, weights)
-    start_rows_(weights, NormConfig(init_rows=rows, init_norm=init_norm, max_norm=max_norm, scope=scope))
+    projection = {} if rows == "none" else {"init_rows": rows, "init_norm": init_norm}
+    clip = {} if max_norm is None else {"max_norm": max_norm, "scope": scope}
+    start_rows_(weights, NormConfig(**projection, **clip))
     if rows != "none":
         _project_in_torch_layers(decoder, init_norm or max_norm, INIT_SCOPE[rows])
     if max_norm is not None:

@@ -170,6 +170,12 @@ if sys.argv[1]: importlib.import_module(sys.argv[1])
 import grokscope as gs
 print(json.dumps(gs.resume(sys.argv[2], progress=False).digests))
 """
+BRANCH = """
+import importlib, json, sys
+importlib.import_module(sys.argv[1])
+import grokscope as gs
+print(json.dumps(gs.branch(sys.argv[2], 4, sys.argv[3], progress=False).digests))
+"""
 OPEN = """
 import json, sys
 import grokscope as gs
@@ -228,6 +234,10 @@ def test_a_method_is_one_file_outside_the_package(folder, tmp_path, name):
     )
     assert json.loads(python(folder, RESUME, module, cut)) == whole
 
+    # A branch with nothing changed goes on with what the method remembers.
+    same = json.loads(python(folder, BRANCH, module, str(tmp_path / "whole"), str(tmp_path / "same")))
+    assert same == {step: digest for step, digest in whole.items() if int(step) >= 4}
+
     # Without the module: one sentence, and nothing executed.
     told, modules = python(folder, OPEN, cut).splitlines()
     assert told.startswith(f"{cut}/config.json needs a method that no imported module declares (")
@@ -264,7 +274,7 @@ def test_toys_are_told_apart_from_what_is_there(folder):
         f"{head}gs.presets()\n@declare_optimizer('lion')\nclass Mine(OptimizerConfig): pass"
     )
     assert (
-        "declares optimizer.rho as <class 'str'>, where another method of the section has <class 'float'>"
+        "declares optimizer.rho as <class 'str'>, and grokscope.optimizers.rules.scion as <class 'float'>"
         in refused(f"{head}gs.presets()\n@declare_optimizer('mine')\nclass Mine(OptimizerConfig):\n  rho: str = 'a'")
     )
     assert "norms.max_norm is declared by the controls clip and mine" in refused(

@@ -156,7 +156,7 @@ def test_a_step_is_gradient_update_and_clip(config):
 
 def test_arms_of_one_seed_share_initial_weights_split_and_batch_order(config):
     trainers = []
-    for changes in ({}, {"optimizer.name": "adamw"}, {"scope": ["mlp"], "lr": 0.5}, {"forward": "hooked"}):
+    for changes in ({}, {"optimizer.name": "adamw"}, {"warmup_steps": 3, "lr": 0.5}, {"forward": "hooked"}):
         settings = config(**changes)
         trainers.append(Trainer(settings, build_task(settings.task)))
     first = trainers[0]

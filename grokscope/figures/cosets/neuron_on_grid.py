@@ -8,6 +8,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from grokscope.analysis.tables import select
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import POWER_MAP
 from grokscope.figures.plates import plate

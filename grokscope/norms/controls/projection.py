@@ -33,6 +33,8 @@ INIT_SCOPES: dict[InitRows, tuple[GroupName, ...]] = {
 class Projection(NormConfig):
     """Rows projected at the start."""
 
+    FIXED = ("init_rows", "init_norm")
+
     init_rows: InitRows = "none"
     """Rows set to `init_norm` before training: all; edge = embed and unembed; edge_ln = those and ln_final."""
     init_norm: float | None = None

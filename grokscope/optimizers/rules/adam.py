@@ -6,10 +6,10 @@ Sources: Kingma & Ba 2015, "Adam"; Loshchilov & Hutter 2019, "Decoupled weight d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from grokscope.config.checks import averaging_pair
-from grokscope.config.optimizer import DecayForm, OptimizerConfig, declare_optimizer
+from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 
 if TYPE_CHECKING:
     from grokscope.optimizers.flat import FlatParameters
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Adam(OptimizerConfig):
     """Adam."""
 
-    OWN_DECAY: ClassVar[DecayForm | None] = "l2"
-    LIBRARY_DECAYS: ClassVar[bool] = True
+    OWN_DECAY = "l2"
+    LIBRARY_DECAYS = True
 
     betas: tuple[float, float] = (0.9, 0.97)
     """Averaging coefficients of the gradient and of its square."""
@@ -46,4 +46,4 @@ class Adam(OptimizerConfig):
 class AdamW(Adam):
     """AdamW."""
 
-    OWN_DECAY: ClassVar[DecayForm | None] = "decoupled"
+    OWN_DECAY = "decoupled"

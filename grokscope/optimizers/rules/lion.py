@@ -5,10 +5,10 @@ Source: Chen et al. 2023, "Symbolic discovery of optimization algorithms".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from grokscope.config.checks import averaging_pair
-from grokscope.config.optimizer import DecayForm, OptimizerConfig, declare_optimizer
+from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 
 if TYPE_CHECKING:
     from grokscope.optimizers.flat import FlatParameters
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class Lion(OptimizerConfig):
     """Lion."""
 
-    OWN_DECAY: ClassVar[DecayForm | None] = "decoupled"
-    LIBRARY_DECAYS: ClassVar[bool] = True
+    OWN_DECAY = "decoupled"
+    LIBRARY_DECAYS = True
 
     betas: tuple[float, float] = (0.9, 0.97)
     """Averaging coefficients: of the gradient in a step, and in the average that is kept."""

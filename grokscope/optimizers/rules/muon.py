@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from grokscope.config.checks import averaging_pair, choice, number, positive
-from grokscope.config.optimizer import DecayForm, OptimizerConfig, declare_optimizer
+from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 from grokscope.config.parameter_groups import Heads
 from grokscope.optimizers.rule import Rule
 
@@ -21,7 +21,8 @@ _EPS = 1e-8
 class Muon(OptimizerConfig):
     """Muon, for the matrices of attention and MLPs, and Adam for embeddings, unembedding and vectors."""
 
-    OWN_DECAY: ClassVar[DecayForm | None] = "decoupled"
+    OWN_DECAY = "decoupled"
+    FIXED = ("heads",)
 
     betas: tuple[float, float] = (0.9, 0.97)
     """Averaging coefficients of Adam."""

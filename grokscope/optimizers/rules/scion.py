@@ -37,6 +37,8 @@ _VECTORS = ("ln", "ln_final", "biases")
 class Scion(OptimizerConfig):
     """Scion: every step has the length of the learning rate."""
 
+    FIXED = ("heads", "radius", "group_radius", "group_lmo")
+
     heads: Heads = "joined"
     """Whether the norm is of attention matrices of all heads together, or of each head."""
     averaging: float = 0.1

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from grokscope.config.checks import number
-from grokscope.config.optimizer import DecayForm, OptimizerConfig, declare_optimizer
+from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 
 if TYPE_CHECKING:
     from grokscope.optimizers.flat import FlatParameters
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 class SGD(OptimizerConfig):
     """SGD."""
 
-    OWN_DECAY: ClassVar[DecayForm | None] = "l2"
-    LIBRARY_DECAYS: ClassVar[bool] = True
+    OWN_DECAY = "l2"
+    LIBRARY_DECAYS = True
 
     momentum: float = 0.0
     """Weight of the last step in this one."""

@@ -5,7 +5,7 @@ Source: Lee et al. 2024, "Grokfast: accelerated grokking by amplifying slow grad
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from grokscope.config.checks import integer, number
 from grokscope.config.gradient import GradientConfig, declare_transform
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 class GrokfastEMA(GradientConfig):
     """Grokfast-EMA: an exponential average."""
 
-    SLOW_FACTOR: ClassVar[float] = 2.0
+    SLOW_FACTOR = 2.0
 
     lamb: float | None = None
     """lambda, how much of the slow gradient is added; left out: 2 (EMA), 5 (MA)."""
@@ -46,7 +46,7 @@ class GrokfastEMA(GradientConfig):
 class GrokfastMA(GradientConfig):
     """Grokfast-MA: the mean over a window of steps."""
 
-    SLOW_FACTOR: ClassVar[float] = 5.0
+    SLOW_FACTOR = 5.0
 
     lamb: float | None = None
     """lambda, how much of the slow gradient is added; left out: 2 (EMA), 5 (MA)."""

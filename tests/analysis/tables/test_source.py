@@ -85,14 +85,14 @@ def test_what_the_restricted_loss_is_computed_with_has_the_head_of_the_engine() 
     assert "grokscope.engine.head" in files("grokscope.analysis.circuit.restricted")
 
 
-def written(folder: Path, **modules: str) -> dict[str, Path]:
-    """Files of modules by name, `a__b` for a.b."""
+def written(folder: Path, modules: dict[str, str]) -> dict[str, Path]:
+    """Files with the given text, by name of the module; `a.__init__` for a package."""
     paths = {}
     for name, text in modules.items():
-        path = folder.joinpath(*name.split("__")).with_suffix(".py")
+        path = folder.joinpath(*name.split(".")).with_suffix(".py")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-        paths[name.replace("__", ".")] = path
+        paths[name] = path
     return paths
 
 
@@ -111,7 +111,8 @@ def mine(run):
     from late import later
     return gs.analysis.ranks(run), analysis.phase(run), figures.ablation
 """
-    modules = written(tmp_path, mine=text, helper="import further", further="", late="", typed="", unused="")
+    others = {"helper": "import further", "further": "", "late": "", "typed": "", "unused": ""}
+    modules = written(tmp_path, {"mine": text, **others})
     found = files("mine", modules["mine"])
     assert {name for name in found if "." not in name} - {"grokscope"} == {"mine", "helper", "further", "late"}
     for name in ("circuit.keys", "dynamics.ranks", "dynamics.phase", "dynamics.norm_trajectories"):
@@ -123,13 +124,15 @@ def mine(run):
 def test_a_module_in_a_users_package_counts_with_those_of_that_package(tmp_path: Path) -> None:
     modules = written(
         tmp_path,
-        mine____init__="from .inner import exported, other",
-        mine__inner="exported = 1\nfrom mine.more import other",
-        mine__more="other = 2",
-        mine__sub____init__="",
-        mine__sub__start="from .. import exported\nfrom ..more import other\nimport beside",
-        mine__unused="",
-        beside="",
+        {
+            "mine.__init__": "from .inner import exported, other",
+            "mine.inner": "exported = 1\nfrom mine.more import other",
+            "mine.more": "other = 2",
+            "mine.sub.__init__": "",
+            "mine.sub.start": "from .. import exported\nfrom ..more import other\nimport beside",
+            "mine.unused": "",
+            "beside": "",
+        },
     )
     found = files("mine.sub.start", modules["mine.sub.start"])
     assert found == {"mine.sub.start", "mine.inner", "mine.more"}
@@ -145,7 +148,7 @@ else:
 class C:
     from c import d as e
 """
-    (module,) = written(tmp_path, module=text).values()
+    (module,) = written(tmp_path, {"module": text}).values()
     assert {(found.module, found.name, found.bound) for found in imports(module, "module")} == {
         ("typing", None, "typing"), ("b", None, "b"), ("c", "d", "e"),
     }  # fmt: skip
