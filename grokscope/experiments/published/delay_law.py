@@ -17,8 +17,8 @@ PRESET = "delay-law-p59"
 CONTROL = "control"
 RHOS = ("0.80", "0.85", "0.90", "0.95", "1.00")
 """Joint norms of all weight matrices, relative to the reference norm W_c."""
-CLAMPED_FROM = 600
-"""The step that the clamp begins at, when the network has memorised."""
+CLAMPED_FROM = {"published": 600, "small": 20}
+"""The step that the clamp begins at, by scale: when the network has memorised."""
 DIGITS = 4
 """Of the reference norm: every clamp run says in its config what it is clamped to."""
 
@@ -44,7 +44,7 @@ def rounds(plan: Plan) -> Iterator[list[Job]]:
                     stop_evaluations=0,
                     clamp_rho=rho,
                     clamp_reference=reference,
-                    clamp_from_step=CLAMPED_FROM,
+                    clamp_from_step=CLAMPED_FROM[plan.scale],
                 )
             ),
             f"rho{rho:.2f}-seed{seed}",
@@ -72,7 +72,6 @@ def is_rho(part: str) -> bool:
         settings={
             **TINY,
             "optimizer.lr": 1e-2,
-            "norms.clamp_from_step": 20,
             "task.train_fraction": 0.9,
             "training.steps": 150,
         },
