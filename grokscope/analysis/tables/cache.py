@@ -19,7 +19,7 @@ import json
 import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property, update_wrapper
+from functools import update_wrapper
 from typing import TYPE_CHECKING, Any, Concatenate, Generic, Literal, NamedTuple, ParamSpec
 
 import numpy as np
@@ -40,13 +40,13 @@ Source = Literal["checkpoints", "metrics", "probes"]
 """What of a run a table can depend on, beside its config."""
 
 
-class Needed(NamedTuple):
-    """What tables depend on through other tables that they are made of."""
+class Dependence(NamedTuple):
+    """What tables depend on beside their arguments and a run's config, through those that they are made of, too."""
 
-    sources: tuple[str, ...] = ()
-    """Digests of the source that those are computed with."""
-    reads: tuple[Source, ...] = ()
-    """What of the run those depend on."""
+    sources: tuple[str, ...]
+    """Digests of the source that they are computed with."""
+    reads: tuple[Source, ...]
+    """What of the run."""
 
 
 log = logging.getLogger(__name__)
@@ -61,10 +61,8 @@ class KeptTables(Generic[P]):
         analyse: a function from a run to a table. Its arguments must be what JSON can say (numbers, text, None, lists,
             dictionaries), for they are part of the key.
         version: raised by hand whenever the function gives other numbers for the same run and the same source.
-        reads: what of the run it depends on.
-        name: of the folder that the tables are in; left out: the function's.
-        computed_by: the function whose source the tables are computed with, if it is another.
-        needs: gives what the tables depend on through others that they are made of.
+        name: of the folder that the tables are in.
+        depends_on: gives what the tables depend on. It is asked each time, for what was typed into a notebook changes.
 
     Where the run's folder cannot be written to, tables are not kept.
     """
@@ -73,15 +71,11 @@ class KeptTables(Generic[P]):
         self,
         analyse: Callable[Concatenate[Run, P], pd.DataFrame],
         version: int,
-        reads: tuple[Source, ...] = ("checkpoints",),
-        name: str | None = None,
-        computed_by: Callable[..., object] | None = None,
-        needs: Callable[[], Needed] = Needed,
+        name: str,
+        depends_on: Callable[[], Dependence],
     ) -> None:
-        self.analyse, self.version, self.reads = analyse, version, reads
-        self.name = analyse.__name__ if name is None else name
-        self._computed_by, self._needs = computed_by or analyse, needs
-        self._signature = inspect.signature(analyse)
+        self.analyse, self.version, self.name = analyse, version, name
+        self._depends_on, self._signature = depends_on, inspect.signature(analyse)
 
     def __call__(self, run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
         table = self.kept(run, *args, **kwargs)
@@ -98,11 +92,6 @@ class KeptTables(Generic[P]):
         _keep(self._folder(run), *self._key(run, *args, **kwargs), content)
         return _from_parquet(content)
 
-    @cached_property
-    def source(self) -> tuple[str, ...]:
-        """Digests of the source that the tables are computed with."""
-        return (source_digest(self._computed_by), *self._needs().sources)
-
     def _folder(self, run: Run) -> Path:
         return run.analysis_path / re.sub(r"[^\w.]", "_", self.name)
 
@@ -111,8 +100,8 @@ class KeptTables(Generic[P]):
         bound = self._signature.bind(run, *args, **kwargs)
         bound.apply_defaults()
         arguments = dict(list(bound.arguments.items())[1:])
-        reads = (*self.reads, *self._needs().reads)
-        state = {"analysis": self.name, "version": self.version, "source": self.source, **run_state(run, reads)}
+        sources, reads = self._depends_on()
+        state = {"analysis": self.name, "version": self.version, "source": sources, **run_state(run, reads)}
         return digest(arguments, self.name), digest(state, self.name)
 
 
@@ -139,12 +128,13 @@ def cached(
         @cached(version=1)
         def largest_norms(run: Run, count: int = 3) -> pd.DataFrame: ...
 
-    The arguments are those of `KeptTables`. A function that is declared with `analysis` can be asked for by name too.
+    The arguments are those of `analysis`, with which a function is declared that can be asked for by name too.
     """
 
     def decorate(analyse: Callable[Concatenate[Run, P], pd.DataFrame]) -> CachedFunction[P]:
         # With its module, so that functions of one name in two modules do not remove each other's tables.
-        return CachedFunction(KeptTables(analyse, version, reads, f"{analyse.__module__}.{analyse.__qualname__}"))
+        name = f"{analyse.__module__}.{analyse.__qualname__}"
+        return CachedFunction(KeptTables(analyse, version, name, lambda: Dependence((source_digest(analyse),), reads)))
 
     return decorate
 

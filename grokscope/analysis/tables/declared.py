@@ -19,10 +19,10 @@ import inspect
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cached_property, lru_cache, update_wrapper
+from functools import lru_cache, update_wrapper
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
-from grokscope.analysis.tables.cache import KeptTables, Needed, Source
+from grokscope.analysis.tables.cache import Dependence, KeptTables, Source
 from grokscope.analysis.tables.identity import as_list, of_runs
 from grokscope.analysis.tables.source import source_digest
 
@@ -70,7 +70,7 @@ class Analysis(Generic[P]):
         self.name: str = self.source.__name__
         self.home = f"{self.source.__module__}.{self.source.__qualname__}"
         """Where it is defined."""
-        self.tables = KeptTables(function, version, reads, self.name, self.source, self._needed) if keep else None
+        self.tables = KeptTables(function, version, self.name, self.depends_on) if keep else None
         """None where nothing is kept."""
 
     def __call__(self, runs: Run | Sequence[Run], /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
@@ -93,21 +93,12 @@ class Analysis(Generic[P]):
         """What it is, in one line: the first line of its docstring."""
         return (inspect.getdoc(self.source) or "").partition("\n")[0]
 
-    @cached_property
-    def source_digests(self) -> tuple[str, ...]:
-        """Of the source that it computes with: its own, and that of the analyses that it is made of."""
-        return (source_digest(self.source), *self._needed().sources)
-
-    @property
-    def all_reads(self) -> tuple[Source, ...]:
-        """What of a run it depends on, itself and through the analyses that it is made of."""
-        return tuple(dict.fromkeys([*self.reads, *self._needed().reads]))
-
-    def _needed(self) -> Needed:
-        needed = needed_by(self)
-        return Needed(
-            tuple(digest for each in needed for digest in each.source_digests),
-            tuple(source for each in needed for source in each.all_reads),
+    def depends_on(self) -> Dependence:
+        """The source that it computes with and what it reads of a run, itself and through what it is made of."""
+        needed = [each.depends_on() for each in needed_by(self)]
+        return Dependence(
+            (source_digest(self.source), *(digest for each in needed for digest in each.sources)),
+            tuple(dict.fromkeys([*self.reads, *(read for each in needed for read in each.reads)])),
         )
 
 

@@ -99,7 +99,7 @@ def test_a_declared_analysis_takes_one_run_or_several_and_is_made_with_all_other
 
 def test_what_an_analysis_is_made_of_is_part_of_its_key(write_run) -> None:
     run, mine = write_run(), declared()
-    assert mine["sizes"].source_digests[0] in mine["growth"].source_digests
+    assert mine["sizes"].depends_on().sources[0] in mine["growth"].depends_on().sources
     mine["growth"](run)
     assert mine["growth"].kept(run) is not None
     assert mine["growth"].kept(run, factor=2.0) is None

@@ -183,3 +183,44 @@ def test_what_was_typed_counts_with_the_functions_and_constants_that_it_uses(wri
     assert kept(2, 0) == "False"
     assert kept(2, 1) == "True"
     assert kept(3, 1) == "False"
+
+
+CHANGED_IN_A_NOTEBOOK = """
+import sys
+import pandas as pd
+from grokscope.analysis import analysis, cached
+from grokscope.runs import open_run
+
+run, FACTOR = open_run(sys.argv[1]), 2
+
+@cached(version=1)
+def scaled(run):
+    return pd.DataFrame({"value": [FACTOR * len(run.steps)]})
+
+@analysis(family="mine")
+def first(run):
+    return pd.DataFrame({"value": [FACTOR * len(run.steps)]})
+
+@analysis(family="mine", needs=("first",))
+def second(run):
+    return first(run)[["value"]]
+
+def show():
+    print(*(table(run)["value"].iloc[0] / len(run.steps) for table in (scaled, first, second)))
+
+show()
+FACTOR = 3
+show()
+
+@analysis(family="mine")
+def first(run):
+    return pd.DataFrame({"value": [5 * len(run.steps)]})
+
+show()
+"""
+
+
+def test_what_a_cell_changes_counts_in_the_tables_that_earlier_cells_declared(write_run) -> None:
+    code = [sys.executable, "-c", CHANGED_IN_A_NOTEBOOK, str(write_run().path)]
+    done = subprocess.run(code, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["2.0 2.0 2.0", "3.0 3.0 3.0", "3.0 5.0 5.0"]
