@@ -10,14 +10,13 @@ A module from outside declares by the same decorators as soon as it is imported.
 from __future__ import annotations
 
 import difflib
-import pkgutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from functools import cache
-from importlib import import_module
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
 
+from grokscope.collecting import import_modules
 from grokscope.config.checks import ConfigError, refuse
 
 ROOMS = {
@@ -69,15 +68,8 @@ class OpenSection:
         raise NotImplementedError
 
 
-@dataclass
-class _Declared:
-    """The methods of a section by name."""
-
-    methods: dict[str, Any] = field(default_factory=dict)
-    is_collected: bool = False
-
-
-_SECTIONS: dict[str, _Declared] = {section: _Declared() for section in ROOMS}
+_declared: dict[str, dict[str, Any]] = {section: {} for section in ROOMS}
+"""The methods of each section by name."""
 
 
 def declare(section: str, names: Iterable[str], kind: type) -> None:
@@ -86,7 +78,7 @@ def declare(section: str, names: Iterable[str], kind: type) -> None:
     A class of the same module and name takes the place of the former one: a module may be imported again, as in a
     notebook. Raises TypeError where another class has the name, or a setting of the same name has another type.
     """
-    known, hints = _SECTIONS[section].methods, _types(kind)
+    known, hints = _declared[section], _types(kind)
     for name in names:
         if name in known and not _is_again(kind, known[name]):
             raise TypeError(f"{section} {name!r} is declared by {known[name].__module__} and by {kind.__module__}")
@@ -114,18 +106,13 @@ def _types(kind: type) -> dict[str, Any]:
 
 def methods(section: str) -> dict[str, Any]:
     """The declared methods of a section by name; the modules of its room are imported for it."""
-    declared = _SECTIONS[section]
-    if not declared.is_collected:
-        room = import_module(ROOMS[section])
-        for module in sorted(module_info.name for module_info in pkgutil.iter_modules(room.__path__)):
-            import_module(f"{room.__name__}.{module}")
-        declared.is_collected = True
-    return declared.methods
+    import_modules(ROOMS[section])
+    return _declared[section]
 
 
 def declared_methods(section: str) -> dict[str, Any]:
     """The methods that have been declared up to now; none is imported for it."""
-    return dict(_SECTIONS[section].methods)
+    return dict(_declared[section])
 
 
 def setting_types(section: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ published     small experiments, one a module, each of which publishes tables
 experiment    what an experiment is; `experiments` collects those that there are
 table         what the published tables have in common
 accelerators  other methods, with and without the clip: what is trained, for both
-collecting    importing every module of a package, so that each declares what it holds
 wording       counts, lists and names of runs in a sentence
 """
 

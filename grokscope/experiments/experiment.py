@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from grokscope.collecting import import_modules
 from grokscope.config import ConfigError
-from grokscope.experiments.collecting import import_modules
 from grokscope.sweeps.board import Watcher
 
 SCALES = ("published", "small")

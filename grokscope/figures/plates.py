@@ -9,10 +9,8 @@ were declared elsewhere before the report was built.
 
 from __future__ import annotations
 
-import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from inspect import signature
 from math import inf
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
@@ -21,6 +19,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokscope.analysis.tables import select
+from grokscope.collecting import import_modules
 from grokscope.figures.files import check_figure_name
 
 if TYPE_CHECKING:
@@ -149,9 +148,7 @@ def plates() -> dict[str, DeclaredPlate]:
 
     Imports every module of this package; plates of other modules are here once their module has been imported.
     """
-    package = import_module("grokscope.figures")
-    for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-        import_module(module.name)
+    import_modules("grokscope.figures", and_inner=True)
     return {name: _declared[name] for name in sorted(_declared, key=lambda name: (_declared[name].place, name))}
 
 

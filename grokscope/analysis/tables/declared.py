@@ -14,17 +14,17 @@ user's own is there as soon as that module has been imported.
 
 from __future__ import annotations
 
-import importlib
 import inspect
-import pkgutil
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache, update_wrapper
+from collections.abc import Callable, Sequence
+from functools import update_wrapper
+from importlib import import_module
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
 from grokscope.analysis.tables.cache import Dependence, KeptTables, Source
 from grokscope.analysis.tables.identity import as_list, of_runs
 from grokscope.analysis.tables.source import source_digest
+from grokscope.collecting import import_modules
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -185,7 +185,9 @@ def declare(new: A) -> A:
     A module that is read again replaces its own. Raises ValueError where an analysis of another home has the name.
     """
     if not new.home.startswith(f"{PACKAGE}."):
-        _import_rooms()  # so that a name of this package is refused here, and not when its module is imported
+        import_modules(
+            PACKAGE, and_inner=True
+        )  # so that a name of this package is refused here, and not when its module is imported
     old = _declared.get(new.name)
     if old is not None and old.home != new.home:
         raise ValueError(f"two analyses are called {new.name!r}: {old.home} and {new.home}; rename one of them")
@@ -200,7 +202,7 @@ def analyses() -> dict[str, Analysis]:
     room's table of contents has them (others after those, by name), and of the functions in a module. A user's analyses
     come after the package's of the same family, in the order in which they were declared.
     """
-    _import_rooms()
+    import_modules(PACKAGE, and_inner=True)
     families = list(dict.fromkeys([*FAMILIES, *(each.family for each in _declared.values())]))
     ordered = sorted(_declared.values(), key=lambda each: (families.index(each.family), _place(each)))
     return {each.name: each for each in ordered}
@@ -221,7 +223,7 @@ def _place(each: Analysis) -> tuple[bool, str, int, str, int]:
     if not module.startswith(f"{PACKAGE}."):
         return True, "", 0, "", list(_declared).index(each.name)
     room, _, name = module.rpartition(".")
-    listed = contents(inspect.getdoc(importlib.import_module(room)) or "")
+    listed = contents(inspect.getdoc(import_module(room)) or "")
     line = inspect.unwrap(each.source).__code__.co_firstlineno
     return False, room, listed.index(name) if name in listed else len(listed), name, line
 
@@ -229,14 +231,3 @@ def _place(each: Analysis) -> tuple[bool, str, int, str, int]:
 def contents(docstring: str) -> list[str]:
     """The modules that a package's table of contents lists: the first words of the lines with two columns."""
     return re.findall(r"^(\w+) {2,}\S", docstring, re.MULTILINE)
-
-
-@lru_cache(maxsize=1)
-def _import_rooms() -> None:
-    """Import every module of this package, which declares all analyses in them."""
-    for name in _modules(importlib.import_module(PACKAGE).__path__, f"{PACKAGE}."):
-        importlib.import_module(name)
-
-
-def _modules(path: Iterable[str], prefix: str) -> Iterator[str]:
-    return (module.name for module in pkgutil.walk_packages(path, prefix))

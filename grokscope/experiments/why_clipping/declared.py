@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from grokscope.collecting import import_modules
 from grokscope.config import ConfigError
-from grokscope.experiments.collecting import import_modules
 from grokscope.experiments.why_clipping.claim import Answer, Claim
 from grokscope.experiments.why_clipping.study import Study
 from grokscope.experiments.why_clipping.trained import Arms, WholeRuns
