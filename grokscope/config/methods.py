@@ -115,10 +115,14 @@ def declared_methods(section: str) -> dict[str, Any]:
     return dict(_declared[section])
 
 
+def kinds(section: str) -> tuple[Any, ...]:
+    """The classes of the declared methods of a section, in the order in which their settings are listed."""
+    return tuple(sorted(methods(section).values(), key=lambda kind: kind.ORDER))
+
+
 def setting_types(section: str) -> dict[str, Any]:
     """The settings of all methods of a section, with their types."""
-    kinds = sorted(methods(section).values(), key=lambda kind: kind.ORDER)
-    return {name: kind_of for kind in kinds for name, kind_of in _types(kind).items()}
+    return {name: type_ for kind in kinds(section) for name, type_ in _types(kind).items()}
 
 
 def method(section: str, name: object) -> Any:

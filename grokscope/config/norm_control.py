@@ -9,10 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from grokscope.config.checks import refuse
-from grokscope.config.methods import OpenSection, UnknownMethod, declare, declared_methods, methods, setting_names
+from grokscope.config.methods import (
+    OpenSection,
+    UnknownMethod,
+    declare,
+    declared_methods,
+    kinds,
+    methods,
+    setting_names,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +40,7 @@ class NormConfig(OpenSection):
     """The settings of a control that switch it on, where they are not at their defaults."""
 
     def __new__(cls, **settings: Any) -> Self:
-        return object.__new__(_combination())  # type: ignore[return-value]
+        return object.__new__(_combination(kinds("norms")))  # type: ignore[return-value]
 
     def __post_init__(self) -> None:
         for control in controls().values():
@@ -109,8 +118,6 @@ class NormConfig(OpenSection):
 
 
 Control = TypeVar("Control", bound=type[NormConfig])
-_combined: list[type[NormConfig]] = []
-"""The class with the settings of all declared controls, once it has been made."""
 
 
 @dataclass_transform(frozen_default=True)
@@ -131,7 +138,6 @@ def declare_control(name: str, *, switches: tuple[str, ...], order: int = 100) -
             if other != name and shared:
                 raise TypeError(f"norms.{min(shared)} is declared by the controls {other} and {name}")
         declare("norms", (name,), made)
-        _combined.clear()
         return made
 
     return declared
@@ -162,13 +168,12 @@ def _defaults(control: type[NormConfig]) -> dict[str, Any]:
     return {one.name: one.default for one in fields(control)}
 
 
-def _combination() -> type[NormConfig]:
-    if not _combined:
-        # The fields of a dataclass's last base come first.
-        bases = tuple(reversed(controls().values()))
-        names = {"__module__": __name__, "__doc__": NormConfig.__doc__}
-        _combined.append(dataclass(frozen=True, eq=False)(type("NormConfig", bases, names)))
-    return _combined[0]
+@cache
+def _combination(controls: tuple[type[NormConfig], ...]) -> type[NormConfig]:
+    """The class with the settings of some controls."""
+    names = {"__module__": __name__, "__doc__": NormConfig.__doc__}
+    # The fields of a dataclass's last base come first.
+    return dataclass(frozen=True, eq=False)(type("NormConfig", controls[::-1], names))
 
 
 def _made(values: dict[str, Any]) -> NormConfig:

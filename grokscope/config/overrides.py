@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, get_type_hints
 
 from grokscope.config.checks import ConfigError
-from grokscope.config.methods import OpenSection, setting_names, setting_types
+from grokscope.config.methods import OpenSection, kinds, setting_names, setting_types
 from grokscope.config.methods import readers as method_readers
 from grokscope.config.schema import OPEN, SECTIONS, RunConfig
 
@@ -57,9 +58,16 @@ def from_dict(values: Mapping[str, Any], *, recorded: bool = False) -> RunConfig
 
 def field_names() -> tuple[str, ...]:
     """Every setting by its full name: `seed`, `task.modulus`, `optimizer.lr`, ...; those of all methods."""
+    return _field_names(tuple((section, kinds(section)) for section in OPEN))
+
+
+@cache  # every name that is resolved asks
+def _field_names(kinds_of_sections: tuple[tuple[str, tuple[type, ...]], ...]) -> tuple[str, ...]:
     names = [field.name for field in dataclasses.fields(RunConfig) if field.name not in SECTIONS]
-    for section in SECTIONS:
-        names += [f"{section}.{leaf}" for leaf in _leaves(section)]
+    for section, base in SECTIONS.items():
+        kinds_here = (base, *dict(kinds_of_sections).get(section, ()))
+        leaves = dict.fromkeys(leaf for kind in kinds_here for leaf in setting_names(kind))
+        names += [f"{section}.{leaf}" for leaf in leaves]
     return tuple(names)
 
 
@@ -96,11 +104,6 @@ def settings_of(config: RunConfig) -> dict[str, Any]:
         own = value.settings() if isinstance(value, OpenSection) else vars(value)
         values |= {f"{field.name}.{leaf}": item for leaf, item in own.items()}
     return {name: values[name] for name in field_names() if name in values}
-
-
-def _leaves(section: str) -> tuple[str, ...]:
-    base = setting_names(SECTIONS[section])
-    return tuple(dict.fromkeys([*base, *(setting_types(section) if section in OPEN else ())]))
 
 
 def resolve(name: str) -> str:

@@ -139,7 +139,7 @@ def _config(base: RunConfig, settings: Mapping[str, _Setting], arm: str, seed: i
 
 def _settings(place: str, table: Mapping[str, Any], folder: Path | None) -> dict[str, _Setting]:
     """Values by full name, whether the file has them in tables or by name; as written, if there is no `folder`."""
-    setting: dict[str, _Setting] = {}
+    settings: dict[str, _Setting] = {}
     for name, value in _flat(table):
         try:
             full = resolve(name)
@@ -147,10 +147,10 @@ def _settings(place: str, table: Mapping[str, Any], folder: Path | None) -> dict
             raise ConfigError(f"{place}: {error}") from None
         if full in _GIVEN_ELSEWHERE:
             raise ConfigError(f"{place} {name} is not accepted: {_GIVEN_ELSEWHERE[full]}")
-        if full in setting:
+        if full in settings:
             raise ConfigError(f"{place}: setting {full} is given twice")
-        setting[full] = _Setting(value if folder is None else _value(full, value, folder), f"{place} {name}")
-    return setting
+        settings[full] = _Setting(value if folder is None else _value(full, value, folder), f"{place} {name}")
+    return settings
 
 
 def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -14,7 +14,7 @@ from grokscope.config import ConfigError
 from grokscope.experiments import Experiment, Outcome, Request, experiments
 from grokscope.experiments import experiment as registry
 from grokscope.experiments import table as tables
-from grokscope.experiments.accelerators import ARMS
+from grokscope.experiments.accelerators import ARMS, CADENCE
 from grokscope.experiments.published import accelerators, delay_law, max_norm
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
 from grokscope.runs import Run, open_run
@@ -181,8 +181,9 @@ def test_the_committed_summary_is_that_of_the_committed_runs():
     labels = committed["arm"] + committed["clip"].map({True: "-clip", False: ""})
     cost = dict(zip(labels, committed["ms_per_step"], strict=True))
     times = runs.assign(
-        observed=runs["sustained_grok_step"].fillna(runs["budget"]),
-        cadence=20,
+        # A run ends when the five evaluations after its grok have sustained it.
+        observed=(runs["sustained_grok_step"] + 5 * CADENCE).fillna(runs["budget"]),
+        cadence=CADENCE,
         grok_gradient_evaluations=runs["gradient_evaluations"],
         observed_gradient_evaluations=1.5 * runs["budget"],
         budget_gradient_evaluations=1.5 * runs["budget"],

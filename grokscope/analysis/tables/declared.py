@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Callable, Sequence
-from functools import update_wrapper
+from functools import lru_cache, update_wrapper
 from importlib import import_module
 from typing import TYPE_CHECKING, Concatenate, Generic, ParamSpec, TypeVar
 
@@ -203,9 +203,14 @@ def analyses() -> dict[str, Analysis]:
     come after the package's of the same family, in the order in which they were declared.
     """
     import_modules(PACKAGE, and_inner=True)
-    families = list(dict.fromkeys([*FAMILIES, *(each.family for each in _declared.values())]))
-    ordered = sorted(_declared.values(), key=lambda each: (families.index(each.family), _place(each)))
-    return {each.name: each for each in ordered}
+    return {each.name: each for each in _in_order(tuple(_declared.values()))}
+
+
+@lru_cache(maxsize=1)  # a report asks for every plate and run, and nothing is declared in between
+def _in_order(declared: tuple[Analysis, ...]) -> tuple[Analysis, ...]:
+    families = list(dict.fromkeys([*FAMILIES, *(each.family for each in declared)]))
+    places = {each: (families.index(each.family), _place(each), number) for number, each in enumerate(declared)}
+    return tuple(sorted(declared, key=places.__getitem__))
 
 
 def needed_by(analysis: Analysis) -> list[Analysis]:
@@ -218,10 +223,10 @@ def needed_by(analysis: Analysis) -> list[Analysis]:
 
 
 def _place(each: Analysis) -> tuple[bool, str, int, str, int]:
-    """Where an analysis comes in its family."""
+    """Where an analysis comes in its family; a user's come last, as they were declared."""
     module = each.source.__module__
     if not module.startswith(f"{PACKAGE}."):
-        return True, "", 0, "", list(_declared).index(each.name)
+        return True, "", 0, "", 0
     room, _, name = module.rpartition(".")
     listed = contents(inspect.getdoc(import_module(room)) or "")
     line = inspect.unwrap(each.source).__code__.co_firstlineno
