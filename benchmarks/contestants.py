@@ -21,7 +21,8 @@ WORKLOADS = {
 }
 """Name -> (preset, overrides)."""
 
-CONTESTANTS = {"a": "plain PyTorch", "b": "HookedTransformer", "c": "engine"}
+CONTESTANTS = {"a": "plain PyTorch", "b": "HookedTransformer", "c": "engine", "e": "compiled engine"}
+"""`d`, in the results, is two processes of (c) at once."""
 
 
 class Contestant(Protocol):
@@ -45,7 +46,8 @@ def build(contestant: str, preset_name: str, overrides: dict[str, Any], threads:
     from grokscope.tasks import build_task
 
     torch.set_num_threads(threads)
-    config = preset(preset_name, **overrides)
+    forward = "compiled" if contestant == "e" else "engine"
+    config = preset(preset_name, **{**overrides, "forward": forward})
     task = build_task(config.task)
     if contestant == "a":
         from benchmarks.plain import PlainContestant

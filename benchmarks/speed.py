@@ -18,7 +18,7 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks.contestants import CONTESTANTS, WORKLOADS, Worker
-from benchmarks.machine import describe, matmul_rate
+from benchmarks.machine import describe, matmul_rate, shape_rates
 from benchmarks.smallest import HELP, SMALLEST
 
 STEPS_PER_TURN = 4
@@ -27,6 +27,7 @@ STEPS_PER_TURN = 4
 def measure(workload: str, threads: int, rounds: int, settings: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """One workload at one thread count, with some settings changed."""
     preset_name, overrides = WORKLOADS[workload]
+    rate_size = 64 if settings else 2048
     overrides = {**overrides, **(settings or {})}
     names = list(CONTESTANTS)
     workers = {name: Worker(name, preset_name, overrides, threads) for name in names}
@@ -57,26 +58,36 @@ def measure(workload: str, threads: int, rounds: int, settings: Mapping[str, Any
     out["ratio"] = {f"step {name}/c": out["step_ms"][name] / out["step_ms"]["c"] for name in step if name != "c"} | {
         f"evaluation {name}/c": out["evaluation_ms"][name] / out["evaluation_ms"]["c"] for name in names if name != "c"
     }
-    return out | floor(preset_name, overrides, threads, out["step_ms"]["c"])
+    return out | floor(preset_name, overrides, threads, out["step_ms"], rate_size)
 
 
-def floor(preset_name: str, overrides: Mapping[str, Any], threads: int, step_ms: float) -> dict[str, Any]:
-    """The time that the needed products alone would take at the rate of a large product."""
+def floor(
+    preset_name: str, overrides: dict[str, Any], threads: int, step_ms: dict[str, float], size: int
+) -> dict[str, Any]:
+    """The time that each engine's products alone would take at the rate of a large product."""
     from grokscope.config import preset
     from grokscope.engine import Engine
     from grokscope.tasks import build_task
+    from grokscope.training import Trainer
 
     config = preset(preset_name, **overrides)
     task = build_task(config.task)
-    batch = config.training.batch_size or len(task.split(config.task.train_fraction, 0)[0])
-    gflop = 3 * Engine(config.model, task).flops(batch) / 1e9
-    rates = matmul_rate(threads)
-    floors = {name: 1e3 * gflop / rate for name, rate in rates.items()}
+    n_train = len(task.split(config.task.train_fraction, 0)[0])
+    batch = min(config.training.batch_size or n_train, n_train)
+    compiled = Trainer(preset(preset_name, **{**overrides, "forward": "compiled"}), task).compiled
+    assert compiled is not None
+    gflop = {"c": 3 * Engine(config.model, task).flops(batch) / 1e9, "e": compiled.flops(batch) / 1e9}
+    rates = matmul_rate(threads, size)
+    floors = {engine: {name: 1e3 * needed / rate for name, rate in rates.items()} for engine, needed in gflop.items()}
     return {
         "gflop_per_step": gflop,
         "gflops_rate": rates,
+        "gflops_rate_of_shapes": shape_rates(threads, min(batch, size), config.model.d_model, config.model.d_mlp),
         "floor_ms": floors,
-        "share_of_floor": {name: value / step_ms for name, value in floors.items()},
+        "share_of_floor": {
+            engine: {name: value / step_ms[engine] for name, value in of_rates.items()}
+            for engine, of_rates in floors.items()
+        },
     }
 
 
@@ -84,7 +95,8 @@ def show(console: Console, results: list[dict[str, Any]]) -> None:
     """The results as lines, narrow enough for any terminal or log."""
     for result in results:
         console.print(
-            f"\n{result['workload']}, {result['threads']} thread(s), {result['gflop_per_step']:.2f} GFLOP a step"
+            f"\n{result['workload']}, {result['threads']} thread(s), {result['gflop_per_step']['c']:.2f} GFLOP a step, "
+            f"{result['gflop_per_step']['e']:.2f} compiled"
         )
         for name, ms in result["step_ms"].items():
             title = CONTESTANTS.get(name, "two engines at once, each")
@@ -94,9 +106,14 @@ def show(console: Console, results: list[dict[str, Any]]) -> None:
                 line += f"  peak {result['peak_mib'][name]:4.0f} MiB"
                 line += f" ({result['peak_above_start_mib'][name]:.0f} above its start)"
             console.print(line, soft_wrap=True, highlight=False)
-        for name, ms in result["floor_ms"].items():
-            line = f"      floor at {name}'s rate".ljust(32) + f"{ms:7.1f} ms; the engine runs at"
-            console.print(f"{line} {result['share_of_floor'][name]:.0%} of it", soft_wrap=True, highlight=False)
+        for engine, floors in result["floor_ms"].items():
+            for name, ms in floors.items():
+                line = f"      floor at {name}'s rate".ljust(32) + f"{ms:7.1f} ms; the {CONTESTANTS[engine]} runs at"
+                share = result["share_of_floor"][engine][name]
+                console.print(f"{line} {share:.0%} of it", soft_wrap=True, highlight=False)
+        for shape, rates in result["gflops_rate_of_shapes"].items():
+            line = ", ".join(f"{name} {rate:.0f}" for name, rate in rates.items())
+            console.print(f"      GFLOP/s of {shape}: {line}", soft_wrap=True, highlight=False)
 
 
 def main() -> None:

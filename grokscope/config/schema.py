@@ -19,7 +19,7 @@ from grokscope.config.norm_control import NormConfig
 from grokscope.config.optimizer import OptimizerConfig
 from grokscope.config.task import TaskConfig
 
-Forward = Literal["engine", "hooked"]
+Forward = Literal["engine", "compiled", "hooked"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,8 @@ class RunConfig:
     """Name of this setting in a comparison; arms of one seed share initial weights, split and batch order."""
     seed: int = 0
     forward: Forward = "engine"
-    """engine: the exact engine. hooked: the plain HookedTransformer."""
+    """engine: the exact engine. compiled: its fast path, on a CPU; elsewhere the engine. hooked: the plain
+    HookedTransformer."""
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

@@ -10,26 +10,12 @@ scores and patterns [key, query, head].
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from typing import Any
-
-import numba
 import numpy as np
 
-
-def _compiled(function: Callable[..., None]) -> Callable[..., None]:
-    """Machine code at the first call, kept on disk for the next process where there is a place for it."""
-    # Sums may be reordered to fit vector registers; the order is then fixed in the code.
-    options: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "nogil": True, "error_model": "numpy"}
-    plain = inspect.unwrap(function)  # an import hook that checks annotations wraps every function
-    try:
-        return numba.njit(cache=True, **options)(plain)
-    except RuntimeError:  # neither the package's folder nor the user's cache can be written
-        return numba.njit(**options)(plain)
+from grokscope.engine.jit import compiled
 
 
-@_compiled
+@compiled
 def scores(q: np.ndarray, k: np.ndarray, index: np.ndarray, scale: float, out: np.ndarray) -> None:
     """out = scale * q . k, per head."""
     n_keys, n_queries, n_heads = out.shape
@@ -44,7 +30,7 @@ def scores(q: np.ndarray, k: np.ndarray, index: np.ndarray, scale: float, out: n
                 out[key, query, head] = total * scale
 
 
-@_compiled
+@compiled
 def scores_backward(
     d_scores: np.ndarray,
     q: np.ndarray,
@@ -71,7 +57,7 @@ def scores_backward(
                     db[i] += d * a[i]
 
 
-@_compiled
+@compiled
 def mix(pattern: np.ndarray, v: np.ndarray, index: np.ndarray, z: np.ndarray) -> None:
     """z = sum_key pattern v."""
     n_keys, n_queries, n_heads = pattern.shape
@@ -86,7 +72,7 @@ def mix(pattern: np.ndarray, v: np.ndarray, index: np.ndarray, z: np.ndarray) ->
                     out[i] += weight * value[i]
 
 
-@_compiled
+@compiled
 def mix_backward(
     dz: np.ndarray, v: np.ndarray, index: np.ndarray, pattern: np.ndarray, d_pattern: np.ndarray, dv: np.ndarray
 ) -> None:

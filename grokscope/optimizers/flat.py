@@ -41,7 +41,7 @@ class FlatParameters:
 
     @property
     def gradient(self) -> Float[Tensor, "parameter"]:
-        """The gradient vector, always the same tensor."""
+        """The gradient vector: one piece of memory, for as long as there are parameters."""
         assert self.vector.grad is not None
         return self.vector.grad
 

@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.engine import Engine, evaluate, loss_function
+from grokscope.engine import CompiledEngine, Engine, evaluate, loss_function, why_not_compiled
 from grokscope.model import Weights, build_model, in_scope, initial_weights, trained_names
 from grokscope.norms import NormControl, begin_
 from grokscope.optimizers import (
@@ -72,10 +72,14 @@ class Trainer:
         config.optimizer.start_inside_(weights, trained)
         self._start = {name: value.to(device) for name, value in start.items()}
         self.parameters = FlatParameters(weights, trained, device)
+        gradients = self.parameters.views(self.parameters.gradient)
+        self._unseen = [gradient for name, gradient in gradients.items() if name.endswith(".attn.b_K")]
         self.optimizer = build_optimizer(config.optimizer, self.parameters)
         self.transform = build_transform(config.gradient, self.parameters, config.seed)
         self.engine = Engine(config.model, task, device)
-        self._hooked = None
+        self._hooked, self.compiled = None, None
+        if config.forward == "compiled" and why_not_compiled(config.model, device) is None:
+            self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
         if config.forward == "hooked":
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
@@ -101,6 +105,8 @@ class Trainer:
         self.norms.restore(remembered)
         self.decay = WeightDecay(config.optimizer, self.parameters.names)
         self.loss = loss_function(config.loss)
+        if self.compiled is not None:
+            self.compiled.set_loss(config.loss)
         self._angular = {group: in_scope(self.parameters.names, (group,)) for group, _ in config.optimizer.angular_step}
         self.optimizer.use(config.optimizer)
 
@@ -153,10 +159,17 @@ class Trainer:
 
     def _gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "..."], Float[Tensor, "p"]]:
         """Loss, logits, and the gradient: one vector that the next call overwrites."""
+        if self.compiled is not None:
+            value, logits = self.compiled.loss_and_gradient(examples)
+            return value, logits, self.parameters.gradient
         logits = self._answer_logits(examples)
         loss = self.loss(logits, self.engine.labels[examples], "mean")
         grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
-        return float(loss.detach()), logits.detach(), self.parameters.set_gradient(grads)
+        gradient = self.parameters.set_gradient(grads)
+        # Softmax does not see b_K. What is left of its gradient is rounding, of which Lion would make whole steps.
+        for unseen in self._unseen:
+            unseen.zero_()
+        return float(loss.detach()), logits.detach(), gradient
 
     def _let_transform_learn(self, transform: GradientTransform, batch: Int[Tensor, "example"], lr: float) -> None:
         """After a step the transform may ask for gradients; the weights stay as they are."""
@@ -176,9 +189,11 @@ class Trainer:
         """Loss (nats) and accuracy on the full train and validation sets."""
         out = {}
         for split, examples in (("train", self.train), ("val", self.val)):
-            out[f"{split}_loss"], out[f"{split}_accuracy"] = evaluate(
-                self._answer_logits, self.engine.labels, examples, self.loss
-            )
+            if self.compiled is not None:
+                loss, accuracy = self.compiled.evaluate(examples)
+            else:
+                loss, accuracy = evaluate(self._answer_logits, self.engine.labels, examples, self.loss)
+            out[f"{split}_loss"], out[f"{split}_accuracy"] = loss, accuracy
         return out
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -38,14 +38,14 @@ def _trained(steps: int, **settings: object) -> Trainer:
     return trainer
 
 
+@pytest.mark.parametrize("forward", ["engine", "compiled"])
 @pytest.mark.parametrize("case", CASES)
-def test_fifty_steps_of_engine_and_hooked_transformer_agree(case):
-    engine, hooked = (_trained(50, dtype="float64", forward=f, **CASES[case]) for f in ("engine", "hooked"))
+def test_fifty_steps_of_engine_and_hooked_transformer_agree(case, forward):
+    engine, hooked = (_trained(50, dtype="float64", forward=f, **CASES[case]) for f in (forward, "hooked"))
     start = _trained(0, dtype="float64", **CASES[case])
     differences, moved = {}, 0.0
     for name, value in hooked.weights.items():
-        if is_buffer(name) or (name.endswith("b_K") and engine.config.optimizer.name == "lion"):
-            # A softmax does not see b_K, whose gradient is a rounding error; Lion steps by its sign.
+        if is_buffer(name):
             continue
         differences[name] = float((engine.weights[name] - value).detach().abs().max())
         moved = max(moved, float((value - start.weights[name]).detach().abs().max()))
@@ -53,6 +53,15 @@ def test_fifty_steps_of_engine_and_hooked_transformer_agree(case):
     assert moved > 1e-3
     ours, theirs = engine.evaluate(), hooked.evaluate()
     assert ours == pytest.approx(theirs, abs=1e-8)
+
+
+@pytest.mark.parametrize("forward", ["engine", "compiled", "hooked"])
+@pytest.mark.parametrize("optimizer", ["lion", "signsgd"])
+def test_b_k_which_no_output_depends_on_stays_where_it_was(forward, optimizer):
+    trainer = _trained(5, forward=forward, **{"optimizer.name": optimizer})
+    values = {name: value for name, value in trainer.weights.items() if name.endswith("b_K")}
+    assert values
+    assert all(bool((value == 0).all()) for value in values.values())
 
 
 # Wide enough that torch splits the work between threads.
@@ -68,7 +77,7 @@ from grokscope.training import Trainer
 settings, threads = json.loads(sys.argv[1]), int(sys.argv[2])
 torch.set_num_threads(threads)
 assert torch.get_num_threads() == threads
-for forward in ("engine", "hooked", "engine", "hooked"):
+for forward in ("engine", "compiled", "hooked") * 2:
     config = override(RunConfig(), {**settings, "forward": forward})
     trainer = Trainer(config, build_task(config.task))
     for _ in range(12):
@@ -78,7 +87,7 @@ for forward in ("engine", "hooked", "engine", "hooked"):
 
 
 def _digests(threads: int) -> list[str]:
-    """Digests of weights that a process of its own trained: engine, hooked, engine, hooked."""
+    """Digests of weights that a process of its own trained: engine, compiled, hooked, and once more."""
     # Threads that wait by spinning would wait for each other's time slices when other tests run beside this one.
     threading = {"OMP_NUM_THREADS": str(threads), "OMP_WAIT_POLICY": "PASSIVE"}
     done = subprocess.run(
@@ -91,15 +100,16 @@ def _digests(threads: int) -> list[str]:
     return done.stdout.split()
 
 
-@pytest.mark.parametrize("forward", ["engine", "hooked"])
+@pytest.mark.parametrize("forward", ["engine", "compiled", "hooked"])
 def test_same_seed_gives_bit_identical_weights_on_one_thread(forward):
     first, second = (_trained(12, **WIDE, forward=forward).parameters.vector for _ in range(2))
     assert torch.equal(first, second)
 
 
 def test_same_seed_gives_bit_identical_weights_on_two_threads():
-    engine, hooked, *again = _digests(2)
-    assert again == [engine, hooked]
+    digests = _digests(2)
+    assert digests[:3] == digests[3:]
+    assert len(digests) == 6
 
 
 @pytest.mark.slow

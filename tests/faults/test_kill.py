@@ -126,12 +126,13 @@ def _rounds(
     assert killed >= rounds // 2
 
 
-def test_a_killed_run_resumes_to_the_same_bytes(launcher, tmp_path):
+@pytest.mark.parametrize("forward", ["engine", "compiled"])
+def test_a_killed_run_resumes_to_the_same_bytes(launcher, tmp_path, forward):
     """Small networks, six rounds; each is killed while it trains, and while it resumes."""
     config = override(
         RunConfig(),
         {"modulus": 7, "n_layers": 1, "d_model": 16, "n_heads": 2, "d_mlp": 32, "batch_size": 8, "max_norm": 1.0,
-         "init_rows": "all", "training.steps": 80, "checkpoints.every": 5, "eval_every": 7},
+         "init_rows": "all", "training.steps": 80, "checkpoints.every": 5, "eval_every": 7, "forward": forward},
     )  # fmt: skip
     _rounds(launcher, tmp_path, config, 6, lambda source: 2)
 

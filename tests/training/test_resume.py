@@ -87,7 +87,10 @@ def test_a_resumed_run_is_the_uninterrupted_one(config, tmp_path, monkeypatch, n
 
 
 @pytest.mark.parametrize("step", [0, 1, 4, 19])
-@pytest.mark.parametrize("changes", [{"dtype": "float64"}, {"forward": "hooked"}, {"task.name": "mixed", "modulus": 5}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"dtype": "float64"}, {"forward": "hooked"}, {"forward": "compiled"}, {"task.name": "mixed", "modulus": 5}],
+)
 def test_it_may_be_interrupted_anywhere(config, tmp_path, monkeypatch, changes, step):
     settings = config(**changes)
     whole = train(settings, tmp_path / "whole", progress=False)

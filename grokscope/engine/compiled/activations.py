@@ -1,0 +1,62 @@
+"""Bias and activation of the MLP in one pass, with the derivative that the backward pass multiplies by."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from grokscope.engine.compiled.scalars import gelu_and_slope
+from grokscope.engine.jit import compiled
+
+
+@compiled
+def gelu(pre: np.ndarray, bias: np.ndarray, post: np.ndarray) -> None:
+    """post = gelu(pre + bias);  pre becomes gelu'(pre + bias). Arrays [row, neuron]."""
+    for row in range(pre.shape[0]):
+        x, y = pre[row], post[row]
+        for i in range(len(bias)):
+            y[i], x[i] = gelu_and_slope(x[i] + bias[i])
+
+
+@compiled
+def gelu_alone(pre: np.ndarray, bias: np.ndarray) -> None:
+    """pre becomes gelu(pre + bias)."""
+    for row in range(pre.shape[0]):
+        x = pre[row]
+        for i in range(len(bias)):
+            x[i], _ = gelu_and_slope(x[i] + bias[i])
+
+
+@compiled
+def relu(pre: np.ndarray, bias: np.ndarray, post: np.ndarray) -> None:
+    """post = max(0, pre + bias);  pre becomes 1 where that is positive and 0 elsewhere."""
+    zero, one = pre.dtype.type(0), pre.dtype.type(1)
+    for row in range(pre.shape[0]):
+        x, y = pre[row], post[row]
+        for i in range(len(bias)):
+            value = x[i] + bias[i]
+            y[i] = zero if value <= zero else value
+            x[i] = one if value > zero else zero
+
+
+@compiled
+def multiply_and_sum(d: np.ndarray, slope: np.ndarray, sums: np.ndarray) -> None:
+    """d becomes d * slope;  sums = its sum over rows."""
+    for i in range(len(sums)):
+        sums[i] = 0
+    for row in range(d.shape[0]):
+        x, y = d[row], slope[row]
+        for i in range(len(sums)):
+            value = x[i] * y[i]
+            x[i] = value
+            sums[i] += value
+
+
+@compiled
+def relu_alone(pre: np.ndarray, bias: np.ndarray) -> None:
+    """pre becomes max(0, pre + bias)."""
+    zero = pre.dtype.type(0)
+    for row in range(pre.shape[0]):
+        x = pre[row]
+        for i in range(len(bias)):
+            value = x[i] + bias[i]
+            x[i] = zero if value <= zero else value

@@ -1,0 +1,120 @@
+"""The exact engine for training and evaluation alone: loss and gradient in one call, on memory of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from grokscope.config import LossConfig, ModelConfig
+from grokscope.engine.compiled.cross_entropy import cross_entropy, loss_and_hits
+from grokscope.engine.compiled.network import Network
+from grokscope.engine.compiled.plan import ExampleTable, Plan
+from grokscope.engine.compiled.program import Parameters
+from grokscope.engine.loss import loss_function
+from grokscope.engine.prefixes import PrefixTable
+from grokscope.model import Weights, dtype_of
+from grokscope.tasks import Task
+
+SIZES_KEPT = 4
+"""Batch sizes whose memory is kept: the usual one, the ragged one at the end of an epoch, and a held-back one."""
+
+LARGEST_EVALUATION = 2048
+"""Examples evaluated at a time: more need more memory and are not faster."""
+
+
+def why_not_compiled(config: ModelConfig, device: str | torch.device = "cpu") -> str | None:
+    """Why the compiled path cannot serve a network; None: it can."""
+    if torch.device(device).type != "cpu":
+        return f"compiled loops run on a CPU, and training.device is {device}"
+    return None
+
+
+class CompiledEngine:
+    """Loss, gradient and evaluation of one set of weights, which others change in place.
+
+    Arguments:
+        config: the architecture.
+        task: whose examples are trained on.
+        loss: what is minimised.
+        weights: a complete state dict in memory order (see `grokscope.optimizers.FlatParameters`).
+        gradients: where to write the gradient of every trained parameter.
+    """
+
+    def __init__(self, config: ModelConfig, task: Task, loss: LossConfig, weights: Weights, gradients: Weights) -> None:
+        self.config, self._dtype = config, dtype_of(config)
+        self._prefixes = PrefixTable(task.tokens)
+        self._examples = ExampleTable(self._prefixes)
+        self._labels = task.labels.numpy()
+        self._parameters = Parameters(weights, gradients)
+        self._networks: dict[tuple[int, bool], Network] = {}
+        self.set_loss(loss)
+
+    def set_loss(self, loss: LossConfig) -> None:
+        """Minimise another loss from now on."""
+        self._loss_config, self._loss = loss, loss_function(loss)
+
+    @torch.no_grad()
+    def loss_and_gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "example d_vocab_out"]]:
+        """The mean loss and the logits. The gradients are written where they belong."""
+        network = self._network(len(examples), backward=True)
+        # In the order of the task, neighbours share tokens, whose values are then in the cache.
+        order = np.argsort(examples.numpy(), kind="stable")
+        chosen = examples.numpy()[order]
+        network.prepare()
+        network.forward(chosen)
+        loss = self._loss_gradient(network.logits, self._labels[chosen], network.d_logits)
+        network.backward()
+        logits = torch.empty_like(network.logits)
+        logits[torch.from_numpy(order)] = network.logits
+        return loss, logits
+
+    def _loss_gradient(self, logits: Tensor, labels: np.ndarray, d_logits: Tensor) -> float:
+        if self._loss_config.name == "cross_entropy":
+            losses = np.empty(len(labels), dtype=np.float64)
+            cross_entropy(logits.numpy(), labels, self._loss_config.temperature, d_logits.numpy(), losses)
+            return float(losses.mean())
+        with torch.enable_grad():
+            leaf = logits.detach().requires_grad_()
+            loss = self._loss(leaf, torch.from_numpy(labels), "mean")
+            d_logits.copy_(torch.autograd.grad(loss, leaf)[0])
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def evaluate(self, examples: Int[Tensor, "example"]) -> tuple[float, float]:
+        """Mean loss and accuracy over any number of examples, in bounded memory."""
+        n_parts = -(-len(examples) // LARGEST_EVALUATION)
+        total, hits = 0.0, 0
+        prepared: set[int] = set()
+        for part in np.array_split(np.sort(examples.numpy()), n_parts):
+            network = self._network(len(part), backward=False)
+            if len(part) not in prepared:
+                network.prepare()
+                prepared.add(len(part))
+            network.forward(part)
+            labels = self._labels[part]
+            if self._loss_config.name == "cross_entropy":
+                losses = np.empty(len(part), dtype=np.float64)
+                hits += loss_and_hits(network.logits.numpy(), labels, self._loss_config.temperature, losses)
+                total += float(losses.sum())
+            else:
+                target = torch.from_numpy(labels)
+                total += float(self._loss(network.logits, target, "sum"))
+                hits += int((network.logits.argmax(-1) == target).sum())
+        return total / len(examples), hits / len(examples)
+
+    def flops(self, n_examples: int) -> int:
+        """Floating-point operations that the matrix products of one training step need (2 per multiply-add)."""
+        return self._network(n_examples, backward=True).flops
+
+    def _network(self, n: int, *, backward: bool) -> Network:
+        key = (n, backward)
+        if key not in self._networks:
+            kept = [other for other in self._networks if other[1] == backward]
+            if len(kept) == SIZES_KEPT:
+                del self._networks[kept[0]]
+            self._networks[key] = Network(
+                self.config, self._prefixes, Plan(self._examples, n), self._parameters, self._dtype, backward=backward
+            )
+        return self._networks[key]

@@ -1,0 +1,87 @@
+"""scipy's OpenBLAS, called through the pointer that scipy exports for compiled code.
+
+scipy's own `sgemm` copies operands that are parts of larger arrays, and checks them at every call. Here the arguments
+of a product are put together once, and a call is one jump.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+
+@cache
+def _functions() -> tuple[Any, Any]:
+    """sgemm, and what sets the number of OpenBLAS's threads."""
+    from scipy.linalg import cython_blas
+
+    capsule = cython_blas.__pyx_capi__["sgemm"]
+    name, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
+    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    sgemm = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(pointer(capsule, name(capsule)))
+    # A library's symbols are found through whatever links to it.
+    set_threads = ctypes.CDLL(cython_blas.__file__).scipy_openblas_set_num_threads
+    return sgemm, set_threads
+
+
+@cache
+def is_available() -> bool:
+    """Whether this scipy has an OpenBLAS whose threads can be counted."""
+    try:
+        _functions()
+    except (ImportError, AttributeError, KeyError, OSError, ValueError):
+        return False
+    return True
+
+
+@cache
+def _int(value: int) -> Any:
+    return ctypes.byref(ctypes.c_int(value))
+
+
+@cache
+def _float(value: float) -> Any:
+    return ctypes.byref(ctypes.c_float(value))
+
+
+@cache
+def _letter(value: bytes) -> Any:
+    return ctypes.byref(ctypes.c_char(value))
+
+
+def _stored(matrix: Tensor) -> tuple[bytes, int]:
+    """How OpenBLAS, which counts down columns, is told of a matrix that is stored in rows: (letter, row length)."""
+    if matrix.stride(1) == 1 or matrix.shape[1] == 1:
+        return b"N", max(matrix.stride(0), matrix.shape[1], 1)
+    if matrix.stride(0) == 1 or matrix.shape[0] == 1:
+        return b"T", max(matrix.stride(1), matrix.shape[0], 1)
+    raise ValueError(f"a matrix of shape {tuple(matrix.shape)} has strides {matrix.stride()}: one of them must be 1")
+
+
+def product(
+    a: Float[Tensor, "row inner"], b: Float[Tensor, "inner column"], out: Float[Tensor, "row column"]
+) -> Callable[[], object]:
+    """The call out = a @ b in float32, on as many threads as torch has now; the tensors must outlive it."""
+    sgemm, set_threads = _functions()
+    set_threads(torch.get_num_threads())
+    (a_letter, a_length), (b_letter, b_length), (out_letter, out_length) = _stored(a), _stored(b), _stored(out)
+    if out_letter != b"N":
+        raise ValueError("the result of a product must be stored in rows")
+    # Rows read as columns are the transpose: out^T = b^T a^T.
+    arguments = (
+        _letter(b_letter), _letter(a_letter), _int(out.shape[1]), _int(out.shape[0]), _int(a.shape[1]), _float(1.0),
+        b.data_ptr(), _int(b_length), a.data_ptr(), _int(a_length), _float(0.0), out.data_ptr(), _int(out_length),
+    )  # fmt: skip
+    operands = (a, b, out)
+
+    def call(operands: tuple[Tensor, ...] = operands) -> None:  # holds the memory that the pointers are of
+        sgemm(*arguments)
+
+    return call
