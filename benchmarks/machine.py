@@ -12,13 +12,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from grokscope.engine.compiled import openblas
-from grokscope.engine.compiled.products import library, product
+from grokscope.blas import libraries, openblas, product
 from grokscope.engine.linear import matmul_transposed
 
 
 def describe() -> dict[str, str | int]:
-    """Processor and its family, cores, the library that the compiled engine multiplies with, and versions."""
+    """Processor and its family, cores, the libraries that the compiled engine multiplies with, and versions."""
     processor, family = platform.processor() or platform.machine(), "unknown"
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -31,7 +30,7 @@ def describe() -> dict[str, str | int]:
         "family": family,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,
-        "library": library(),
+        "products": str(libraries()),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -91,6 +91,12 @@ def _threads() -> Check:
     )
 
 
+def _products() -> Check:
+    from grokscope.blas import libraries
+
+    return Check("matrix products", True, f"float32 by {libraries()}, which the processor decides")
+
+
 def _determinism() -> Check:
     from grokscope.config import preset
     from grokscope.training import train

@@ -30,8 +30,8 @@ class OptimizerConfig(NamedMethod):
     SECTION: ClassVar[str] = "optimizer"
     OWN_DECAY: ClassVar[DecayForm | None] = None
     """The form of weight decay that the rule comes with; None: a decay must say its form."""
-    LIBRARY_DECAYS: ClassVar[bool] = False
-    """Whether the library's optimizer decays all parameters by itself, in `OWN_DECAY`."""
+    RULE_DECAYS: ClassVar[bool] = False
+    """Whether the update rule decays all parameters by itself, in `OWN_DECAY`."""
 
     name: str = "lion"
     lr: float = 1e-3
@@ -73,13 +73,13 @@ class OptimizerConfig(NamedMethod):
 
     @property
     def decays_itself(self) -> bool:
-        """Whether the weight decay is left to the library's optimizer: on all groups and in its own form."""
+        """Whether the weight decay is left to the update rule: on all groups and in its own form."""
         everywhere = set(self.decay_scope) == set(get_args(GroupName))
-        return self.LIBRARY_DECAYS and everywhere and self.decay == self.OWN_DECAY
+        return self.RULE_DECAYS and everywhere and self.decay == self.OWN_DECAY
 
     @property
-    def library_decay(self) -> float:
-        """The weight decay that the library's optimizer is given."""
+    def rule_decay(self) -> float:
+        """The weight decay that the update rule applies."""
         return self.weight_decay if self.decays_itself else 0.0
 
     def build(self, parameters: Any) -> Any:

@@ -19,7 +19,7 @@ from grokscope.config.norm_control import NormConfig
 from grokscope.config.optimizer import OptimizerConfig
 from grokscope.config.task import TaskConfig
 
-Forward = Literal["engine", "compiled", "hooked"]
+Forward = Literal["compiled", "engine", "hooked"]
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class RunConfig:
     arm: str = "custom"
     """Name of this setting in a comparison; arms of one seed share initial weights, split and batch order."""
     seed: int = 0
-    forward: Forward = "engine"
-    """engine: the exact engine. compiled: its fast path, on a CPU; elsewhere the engine. hooked: the plain
-    HookedTransformer."""
+    forward: Forward = "compiled"
+    """compiled: the exact engine's fast path, on a CPU; elsewhere as engine. engine: the exact engine in operations of
+    torch. hooked: the plain HookedTransformer."""
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

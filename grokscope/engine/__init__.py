@@ -11,7 +11,6 @@ layers      products, layer norm, activation, each with its backward
 attention   a few keys per query, found by index
 kernels     attention's loops, compiled
 gather      rows by index, and its transpose in a fixed order
-jit         compiling loops, and keeping what was compiled
 linear      matrix products through the fastest exact kernel
 memory      keeping freed memory in the process
 compiled    the fast path of training and evaluation

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from grokscope.engine.jit import compiled
+from grokscope.jit import compiled
 
 
 @compiled

@@ -1,4 +1,16 @@
-"""Optimizers of torch.optim's kind as update rules, and their memory as named tensors."""
+"""An optimizer of torch.optim's kind as an update rule, for optimizers of one's own or of another library.
+
+@declare_optimizer("rmsprop")
+class RMSprop(OptimizerConfig):
+    alpha: float = 0.99
+
+    def library_settings(self):
+        return {"alpha": self.alpha}
+
+    def build(self, parameters):
+        optimizer = torch.optim.RMSprop([parameters.vector], lr=self.lr, **self.library_settings())
+        return LibraryRule(self, optimizer)
+"""
 
 from __future__ import annotations
 

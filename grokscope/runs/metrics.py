@@ -45,8 +45,13 @@ def metric_rows(path: Path) -> list[dict[str, Any]]:
 
 def write_table(path: Path) -> None:
     """Write metrics.parquet from metrics.jsonl. Raises OSError, and `RunError` for a damaged file."""
-    buffer = io.BytesIO()
-    as_table(metric_rows(path)).to_parquet(buffer, index=False)
+    import pyarrow
+    from pyarrow import parquet
+
+    rows, buffer = metric_rows(path), io.BytesIO()
+    names = dict.fromkeys(name for row in rows for name in row) or COLUMNS
+    # Not by pandas, whose import takes as long as some runs' first hundred steps.
+    parquet.write_table(pyarrow.table({name: [row.get(name) for row in rows] for name in names}), buffer)
     write_atomic(path / METRICS_TABLE, buffer.getvalue())
 
 

@@ -15,6 +15,7 @@ from typing import Any, Literal, get_args
 import psutil
 import torch
 
+from grokscope.blas import libraries
 from grokscope.config import ConfigError, RunConfig, UnknownMethod, from_dict, to_dict
 from grokscope.disk.files import read_json, write_json
 from grokscope.runs.errors import RunError
@@ -32,7 +33,7 @@ ENDED: tuple[State, ...] = ("finished", "diverged")
 
 
 def environment() -> dict[str, Any]:
-    """What bit-identical weights depend on beside the config: versions, machine and CPU threads."""
+    """What bit-identical weights depend on beside the config: versions, machine, CPU threads, who multiplies."""
 
     def of(package: str) -> str:
         try:
@@ -49,6 +50,7 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
+        "products": str(libraries()),
     }
 
 

@@ -187,13 +187,16 @@ class Trainer:
 
     def evaluate(self) -> dict[str, float]:
         """Loss (nats) and accuracy on the full train and validation sets."""
+        splits = {"train": self.train, "val": self.val}
+        if self.compiled is not None:
+            results = self.compiled.evaluate(*splits.values())
+        else:
+            results = [
+                evaluate(self._answer_logits, self.engine.labels, examples, self.loss) for examples in splits.values()
+            ]
         out = {}
-        for split, examples in (("train", self.train), ("val", self.val)):
-            if self.compiled is not None:
-                loss, accuracy = self.compiled.evaluate(examples)
-            else:
-                loss, accuracy = evaluate(self._answer_logits, self.engine.labels, examples, self.loss)
-            out[f"{split}_loss"], out[f"{split}_accuracy"] = loss, accuracy
+        for split, (loss, accuracy) in zip(splits, results, strict=True):
+            out |= {f"{split}_loss": loss, f"{split}_accuracy": accuracy}
         return out
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from grokscope.config import LossConfig, ModelConfig, RunConfig, TaskConfig, override, presets
 from grokscope.engine import CompiledEngine, Engine, loss_function, why_not_compiled
-from grokscope.engine.compiled import folded
+from grokscope.engine.compiled import folded, tabled
 from grokscope.engine.compiled.plan import ExampleTable, Plan
 from grokscope.engine.prefixes import PrefixTable
 from grokscope.model import dtype_of, load_model, trained_names
@@ -62,7 +63,7 @@ def _assert_exact(network: Network, batch) -> None:
     assert loss == pytest.approx(float(F.cross_entropy(hooked, labels)), rel=tolerance, abs=tolerance)
     _assert_gradients_agree(compiled.gradients, gradients_of_hooked(network, examples, labels), tolerance)
     _assert_gradients_agree(compiled.gradients, gradients_of_engine(network, examples, labels), tolerance)
-    loss, accuracy = compiled.engine.evaluate(examples)
+    ((loss, accuracy),) = compiled.engine.evaluate(examples)
     assert loss == pytest.approx(float(F.cross_entropy(hooked, labels)), rel=tolerance, abs=tolerance)
     if network.config.dtype == "float64":
         assert accuracy == float((hooked.argmax(-1) == labels).double().mean())
@@ -140,7 +141,7 @@ def test_every_loss_is_minimised_as_the_engine_does(loss, dtype):
     value, _ = compiled.engine.loss_and_gradient(examples)
     tolerance = TOLERANCE[dtype_of(network.config)]
     assert value == pytest.approx(float(expected.detach()), rel=tolerance)
-    assert compiled.engine.evaluate(examples)[0] == pytest.approx(float(expected.detach()), rel=tolerance)
+    assert compiled.engine.evaluate(examples)[0][0] == pytest.approx(float(expected.detach()), rel=tolerance)
     theirs = torch.autograd.grad(expected, list(leaves.values()))
     _assert_gradients_agree(compiled.gradients, dict(zip(leaves, theirs, strict=True)), tolerance)
 
@@ -172,7 +173,7 @@ def test_many_batch_sizes_in_turn_give_what_each_gives_alone():
         alone = Compiled(network)
         assert alone.engine.loss_and_gradient(examples)[0] == loss
         assert torch.equal(alone.parameters.gradient, compiled.parameters.gradient)
-        assert compiled.engine.evaluate(examples)[0] == pytest.approx(loss, rel=1e-12)
+        assert compiled.engine.evaluate(examples)[0][0] == pytest.approx(loss, rel=1e-12)
         assert not logits.isnan().any()
 
 
@@ -193,10 +194,32 @@ def test_weights_that_change_in_place_are_read_anew():
 def test_evaluation_of_several_parts_is_that_of_the_whole(monkeypatch):
     network = Network(TaskConfig(name="add", modulus=23), ModelConfig(**SMALL), 0)
     examples = torch.randperm(network.task.n_examples, generator=torch.Generator().manual_seed(0))
-    whole = Compiled(network).engine.evaluate(examples)
+    (whole,) = Compiled(network).engine.evaluate(examples)
     monkeypatch.setattr("grokscope.engine.compiled.engine.LARGEST_EVALUATION", 100)
-    assert Compiled(network).engine.evaluate(examples) == pytest.approx(whole, rel=1e-12)
-    assert Engine(network.config, network.task).evaluate(network.weights, examples) == pytest.approx(whole, rel=1e-11)
+    splits = examples.split([200, 300, network.task.n_examples - 500])
+    parts = Compiled(network).engine.evaluate(*splits)
+    engine = Engine(network.config, network.task)
+    for split, part in zip(splits, parts, strict=True):
+        assert engine.evaluate(network.weights, split) == pytest.approx(part, rel=1e-11)
+    shares = [len(split) / len(examples) for split in splits]
+    assert np.average(parts, axis=0, weights=shares) == pytest.approx(whole, rel=1e-12)
+
+
+@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("residual", ["normed", "pre_ln"])
+@pytest.mark.parametrize("n_layers", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_first_layer_that_is_evaluated_by_tables_is_exact(activation, residual, n_layers, dtype):
+    changed = {"activation": activation, "residual": residual, "n_layers": n_layers, "dtype": dtype}
+    network = Network(TaskConfig(name="mul", modulus=23), ModelConfig(**{**SMALL, **changed}), 3)
+    examples = torch.arange(network.task.n_examples)
+    n_unigrams = len(PrefixTable(network.task.tokens).unigram_tokens)
+    assert tabled.applies(network.config, n_unigrams, len(examples))
+    with torch.no_grad():
+        hooked = load_model(network.config, network.task, network.weights)(network.task.tokens)[:, -1]
+    tolerance = TOLERANCE[dtype_of(network.config)]
+    ((loss, _),) = Compiled(network).engine.evaluate(examples)
+    assert loss == pytest.approx(float(F.cross_entropy(hooked, network.task.labels)), rel=tolerance)
 
 
 def test_a_loss_that_is_not_finite_is_reported_as_such():

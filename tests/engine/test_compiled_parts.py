@@ -10,8 +10,9 @@ import torch
 import torch.nn.functional as F
 from scipy.special import erfc
 
-from grokscope.engine.compiled import activations, cross_entropy, norms, openblas
-from grokscope.engine.compiled.products import library, library_for, product
+from grokscope.blas import Libraries, libraries, openblas, product
+from grokscope.blas.products import libraries_for
+from grokscope.engine.compiled import activations, cross_entropy, norms
 
 KINDS = [np.float32, np.float64]
 ROUNDING = {np.float32: 3e-6, np.float64: 1e-14}
@@ -93,14 +94,17 @@ def test_cross_entropy_and_its_gradient_are_those_of_torch(kind, temperature, si
     np.testing.assert_allclose(losses, expected.detach(), rtol=ROUNDING[kind], atol=ROUNDING[kind] * size)
     np.testing.assert_allclose(d, gradient, atol=ROUNDING[kind] * size)
     again = np.empty(9)
-    hits = cross_entropy.loss_and_hits(ours, labels.numpy(), temperature, again)
+    hits = np.empty(len(again))
+    cross_entropy.losses_and_hits(ours, labels.numpy(), temperature, again, hits)
     np.testing.assert_allclose(again, losses, rtol=1e-6, atol=ROUNDING[kind])
-    assert hits == int((logits.argmax(1) == labels).sum())
+    assert hits.tolist() == (logits.argmax(1) == labels).double().tolist()
 
 
 def test_of_equal_logits_the_first_counts_as_torch_says():
     logits = np.array([[1.0, 1.0, 0.0], [1.0, 1.0, 0.0]], dtype=np.float32)
-    assert cross_entropy.loss_and_hits(logits, np.array([0, 1]), 1.0, np.empty(2)) == 1
+    hits = np.empty(2)
+    cross_entropy.losses_and_hits(logits, np.array([0, 1]), 1.0, np.empty(2), hits)
+    assert hits.tolist() == [1.0, 0.0]
 
 
 @pytest.mark.parametrize("using", ["torch", "openblas"])
@@ -142,8 +146,11 @@ def test_a_result_that_is_not_stored_in_rows_is_refused():
 
 
 def test_the_library_depends_on_the_processor_alone():
-    assert library_for("vendor_id : AuthenticAMD\nflags : fma avx2 avx512f") == "openblas"
-    assert library_for("vendor_id : AuthenticAMD\nflags : fma avx2") == "torch"
-    assert library_for("vendor_id : GenuineIntel\nflags : fma avx2 avx512f") == "torch"
-    assert library_for("") == "torch"
-    assert library() == library() in ("torch", "openblas")
+    mixed = Libraries("openblas", "torch")
+    assert libraries_for("vendor_id : AuthenticAMD\nflags : fma avx2 avx512f") == Libraries("openblas", "openblas")
+    assert libraries_for("vendor_id : AuthenticAMD\nflags : fma avx2") == mixed
+    assert libraries_for("vendor_id : GenuineIntel\nflags : fma avx2 avx512f") == Libraries("torch", "torch")
+    assert libraries_for("") == Libraries("torch", "torch")
+    assert libraries() == libraries()
+    assert str(mixed) == "openblas, torch where the first operand is transposed"
+    assert str(Libraries("torch", "torch")) == "torch"

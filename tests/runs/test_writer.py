@@ -22,7 +22,7 @@ def test_config_and_environment_are_recorded_and_the_config_round_trips(trained,
     record = json.loads((trained / "config.json").read_text())
     assert record["format"] == 1
     assert record["environment"].keys() == {
-        "grokscope", "torch", "transformer-lens", "python", "platform", "machine", "threads"
+        "grokscope", "torch", "transformer-lens", "python", "platform", "machine", "threads", "products"
     }  # fmt: skip
     assert (
         record["environment"]["torch"] == torch.__version__.split("+")[0]

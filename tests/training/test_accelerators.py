@@ -275,13 +275,13 @@ def test_a_control_never_learns(config, control):
 ], ids=["plain", "every 2", "every 3", "frozen", "orthograd"])  # fmt: skip
 def test_gradient_evaluations_are_those_that_training_computes(config, monkeypatch, changes):
     trainer, counted = _trainer(config, **changes), []
-    answer_logits = trainer.engine.answer_logits
+    gradient_of = trainer._gradient
 
-    def counting(weights, examples):
+    def counting(examples):
         counted.append(len(examples))
-        return answer_logits(weights, examples)
+        return gradient_of(examples)
 
-    monkeypatch.setattr(trainer.engine, "answer_logits", counting)
+    monkeypatch.setattr(trainer, "_gradient", counting)
     for step in range(1, 11):
         trainer.update()
         assert trainer.config.gradient_evaluations(step) == len(counted)

@@ -58,14 +58,14 @@ def test_a_loss_that_is_not_finite_leaves_weights_and_optimizer_as_they_were(con
 def test_a_gradient_that_is_not_finite_stops_before_the_update(config, monkeypatch, bad):
     settings = config()
     trainer = Trainer(settings, build_task(settings.task))
-    set_gradient = trainer.parameters.set_gradient
+    gradient_of = trainer._gradient
 
-    def spoiled(grads):
-        vector = set_gradient(grads)
+    def spoiled(examples):
+        value, logits, vector = gradient_of(examples)
         vector[17] = bad
-        return vector
+        return value, logits, vector
 
-    monkeypatch.setattr(trainer.parameters, "set_gradient", spoiled)
+    monkeypatch.setattr(trainer, "_gradient", spoiled)
     before = trainer.parameters.vector.detach().clone()
     with pytest.raises(Diverged, match="gradient of step 1 is not finite"):
         trainer.update()
@@ -75,13 +75,13 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update(config, monkeypat
 def test_a_large_gradient_whose_sum_overflows_is_finite(config, monkeypatch):
     settings = config(**{"optimizer.name": "signsgd"})
     trainer = Trainer(settings, build_task(settings.task))
-    set_gradient = trainer.parameters.set_gradient
+    gradient_of = trainer._gradient
 
-    def large(grads):
-        vector = set_gradient(grads)
-        return vector.fill_(3e38)
+    def large(examples):
+        value, logits, vector = gradient_of(examples)
+        return value, logits, vector.fill_(3e38)
 
-    monkeypatch.setattr(trainer.parameters, "set_gradient", large)
+    monkeypatch.setattr(trainer, "_gradient", large)
     trainer.update()
     assert trainer.step == 1
 

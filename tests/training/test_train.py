@@ -61,7 +61,7 @@ def test_metrics_are_those_of_the_saved_weights_computed_with_torch_layers(train
             assert row[f"{name}_accuracy"] == pytest.approx(float(accuracy))
 
 
-@pytest.mark.parametrize("forward", ["engine", "hooked"])
+@pytest.mark.parametrize("forward", ["compiled", "engine", "hooked"])
 def test_a_small_network_memorises_and_generalises(trained, forward):
     """The parity of 2 of 7 bits, from half of the table."""
     settings = {"task.name": "parity", "bits": 7, "parity_bits": 2, "train_fraction": 0.5, "batch_size": None}

@@ -3,12 +3,11 @@
 engine         `CompiledEngine`: loss and gradient, evaluation; `why_not_compiled` says where it does not apply
 network        a network laid out for batches of one size
 folded         the same for one layer without LayerNorm, where everything linear is applied to tokens
+tabled         evaluation of a first layer with more rows than token values
 heads          attention in the first layer, in those between, in the last
 layers         residual sums, norms, MLP
 program        the list of calls, and the parameters as matrices
 plan           rows and keys of a batch, from the token table
-products       matrix products: which library, and how it is called
-openblas       scipy's OpenBLAS
 attention, norms, activations, columns, cross_entropy
                compiled loops
 scalars        exp and GELU of one number

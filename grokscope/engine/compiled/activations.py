@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from grokscope.engine.compiled.scalars import gelu_and_slope
-from grokscope.engine.jit import compiled
+from grokscope.jit import compiled
 
 
 @compiled

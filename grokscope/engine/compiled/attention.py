@@ -23,7 +23,7 @@ import math
 import numpy as np
 
 from grokscope.engine.compiled.scalars import exp_minus
-from grokscope.engine.jit import compiled
+from grokscope.jit import compiled
 
 Array = np.ndarray
 

@@ -10,7 +10,7 @@ import math
 import numpy as np
 
 from grokscope.engine.compiled.scalars import exp_minus
-from grokscope.engine.jit import compiled
+from grokscope.jit import compiled
 
 
 @compiled
@@ -40,11 +40,12 @@ def cross_entropy(
 
 
 @compiled
-def loss_and_hits(logits: np.ndarray, labels: np.ndarray, temperature: float, losses: np.ndarray) -> int:
-    """losses of each row, in nats; how many rows are largest at their label first."""
+def losses_and_hits(
+    logits: np.ndarray, labels: np.ndarray, temperature: float, losses: np.ndarray, hits: np.ndarray
+) -> None:
+    """losses of each row, in nats; hits is 1 for a row that is largest at its label first, and 0 for others."""
     kind = logits.dtype.type
     factor = kind(1.0 / temperature)
-    hits = 0
     for row in range(len(labels)):
         z = logits[row]
         best = 0
@@ -55,5 +56,4 @@ def loss_and_hits(logits: np.ndarray, labels: np.ndarray, temperature: float, lo
         for i in range(len(z)):
             total += exp_minus((z[best] - z[i]) * factor)
         losses[row] = (z[best] - z[labels[row]]) * factor + math.log(total)
-        hits += best == labels[row]
-    return hits
+        hits[row] = 1.0 if best == labels[row] else 0.0

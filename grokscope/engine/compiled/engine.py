@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.config import LossConfig, ModelConfig
-from grokscope.engine.compiled.cross_entropy import cross_entropy, loss_and_hits
+from grokscope.engine.compiled.cross_entropy import cross_entropy, losses_and_hits
 from grokscope.engine.compiled.network import Network
 from grokscope.engine.compiled.plan import ExampleTable, Plan
 from grokscope.engine.compiled.program import Parameters
@@ -82,27 +82,37 @@ class CompiledEngine:
         return float(loss.detach())
 
     @torch.no_grad()
-    def evaluate(self, examples: Int[Tensor, "example"]) -> tuple[float, float]:
-        """Mean loss and accuracy over any number of examples, in bounded memory."""
-        n_parts = -(-len(examples) // LARGEST_EVALUATION)
-        total, hits = 0.0, 0
+    def evaluate(self, *splits: Int[Tensor, "_"]) -> list[tuple[float, float]]:
+        """Mean loss and accuracy over each of some sets of examples, in bounded memory.
+
+        The sets are evaluated together, in the order of the task: neighbours share tokens, whose values are then in
+        the cache.
+        """
+        examples = np.concatenate([split.numpy() for split in splits])
+        order = np.argsort(examples, kind="stable")
+        losses, hits = np.empty(len(examples)), np.empty(len(examples))
         prepared: set[int] = set()
-        for part in np.array_split(np.sort(examples.numpy()), n_parts):
+        for part in np.array_split(order, -(-len(order) // LARGEST_EVALUATION)):
             network = self._network(len(part), backward=False)
             if len(part) not in prepared:
                 network.prepare()
                 prepared.add(len(part))
-            network.forward(part)
-            labels = self._labels[part]
-            if self._loss_config.name == "cross_entropy":
-                losses = np.empty(len(part), dtype=np.float64)
-                hits += loss_and_hits(network.logits.numpy(), labels, self._loss_config.temperature, losses)
-                total += float(losses.sum())
-            else:
-                target = torch.from_numpy(labels)
-                total += float(self._loss(network.logits, target, "sum"))
-                hits += int((network.logits.argmax(-1) == target).sum())
-        return total / len(examples), hits / len(examples)
+            network.forward(examples[part])
+            losses[part], hits[part] = self._of_each(network.logits, self._labels[examples[part]])
+        parts = np.cumsum([len(split) for split in splits])[:-1]
+        means = ([float(values.mean()) for values in np.split(both, parts)] for both in (losses, hits))
+        return list(zip(*means, strict=True))
+
+    def _of_each(self, logits: Tensor, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The loss of every example, and whether its largest logit is at the answer."""
+        losses, hits = np.empty(len(labels)), np.empty(len(labels))
+        if self._loss_config.name == "cross_entropy":
+            losses_and_hits(logits.numpy(), labels, self._loss_config.temperature, losses, hits)
+        else:
+            target = torch.from_numpy(labels)
+            losses[:] = self._loss(logits, target, "none").numpy()
+            hits[:] = (logits.argmax(-1) == target).numpy()
+        return losses, hits
 
     def flops(self, n_examples: int) -> int:
         """Floating-point operations that the matrix products of one training step need (2 per multiply-add)."""

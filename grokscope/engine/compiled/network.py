@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from grokscope.config import ModelConfig
-from grokscope.engine.compiled import folded, heads
+from grokscope.engine.compiled import folded, heads, tabled
 from grokscope.engine.compiled.folded import FoldedLayer
 from grokscope.engine.compiled.layers import Normed, Sum, add_bias, mlp, norm, sum_bias
 from grokscope.engine.compiled.norms import BRANCH_AFTER, BRANCH_BEFORE, BRANCH_NONE
@@ -103,6 +103,9 @@ class Network:
             queries = plan.of_unigrams if layer == 0 else plan.of_rows
             if is_last:
                 queries = queries.last(plan.n)
+            if layer == 0 and not program.has_backward and tabled.applies(config, n_unigrams, len(queries.own)):
+                stream = tabled.first_block(program, config, ln1, queries, rows)
+                continue
             update, attention_backward = attention(program, config, f"{name}.attn", ln1.normed, queries)
             residual = ln1.normed if config.residual == "normed" else ln1.total
             middle = Sum(residual, queries.own, update, f"{name}.attn.b_O")

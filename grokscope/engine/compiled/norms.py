@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from grokscope.engine.jit import compiled
+from grokscope.engine.compiled.scalars import gelu_and_slope
 from grokscope.engine.layers import EPS
+from grokscope.jit import compiled
 
 BRANCH_NONE, BRANCH_BEFORE, BRANCH_AFTER = 0, 1, 2
 """Where the residual stream leaves: nowhere (the last norm), at `total`, or at `normed`."""
@@ -132,8 +133,39 @@ def normalise_backward(
 
 
 @compiled
+def normalise_neurons(
+    mixed: np.ndarray, of_gain: np.ndarray, of_shift: np.ndarray, is_gelu: bool, total: np.ndarray, post: np.ndarray
+) -> None:
+    """The first columns of `mixed` go to `total`; of the others, the norm of `total` and the activation make `post`.
+
+    post = act(scale * (mixed - mean * of_gain) + of_shift), act being GELU or ReLU.
+    """
+    d, d_mlp = total.shape[1], post.shape[1]
+    zero, one = total.dtype.type(0), total.dtype.type(1)
+    eps, share = total.dtype.type(EPS), total.dtype.type(1.0 / d)
+    for row in range(total.shape[0]):
+        x, neurons, y, out = mixed[row, :d], mixed[row, d:], total[row], post[row]
+        sum_ = zero
+        for i in range(d):
+            y[i] = x[i]
+            sum_ += x[i]
+        centre = sum_ * share
+        squares = zero
+        for i in range(d):
+            squares += (x[i] - centre) * (x[i] - centre)
+        scale = one / np.sqrt(squares * share + eps)
+        if is_gelu:
+            for i in range(d_mlp):
+                out[i], _ = gelu_and_slope(scale * (neurons[i] - centre * of_gain[i]) + of_shift[i])
+        else:
+            for i in range(d_mlp):
+                value = scale * (neurons[i] - centre * of_gain[i]) + of_shift[i]
+                out[i] = zero if value <= zero else value
+
+
+@compiled
 def add_backward(d_normed: np.ndarray, d_branch: np.ndarray, d_total: np.ndarray, d_bias: np.ndarray) -> None:
-    """The same in a network without LayerNorm: d_total = d_normed + d_branch; d_bias is its sum over rows."""
+    """The backward pass in a network without LayerNorm: d_total = d_normed + d_branch; d_bias is its sum over rows."""
     for i in range(len(d_bias)):
         d_bias[i] = 0
     for row in range(d_total.shape[0]):

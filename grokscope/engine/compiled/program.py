@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from grokscope.engine.compiled.products import product
+from grokscope.blas import product
 from grokscope.model import Weights, memory_order
 
 Call = Callable[[], object]

@@ -61,7 +61,7 @@ def _of_type(kind: Any, of_float32: Callable[..., Any], of_float64: Callable[...
     return None if chosen is None else inspect.unwrap(chosen)
 
 
-@overload(exp_minus, inline="always")
+@overload(exp_minus)
 def _exp_minus(y: Any) -> Callable[..., Any] | None:
     def exp_float32(y: Any) -> Any:
         scaled = y * _LOG2_E
@@ -77,7 +77,7 @@ def _exp_minus(y: Any) -> Callable[..., Any] | None:
     return _of_type(y, exp_float32, exp_float64)
 
 
-@overload(gelu_and_slope, inline="always")
+@overload(gelu_and_slope)
 def _gelu_and_slope(x: Any) -> Callable[..., Any] | None:
     def gelu_float32(x: Any) -> Any:
         z = abs(x)

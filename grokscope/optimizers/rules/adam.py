@@ -6,14 +6,16 @@ Sources: Kingma & Ba 2015, "Adam"; Loshchilov & Hutter 2019, "Decoupled weight d
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grokscope.config.checks import averaging_pair
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
+from grokscope.optimizers.vector_rule import VectorRule
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from grokscope.optimizers.flat import FlatParameters
-    from grokscope.optimizers.library import LibraryRule
 
 
 @declare_optimizer("adam")
@@ -21,7 +23,7 @@ class Adam(OptimizerConfig):
     """Adam."""
 
     OWN_DECAY = "l2"
-    LIBRARY_DECAYS = True
+    RULE_DECAYS = True
 
     betas: tuple[float, float] = (0.9, 0.97)
     """Averaging coefficients of the gradient and of its square."""
@@ -29,17 +31,8 @@ class Adam(OptimizerConfig):
     def check(self) -> None:
         averaging_pair("optimizer.betas", self.betas)
 
-    def library_settings(self) -> dict[str, Any]:
-        """Options of torch's optimizer."""
-        return {"betas": self.betas, "weight_decay": self.library_decay}
-
-    def build(self, parameters: FlatParameters) -> LibraryRule:
-        import torch
-
-        from grokscope.optimizers.library import LibraryRule
-
-        kind = torch.optim.AdamW if self.name == "adamw" else torch.optim.Adam
-        return LibraryRule(self, kind([parameters.vector], lr=self.lr, **self.library_settings(), fused=True))
+    def build(self, parameters: FlatParameters) -> AdamRule:
+        return AdamRule(self, parameters)
 
 
 @declare_optimizer("adamw")
@@ -47,3 +40,27 @@ class AdamW(Adam):
     """AdamW."""
 
     OWN_DECAY = "decoupled"
+
+
+class AdamRule(VectorRule):
+    """Adam or AdamW on all parameters, by torch's kernels, with eps = 1e-8."""
+
+    MOMENTS = ("exp_avg", "exp_avg_sq")
+
+    def __init__(self, config: Adam, parameters: FlatParameters) -> None:
+        super().__init__(config, parameters)
+        self._step = self.vector.new_zeros(()).float()
+        """How many steps have been taken, as torch's kernels count them."""
+
+    def step(self, lr: float) -> None:
+        from torch.optim.adam import adam
+
+        (b1, b2), moments = self.config.betas, self.moments
+        adam(
+            [self.vector], [self.gradient], [moments["exp_avg"]], [moments["exp_avg_sq"]], [], [self._step],
+            fused=True, decoupled_weight_decay=self.config.name == "adamw", amsgrad=False, maximize=False,
+            beta1=b1, beta2=b2, lr=lr, weight_decay=self.config.rule_decay, eps=1e-8,
+        )  # fmt: skip
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"0.step": self._step, **super().tensors()}

@@ -1,18 +1,21 @@
-"""Lion, that of lion-pytorch.
+"""Lion: the sign of an average of the gradient.
 
-Source: Chen et al. 2023, "Symbolic discovery of optimization algorithms".
+    w <- (1 - lr weight_decay) w - lr sign(b1 m + (1 - b1) g),    m <- b2 m + (1 - b2) g
+
+with sign(0) = 0.
+Source: Chen et al. 2023, "Symbolic discovery of optimization algorithms", algorithm 2.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grokscope.config.checks import averaging_pair
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
+from grokscope.optimizers.vector_rule import VectorRule
 
 if TYPE_CHECKING:
     from grokscope.optimizers.flat import FlatParameters
-    from grokscope.optimizers.library import LibraryRule
 
 
 @declare_optimizer("lion")
@@ -20,7 +23,7 @@ class Lion(OptimizerConfig):
     """Lion."""
 
     OWN_DECAY = "decoupled"
-    LIBRARY_DECAYS = True
+    RULE_DECAYS = True
 
     betas: tuple[float, float] = (0.9, 0.97)
     """Averaging coefficients: of the gradient in a step, and in the average that is kept."""
@@ -28,13 +31,23 @@ class Lion(OptimizerConfig):
     def check(self) -> None:
         averaging_pair("optimizer.betas", self.betas)
 
-    def library_settings(self) -> dict[str, Any]:
-        """Options of lion-pytorch's optimizer."""
-        return {"betas": self.betas, "weight_decay": self.library_decay}
+    def build(self, parameters: FlatParameters) -> LionRule:
+        return LionRule(self, parameters)
 
-    def build(self, parameters: FlatParameters) -> LibraryRule:
-        from lion_pytorch import Lion as LionOfLibrary
 
-        from grokscope.optimizers.library import LibraryRule
+class LionRule(VectorRule):
+    """Lion on all parameters: a compiled loop on a CPU, operations of torch elsewhere."""
 
-        return LibraryRule(self, LionOfLibrary([parameters.vector], lr=self.lr, **self.library_settings()))
+    MOMENTS = ("exp_avg",)
+
+    def step(self, lr: float) -> None:
+        (b1, b2), decay = self.config.betas, self.config.rule_decay
+        w, g, m = self.vector, self.gradient, self.moments["exp_avg"]
+        if w.device.type == "cpu":
+            from grokscope.optimizers.loops import lion
+
+            lion(w.numpy(), g.numpy(), m.numpy(), lr, decay, b1, b2)
+            return
+        update = m.mul(b1).add_(g, alpha=1 - b1).sign_()
+        w.mul_(1 - lr * decay).add_(update, alpha=-lr)
+        m.mul_(b2).add_(g, alpha=1 - b2)

@@ -1,15 +1,21 @@
-"""Stochastic gradient descent with momentum, that of torch.optim."""
+"""Stochastic gradient descent with momentum.
+
+    b <- momentum b + g + weight_decay w,    w <- w - lr b
+
+Source: Sutskever et al. 2013, "On the importance of initialization and momentum in deep learning", in the form that
+`torch.optim` gives it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from grokscope.config.checks import number
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
+from grokscope.optimizers.vector_rule import VectorRule
 
 if TYPE_CHECKING:
     from grokscope.optimizers.flat import FlatParameters
-    from grokscope.optimizers.library import LibraryRule
 
 
 @declare_optimizer("sgd")
@@ -17,7 +23,7 @@ class SGD(OptimizerConfig):
     """SGD."""
 
     OWN_DECAY = "l2"
-    LIBRARY_DECAYS = True
+    RULE_DECAYS = True
 
     momentum: float = 0.0
     """Weight of the last step in this one."""
@@ -25,14 +31,16 @@ class SGD(OptimizerConfig):
     def check(self) -> None:
         number("optimizer.momentum", self.momentum, 0.0, 1.0, open_low=False, open_high=True)
 
-    def library_settings(self) -> dict[str, Any]:
-        """Options of torch's optimizer."""
-        return {"momentum": self.momentum, "weight_decay": self.library_decay}
+    def build(self, parameters: FlatParameters) -> MomentumRule:
+        return MomentumRule(self, parameters)
 
-    def build(self, parameters: FlatParameters) -> LibraryRule:
-        import torch
 
-        from grokscope.optimizers.library import LibraryRule
+class MomentumRule(VectorRule):
+    """Gradient descent on all parameters; without momentum, b is the gradient of the step."""
 
-        optimizer = torch.optim.SGD([parameters.vector], lr=self.lr, **self.library_settings(), fused=True)
-        return LibraryRule(self, optimizer)
+    MOMENTS = ("momentum_buffer",)
+
+    def step(self, lr: float) -> None:
+        buffer = self.moments["momentum_buffer"]
+        buffer.mul_(self.config.momentum).add_(self.gradient).add_(self.vector, alpha=self.config.rule_decay)
+        self.vector.add_(buffer, alpha=-lr)

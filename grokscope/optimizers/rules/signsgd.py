@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
-from grokscope.optimizers.rule import Rule
+from grokscope.optimizers.vector_rule import VectorRule
 
 if TYPE_CHECKING:
     from grokscope.optimizers.flat import FlatParameters
@@ -19,15 +19,11 @@ class SignSGD(OptimizerConfig):
         return SignRule(self, parameters)
 
 
-class SignRule(Rule):
+class SignRule(VectorRule):
     """w <- w - lr * sign(g), with sign(0) = 0; it remembers nothing.
 
     Source: Bernstein et al. 2018, "signSGD: compressed optimisation for non-convex problems", algorithm 1.
     """
 
-    def __init__(self, config: SignSGD, parameters: FlatParameters) -> None:
-        super().__init__(config)
-        self._parameters = parameters
-
     def step(self, lr: float) -> None:
-        self._parameters.vector.detach().add_(self._parameters.gradient.sign(), alpha=-lr)
+        self.vector.add_(self.gradient.sign(), alpha=-lr)

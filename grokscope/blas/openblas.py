@@ -1,6 +1,6 @@
-"""scipy's OpenBLAS, called through the pointer that scipy exports for compiled code.
+"""numpy's OpenBLAS, called by the symbols of the library that numpy has loaded.
 
-scipy's own `sgemm` copies operands that are parts of larger arrays, and checks them at every call. Here the arguments
+numpy's own product copies operands that are parts of larger arrays, and checks them at every call. Here the arguments
 of a product are put together once, and a call is one jump.
 """
 
@@ -9,41 +9,38 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from jaxtyping import Float
-from torch import Tensor
+if TYPE_CHECKING:
+    from jaxtyping import Float
+    from torch import Tensor
 
 
 @cache
 def _functions() -> tuple[Any, Any]:
-    """sgemm, and what sets the number of OpenBLAS's threads."""
-    from scipy.linalg import cython_blas
+    """sgemm with 64-bit integers, and what sets the number of OpenBLAS's threads."""
+    from numpy.linalg import _umath_linalg
 
-    capsule = cython_blas.__pyx_capi__["sgemm"]
-    name, pointer = ctypes.pythonapi.PyCapsule_GetName, ctypes.pythonapi.PyCapsule_GetPointer
-    name.restype, name.argtypes = ctypes.c_char_p, [ctypes.py_object]
-    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    sgemm = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 13)(pointer(capsule, name(capsule)))
     # A library's symbols are found through whatever links to it.
-    set_threads = ctypes.CDLL(cython_blas.__file__).scipy_openblas_set_num_threads
+    library = ctypes.CDLL(_umath_linalg.__file__)
+    sgemm, set_threads = library.scipy_sgemm_64_, library.scipy_openblas_set_num_threads64_
+    sgemm.restype, sgemm.argtypes = None, [ctypes.c_void_p] * 13
     return sgemm, set_threads
 
 
 @cache
 def is_available() -> bool:
-    """Whether this scipy has an OpenBLAS whose threads can be counted."""
+    """Whether this numpy has an OpenBLAS whose threads can be counted."""
     try:
         _functions()
-    except (ImportError, AttributeError, KeyError, OSError, ValueError):
+    except (ImportError, AttributeError, OSError):
         return False
     return True
 
 
 @cache
 def _int(value: int) -> Any:
-    return ctypes.byref(ctypes.c_int(value))
+    return ctypes.byref(ctypes.c_int64(value))
 
 
 @cache
@@ -69,6 +66,8 @@ def product(
     a: Float[Tensor, "row inner"], b: Float[Tensor, "inner column"], out: Float[Tensor, "row column"]
 ) -> Callable[[], object]:
     """The call out = a @ b in float32, on as many threads as torch has now; the tensors must outlive it."""
+    import torch
+
     sgemm, set_threads = _functions()
     set_threads(torch.get_num_threads())
     (a_letter, a_length), (b_letter, b_length), (out_letter, out_length) = _stored(a), _stored(b), _stored(out)

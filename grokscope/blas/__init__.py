@@ -1,0 +1,10 @@
+"""float32 matrix products into memory that is there already, by the library that is fast on the processor at hand.
+
+products  the rule which library multiplies, and a product as a call
+openblas  numpy's OpenBLAS
+"""
+
+from grokscope.blas import openblas
+from grokscope.blas.products import Libraries, Library, libraries, product
+
+__all__ = ["Libraries", "Library", "libraries", "openblas", "product"]
