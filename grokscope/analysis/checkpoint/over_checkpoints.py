@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 Measure = Callable[[Checkpoint], pd.DataFrame]
 Steps = Callable[[Sequence[int]], list[int]]
+Progress = bool | Callable[[int], None]
+"""True shows a progress bar over the checkpoints of a run; a function is told how many of them are done."""
 
 
 def all_steps(steps: Sequence[int]) -> list[int]:
@@ -109,13 +112,13 @@ def over_checkpoints(
 
 
 def in_one_pass(
-    run: Run, analyses: Mapping[str, CheckpointAnalysis], workers: int = 1, *, progress: bool = False
+    run: Run, analyses: Mapping[str, CheckpointAnalysis], workers: int = 1, *, progress: Progress = False
 ) -> dict[str, pd.DataFrame]:
     """The tables of several analyses of one run, by name: kept ones as they are, the others made together.
 
     Arguments:
         workers: how many checkpoints to look at at a time, each in a thread of its own. Tables do not depend on it.
-        progress: show a progress bar over the checkpoints.
+        progress: see `Progress`.
     """
     kept = {name: analysis.kept(run) for name, analysis in analyses.items()}
     missing = {name: analysis for name, analysis in analyses.items() if kept[name] is None}
@@ -131,14 +134,15 @@ def in_one_pass(
 
 
 def _compute(
-    run: Run, analyses: Sequence[CheckpointAnalysis], workers: int = 1, *, progress: bool = False
+    run: Run, analyses: Sequence[CheckpointAnalysis], workers: int = 1, *, progress: Progress = False
 ) -> dict[str, pd.DataFrame]:
     """The tables of some analyses by their names, made in one pass over the checkpoints."""
     context = RunContext(run)
     chosen = {analysis.name: set(analysis.steps(run.steps)) for analysis in analyses}
     steps = sorted(set().union(*chosen.values()))
 
-    with tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=not progress) as bar:
+    with tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=progress is not True) as bar:
+        done = count(1)
 
         def parts_at(step: int) -> dict[str, pd.DataFrame]:
             checkpoint = Checkpoint(context, step)
@@ -148,6 +152,8 @@ def _compute(
             for part in parts.values():
                 part.insert(0, "step", step)
             bar.update()
+            if callable(progress):
+                progress(next(done))
             return parts
 
         if workers == 1:
