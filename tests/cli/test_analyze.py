@@ -77,7 +77,10 @@ def three_runs(grokscope, trained, tmp_path):
 
 def kept_tables(paths):
     """The content of every kept table by its path below the run."""
-    return [{file.relative_to(path): file.read_bytes() for file in Path(path, "analysis").rglob("*.parquet")} for path in paths]
+    return [
+        {file.relative_to(path): file.read_bytes() for file in Path(path, "analysis").rglob("*.parquet")}
+        for path in paths
+    ]
 
 
 def corrupt(path):

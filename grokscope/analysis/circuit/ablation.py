@@ -24,11 +24,11 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
+from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.engine import cross_entropies, unembedded
 
 CHECKPOINTS = 11
@@ -197,19 +197,18 @@ def without_in_neurons(
 ) -> Float[Tensor, "example d_vocab_out"]:
     context = checkpoint.context
     block = f"blocks.{context.last}"
-    x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
+    neurons = checkpoint.transform(frame, f"{block}.mlp.hook_post")
     resid = sample.at_pairs(checkpoint.activations(frame.operation, f"{block}.hook_resid_post"))
     W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
-    taken = _operand_part(context.bases[frame], x_hat, sample, irreps, instead, W_out)
+    taken = _operand_part(neurons, sample, irreps, instead, W_out)
     return unembedded(context.config, checkpoint.weights, resid.double() - taken)
 
 
 def without_in_logits(
     checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
-    x_hat = checkpoint.transform(frame, "logits")
     logits = sample.at_pairs(checkpoint.activations(frame.operation, "logits"))
-    return logits.double() - _operand_part(checkpoint.context.bases[frame], x_hat, sample, irreps, instead)
+    return logits.double() - _operand_part(checkpoint.transform(frame, "logits"), sample, irreps, instead)
 
 
 SITES = {"embedding": without_in_embedding, "neurons": without_in_neurons, "logits": without_in_logits}
@@ -221,8 +220,7 @@ components of equal power are removed instead.
 
 
 def _operand_part(
-    basis: GridBasis,
-    x_hat: Float[Tensor, "column column unit"],
+    transform: Transform,
     sample: Sample,
     irreps: Irreps,
     instead: Irreps,
@@ -232,12 +230,12 @@ def _operand_part(
 
     Where `instead` names another irrep, random functions of the same norms through that one.
     """
-    n = basis.n
-    width = x_hat.shape[-1] if onward is None else onward.shape[1]
+    basis, n = transform.basis, transform.basis.n
+    width = transform.left.shape[-1] if onward is None else onward.shape[1]
     taken = torch.zeros((len(sample.pairs), width), dtype=torch.float64)
     for irrep, other in zip(irreps, instead, strict=True):
         span = basis.spans[irrep]
-        blocks = [x_hat[span, 0].double(), x_hat[0, span].double(), x_hat[span, span].flatten(0, 1).double()]
+        blocks = [x.double() for x in (transform.left[span], transform.right[span], transform.block(int(irrep)))]
         if other != irrep:
             span = basis.spans[other]
             size = span.stop - span.start
