@@ -44,7 +44,7 @@ from grokscope.analysis import run_all
 from grokscope.config import preset
 from grokscope.model import initial_weights
 from grokscope.runs import Run, create_run, open_run
-from grokscope.tasks import build_task
+from grokscope.tasks import Task, build_task
 from grokscope.training import train
 
 SAMPLE = 10
@@ -134,11 +134,31 @@ def compare(run: Run, against: Path, rounds: int, folder: Path) -> dict[str, Any
     }
 
 
+def with_key(embedding: torch.Tensor, task: Task) -> torch.Tensor:
+    """An embedding to which functions of the group's largest irrep are added."""
+    operation = task.operations[0]
+    group = operation.group
+    largest = max(range(len(group.irreps)), key=lambda irrep: group.irreps[irrep].span_dim)
+    functions = torch.tensor(group.fourier_basis()[:, group.fourier_irreps() == largest])
+    directions = torch.randn((functions.shape[1], embedding.shape[1]), generator=torch.Generator().manual_seed(0))
+    added = (functions @ directions.double()).to(embedding.dtype)
+    tokens = torch.from_numpy((operation.left >= 0).nonzero()[0])
+    embedding = embedding.clone()
+    embedding[tokens] += group.order**0.5 * added[torch.from_numpy(operation.left)[tokens]]
+    return embedding
+
+
 def memory(degree: int, folder: Path) -> dict[str, Any]:
-    """Peak memory of all analyses of one checkpoint of a network that composes permutations."""
+    """Peak memory of all analyses of one checkpoint of a network that composes permutations.
+
+    The network has the irrep of largest dimension as a key, for which ablations take most.
+    """
     config = preset("s5-lion-clip", degree=degree)
+    task = build_task(config.task)
+    weights = initial_weights(config.model, task, config.seed)
+    weights["embed.W_E"] = with_key(weights["embed.W_E"], task)
     with create_run(folder / "run", config) as writer:
-        writer.checkpoint(0, initial_weights(config.model, build_task(config.task), config.seed))
+        writer.checkpoint(0, weights)
         writer.finish("finished", None, 0)
     took = in_process(ROOT, folder / "run", folder / "tables")
     return {"peak_gigabytes": took["peak_bytes"] / 1e9, "cpu_seconds": took["cpu_seconds"], "tables": took["tables"]}

@@ -23,7 +23,7 @@ from grokscope.analysis.checkpoint.grid import PairGrid
 from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.engine import Engine, Loss, loss_function
-from grokscope.model import Weights
+from grokscope.model import Weights, dtype_of
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -145,12 +145,17 @@ class RunContext:
         names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
         return (*names, f"{blocks[-1]}.hook_resid_post", "logits")
 
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of a number in the run's dtype."""
+        return dtype_of(self.config).itemsize
+
     def bytes_of(self, operation: str, names: Sequence[str]) -> int:
         """How much memory some of these activations take at all pairs of an operation."""
         grid, config = self.grids[operation], self.config
         widths = {"logits": grid.engine.d_vocab_out, "hook_post": config.d_mlp}
         numbers = sum(widths.get(name.rpartition(".")[2], config.d_model) for name in names)
-        return grid.shape[0] * grid.shape[1] * numbers * getattr(torch, config.dtype).itemsize
+        return grid.shape[0] * grid.shape[1] * numbers * self.item_bytes
 
     @property
     def layers(self) -> range:
@@ -175,6 +180,7 @@ class Checkpoint:
         self._activations: dict[tuple[str, str], Tensor] = {}
         self._whole_transforms: dict[tuple[Frame, str], Tensor] = {}
         self._transforms: dict[tuple[Frame, str], Transform] = {}
+        self._diagonals: dict[tuple[Frame, str], dict[int, Tensor]] = {}
         self._embedding_tests: dict[Frame, Significance] = {}
 
     @cached_property
@@ -226,6 +232,20 @@ class Checkpoint:
         if key not in self._transforms:
             self._transforms[key] = Transform.of(self.context.bases[frame], self.coefficients(frame, name))
         return self._transforms[key]
+
+    def diagonal(self, frame: Frame, name: str) -> dict[int, Float[Tensor, "s_squared unit"]]:
+        """The transform of an activation in the diagonal block of every irrep."""
+        key = (frame, name)
+        if key not in self._diagonals:
+            of_sizes = self.context.bases[frame].blocks
+            parts = [[blocks.of(x_hat) for blocks in of_sizes] for x_hat in self.coefficients(frame, name)]
+            joined = [torch.cat(each, dim=-1) for each in zip(*parts, strict=True)]
+            self._diagonals[key] = {
+                irrep: x
+                for blocks, of_size in zip(of_sizes, joined, strict=True)
+                for irrep, x in zip(blocks.irreps.tolist(), of_size, strict=True)
+            }
+        return self._diagonals[key]
 
     def centred_logits(self, frame: Frame) -> Transform:
         """The same of the logits of the frame's answers less the mean of each pair's, which changes no probability."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from jaxtyping import Float
@@ -20,62 +19,37 @@ from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """Parts of the transform X^ `[column, column, unit]` of an activation."""
+    """What is read of the transform X^ `[column, column, unit]` of an activation X."""
 
     basis: GridBasis
     left: Float[Tensor, "column unit"]
     """X^[i, 0]: functions of a."""
     right: Float[Tensor, "column unit"]
     """X^[0, j]: functions of b."""
-    diagonal: tuple[Float[Tensor, "irrep s_squared unit"], ...]
-    """The blocks (rho, rho), in the order of `GridBasis.blocks`."""
+    product: Float[Tensor, "column unit"]
+    """H^ = F^T H of H[g] = (1/n) sum_{a * b = g} X[a, b]."""
+    quotient: Float[Tensor, "column unit"]
+    """The same for the means over a * b^-1 = d."""
+    diagonal_energy: Float[Tensor, "irrep unit"]
+    """Sum of squares of X^ in every diagonal block (rho, rho)."""
     variance: Float[Tensor, "unit"]
     """`unit_variances`."""
 
     @staticmethod
     def of(basis: GridBasis, x_hats: Iterable[Float[Tensor, "column column unit"]]) -> Transform:
         """Of the transforms of some units after the other."""
-        parts = [
-            (
-                x_hat[:, 0].clone(),
-                x_hat[0].clone(),
-                *(blocks.of(x_hat) for blocks in basis.blocks),
-                unit_variances(x_hat),
-            )
-            for x_hat in x_hats
-        ]
-        left, right, *diagonal, variance = (torch.cat(each, dim=-1) for each in zip(*parts, strict=True))
-        return Transform(basis, left, right, tuple(diagonal), variance)
+        parts = [(x_hat[:, 0].clone(), x_hat[0].clone(), *_of_blocks(basis, x_hat)) for x_hat in x_hats]
+        return Transform(basis, *(torch.cat(each, dim=-1) for each in zip(*parts, strict=True)))
 
-    @cached_property
-    def product(self) -> Float[Tensor, "column unit"]:
-        """H^ = F^T H of H[g] = (1/n) sum_{a * b = g} X[a, b]."""
-        return self._coefficients([blocks.product for blocks in self.basis.blocks])
 
-    @cached_property
-    def quotient(self) -> Float[Tensor, "column unit"]:
-        """The same for the means over a * b^-1 = d."""
-        return self._coefficients([blocks.quotient for blocks in self.basis.blocks])
-
-    def _coefficients(self, maps: list[Float[Tensor, "irrep s s_squared"]]) -> Float[Tensor, "column unit"]:
-        coefficients = torch.empty_like(self.left)
-        for blocks, of_argument, diagonal in zip(self.basis.blocks, maps, self.diagonal, strict=True):
-            parts = torch.bmm(of_argument.to(diagonal.dtype), diagonal)
+def _of_blocks(basis: GridBasis, x_hat: Float[Tensor, "column column unit"]) -> tuple[Tensor, ...]:
+    """What `Transform` has after `left` and `right`, of some units."""
+    product, quotient = (torch.empty_like(x_hat[0]) for _ in range(2))
+    energy = x_hat.new_empty((len(basis.spans), x_hat.shape[-1]))
+    for blocks in basis.blocks:
+        diagonal = blocks.of(x_hat)
+        for coefficients, of_argument in ((product, blocks.product), (quotient, blocks.quotient)):
+            parts = torch.bmm(of_argument.to(x_hat.dtype), diagonal)
             coefficients[blocks.columns.flatten()] = parts.flatten(0, 1)
-        return coefficients / self.basis.n
-
-    @cached_property
-    def diagonal_energy(self) -> Float[Tensor, "irrep unit"]:
-        """Sum of squares of the transform in every diagonal block (rho, rho)."""
-        energy = self.left.new_empty((len(self.basis.spans), self.left.shape[-1]))
-        for blocks, diagonal in zip(self.basis.blocks, self.diagonal, strict=True):
-            energy[blocks.irreps] = diagonal.square().sum(1)
-        return energy
-
-    def block(self, irrep: int) -> Float[Tensor, "s_squared unit"]:
-        """The diagonal block of one irrep."""
-        for blocks, diagonal in zip(self.basis.blocks, self.diagonal, strict=True):
-            places = (blocks.irreps == irrep).nonzero()
-            if len(places):
-                return diagonal[int(places)]
-        raise ValueError(f"irrep = {irrep} does not exist; accepted: 0 to {len(self.basis.spans) - 1}")
+        energy[blocks.irreps] = diagonal.square().sum(1)
+    return product / basis.n, quotient / basis.n, energy, unit_variances(x_hat)

@@ -8,6 +8,7 @@ import pandas as pd
 import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext, knows_its_split
+from grokscope.analysis.checkpoint.memory import no_pairs
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.model import Weights
 from grokscope.probes import output_statistics
@@ -16,7 +17,9 @@ CHUNK = 8192
 """Examples whose logits are held at a time."""
 
 
-@over_checkpoints(family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_dynamics)
+@over_checkpoints(
+    family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_dynamics, memory=no_pairs
+)
 def collapse(checkpoint: Checkpoint) -> pd.DataFrame:
     """Statistics of the logits over the train set, in the run's dtype and in float64 of the same weights.
 

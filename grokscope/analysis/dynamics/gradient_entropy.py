@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext, knows_its_split
+from grokscope.analysis.checkpoint.memory import no_pairs
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.dynamics.parameter_groups import by_group, parameter_groups
 from grokscope.model import Weights, trained_names
@@ -17,7 +18,9 @@ CHUNK = 2048
 """Examples of one backward pass."""
 
 
-@over_checkpoints(family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_dynamics)
+@over_checkpoints(
+    family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_dynamics, memory=no_pairs
+)
 def gradient_entropy(checkpoint: Checkpoint) -> pd.DataFrame:
     """Entropy of the gradient of the run's mean loss on the whole train set, computed from checkpoints.
 
