@@ -18,7 +18,7 @@ from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.blocks import KEPT_BYTES, in_blocks
-from grokscope.analysis.checkpoint.frames import Frame, frames
+from grokscope.analysis.checkpoint.frames import Frame, frames, has_group
 from grokscope.analysis.checkpoint.grid import PairGrid
 from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
 from grokscope.analysis.checkpoint.transform import Transform
@@ -89,6 +89,18 @@ class RunContext:
         }
 
     @cached_property
+    def train_pairs(self) -> dict[str, Int[Tensor, "pair"]]:
+        """The examples that the run was trained on as pairs of the flattened grids, by operation.
+
+        Empty where some of them are on no grid, as with a task without a group.
+        """
+        if not has_group(self.run):
+            return {}
+        by_operation = {name: grid.pair_of[self.train] for name, grid in self.grids.items()}
+        pairs = {name: of_examples[of_examples >= 0] for name, of_examples in by_operation.items()}
+        return pairs if sum(map(len, pairs.values())) == len(self.train) else {}
+
+    @cached_property
     def bases(self) -> dict[Frame, GridBasis]:
         return {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
 
@@ -137,6 +149,10 @@ class RunContext:
     def prepare_dynamics(self) -> None:
         """The same for analyses of norms, gradients and logits, which need no group."""
         _ = self.engine, self.loss
+
+    def prepare_outputs(self) -> None:
+        """The same for analyses of the logits of the train set."""
+        _ = self.engine, self.loss, self.train_pairs
 
     @cached_property
     def activation_names(self) -> tuple[str, ...]:

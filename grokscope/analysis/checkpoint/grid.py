@@ -66,6 +66,9 @@ class PairGrid:
         )
         self.labels: Int[Tensor, "row col"] = torch.full(self.shape, -1)
         """The answer's token; -1 where the pair is no example of the task."""
+        self.pair_of: Int[Tensor, "example"] = torch.full((task.n_examples,), -1)
+        """Where the task's examples are in the flattened grid; -1 for those of other operations."""
+        self.pair_of[torch.from_numpy(operation.examples)] = torch.from_numpy(where[0] * self.shape[1] + where[1])
         self.labels[where] = task.labels[torch.from_numpy(operation.examples)]
         is_train = torch.zeros(self.shape, dtype=torch.bool)
         is_train[where] = train[torch.from_numpy(operation.examples)]

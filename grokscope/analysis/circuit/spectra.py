@@ -15,7 +15,7 @@ frequency k of Z_n its 8 terms, 2 in a, 2 in b and 4 products of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,22 +74,28 @@ def spectra(checkpoint: Checkpoint) -> pd.DataFrame:
     """
     tables = []
     for frame in checkpoint.context.frames:
-        for spectrum in _spectra(checkpoint, frame):
-            power = spectrum.power
-            tables.append(
-                pd.DataFrame(
-                    {
-                        **frame.keys,
-                        "site": spectrum.site,
-                        "part": spectrum.part,
-                        **irrep_columns(frame.group, range(1, len(power))),
-                        "power": power[1:],
-                        "of_variance": spectrum.of_variance,
-                        "gini": gini(power, frame.group),
-                        "ipr": inverse_participation(power),
-                    }
-                )
+        spectra_of_frame = list(_spectra(checkpoint, frame))
+        powers = [spectrum.power for spectrum in spectra_of_frame]
+        count = len(frame.group.irreps) - 1
+
+        def of_each(values: Iterable[object], times: int = count) -> np.ndarray:
+            return np.repeat(np.array(list(values)), times)
+
+        # All spectra of a frame at once: to make many small tables takes longer than to fill them.
+        tables.append(
+            pd.DataFrame(
+                {
+                    **frame.keys,
+                    "site": of_each(spectrum.site for spectrum in spectra_of_frame),
+                    "part": of_each(spectrum.part for spectrum in spectra_of_frame),
+                    **irrep_columns(frame.group, [*range(1, 1 + count)] * len(powers)),
+                    "power": np.concatenate([power[1:] for power in powers]),
+                    "of_variance": of_each(spectrum.of_variance for spectrum in spectra_of_frame),
+                    "gini": of_each(gini(power, frame.group) for power in powers),
+                    "ipr": of_each(inverse_participation(power) for power in powers),
+                }
             )
+        )
     return pd.concat(tables, ignore_index=True)
 
 
