@@ -2,11 +2,19 @@
 
     python -m benchmarks.analysis [--run DIR] [--preset mul-lion-clip] [--steps 1000] [--only fourier dynamics]
                                   [--workers 2] [--rounds 3] [--smallest]
+    python -m benchmarks.analysis --against PATH [--run DIR] [--preset mul-lion-clip] [--steps 1000] [--rounds 3]
+    python -m benchmarks.analysis --memory [--smallest]
 
 Trains the run first unless `--run` names one (its kept tables are ignored: a copy is analysed). The plain loop loads
 each checkpoint into a `HookedTransformer` and calls `run_with_cache` on every example, for the same activations that
 the analyses read, and analyses nothing. Figures are medians over rounds; checkpoints for the loop are a sample,
 and its total is scaled up from them.
+
+`--against` compares with another checkout of grokscope, such as a worktree of an earlier commit: the CPU time of every
+analysis of the run, in a process of one thread each, in turn, and how far any number of a table differs.
+
+`--memory` is the largest resident memory of a process that makes every table of one checkpoint of S6, a group of 720
+elements.
 """
 
 from __future__ import annotations
@@ -16,6 +24,8 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -24,6 +34,7 @@ from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of one thread beat one worker of two
 
+import pandas as pd
 import torch
 from rich.console import Console
 
@@ -31,11 +42,16 @@ from benchmarks.machine import describe
 from benchmarks.smallest import HELP, SMALLEST
 from grokscope.analysis import run_all
 from grokscope.config import preset
-from grokscope.runs import Run, open_run
+from grokscope.model import initial_weights
+from grokscope.runs import Run, create_run, open_run
+from grokscope.tasks import Task, build_task
 from grokscope.training import train
 
 SAMPLE = 10
 CHUNK = 1024
+ROOT = Path(__file__).parents[1]
+DEGREE = 6
+SMALLEST_DEGREE = 4
 
 
 def trained(name: str, steps: int, folder: Path, settings: Mapping[str, Any]) -> Run:
@@ -77,6 +93,77 @@ def gather(run: Run, threads: int) -> float:
     return statistics.median(seconds)
 
 
+def in_process(checkout: Path, run: Path, out: Path) -> dict[str, Any]:
+    """What it takes a process to make every table with the grokscope of a checkout; see `benchmarks.analysing`."""
+    out.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-P", str(ROOT / "benchmarks" / "analysing.py"), str(run), str(out)]
+    environment = {**os.environ, "PYTHONPATH": str(checkout.absolute())}
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def difference(one: pd.Series, other: pd.Series) -> float:
+    """The largest difference of two columns, as a share of the largest number; infinite if it cannot be said."""
+    if one.equals(other):
+        return 0.0
+    if not pd.api.types.is_float_dtype(one) or not (one.isna() == other.isna()).all():
+        return float("inf")
+    return float((one - other).abs().max() / one.abs().max())
+
+
+def compare(run: Run, against: Path, rounds: int, folder: Path) -> dict[str, Any]:
+    """CPU seconds with this checkout and with another, in turn, and the tables that differ."""
+    checkouts = {"this": ROOT, "other": against}
+    seconds: dict[str, list[float]] = {name: [] for name in checkouts}
+    for _ in range(rounds):
+        for name, checkout in checkouts.items():
+            seconds[name].append(in_process(checkout, run.path, folder / name)["cpu_seconds"])
+    differences = {}
+    for file in sorted((folder / "other").iterdir()):
+        old, new = pd.read_parquet(file), pd.read_parquet(folder / "this" / file.name)
+        if list(old.columns) != list(new.columns) or len(old) != len(new):
+            differences[file.stem] = float("inf")
+        elif largest := max(difference(old[column], new[column]) for column in old):
+            differences[file.stem] = largest
+    medians = {name: statistics.median(of_rounds) for name, of_rounds in seconds.items()}
+    return {
+        "cpu_seconds": medians,
+        "ratio": medians["this"] / medians["other"],
+        "tables_that_differ": differences,
+        "rounds": seconds,
+    }
+
+
+def with_key(embedding: torch.Tensor, task: Task) -> torch.Tensor:
+    """An embedding to which functions of the group's largest irrep are added."""
+    operation = task.operations[0]
+    group = operation.group
+    largest = max(range(len(group.irreps)), key=lambda irrep: group.irreps[irrep].span_dim)
+    functions = torch.tensor(group.fourier_basis()[:, group.fourier_irreps() == largest])
+    directions = torch.randn((functions.shape[1], embedding.shape[1]), generator=torch.Generator().manual_seed(0))
+    added = (functions @ directions.double()).to(embedding.dtype)
+    tokens = torch.from_numpy((operation.left >= 0).nonzero()[0])
+    embedding = embedding.clone()
+    embedding[tokens] += group.order**0.5 * added[torch.from_numpy(operation.left)[tokens]]
+    return embedding
+
+
+def memory(degree: int, folder: Path) -> dict[str, Any]:
+    """Peak memory of all analyses of one checkpoint of a network that composes permutations.
+
+    The network has the irrep of largest dimension as a key, for which ablations take most.
+    """
+    config = preset("s5-lion-clip", degree=degree)
+    task = build_task(config.task)
+    weights = initial_weights(config.model, task, config.seed)
+    weights["embed.W_E"] = with_key(weights["embed.W_E"], task)
+    with create_run(folder / "run", config) as writer:
+        writer.checkpoint(0, weights)
+        writer.finish("finished", None, 0)
+    took = in_process(ROOT, folder / "run", folder / "tables")
+    return {"peak_gigabytes": took["peak_bytes"] / 1e9, "cpu_seconds": took["cpu_seconds"], "tables": took["tables"]}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="a run to look through; left out: train one")
@@ -85,15 +172,26 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=["fourier", "dynamics"], help="families, each timed on its own")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--against", type=Path, help="another checkout, to compare CPU time and tables with")
+    parser.add_argument("--memory", action="store_true", help="peak memory of one checkpoint of S6")
     parser.add_argument("--smallest", action="store_true", help=HELP)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
+        if options.memory:
+            degree = SMALLEST_DEGREE if options.smallest else DEGREE
+            Console().print_json(json.dumps({"degree": degree, **describe(), **memory(degree, Path(folder))}))
+            return
         if options.run is None:
             run = trained(options.preset, options.steps, Path(folder), SMALLEST if options.smallest else {})
         else:
             shutil.copytree(options.run, Path(folder) / "run", ignore=shutil.ignore_patterns("analysis"))
             run = open_run(Path(folder) / "run")
+        about = {"run": f"{run.task.name}, {len(run.steps)} checkpoints", **describe()}
+        if options.against is not None:
+            result = compare(run, options.against, options.rounds, Path(folder))
+            Console().print_json(json.dumps({**about, **result}))
+            return
         families: dict[str, list[float]] = {family: [] for family in options.only}
         plain = []
         for _ in range(options.rounds):
@@ -101,8 +199,7 @@ def main() -> None:
                 seconds.append(analyse(run, family, options.workers))
             plain.append(gather(run, options.workers))
         result = {
-            "run": f"{run.task.name}, {len(run.steps)} checkpoints",
-            **describe(),
+            **about,
             "workers": options.workers,
             "threads_per_worker": 1,
             "threads_of_plain_loop": options.workers,

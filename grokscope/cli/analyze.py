@@ -4,52 +4,62 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
-from grokscope.cli.output import print_table, say
+from grokscope.cli.output import print_table, say, say_error
+from grokscope.cli.sweeping import Display
+from grokscope.config import ConfigError
+from grokscope.config.checks import integer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Sequence
 
-    from pandas import DataFrame
+    from grokscope.sweeps import Outcome, Place
 
-    from grokscope.runs import Run
+HANG_SECONDS = 3600.0
+"""One checkpoint of a large group takes minutes, and a worker says nothing in the midst of it."""
 
 
 def analyze(
     runs: Positional[tuple[Path, ...]],
     only: tuple[str, ...] = (),
     out: Path | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    hang_seconds: float = HANG_SECONDS,
     show_list: Annotated[FlagCreatePairsOff[bool], arg(name="list")] = False,
 ) -> int:
     """Read the circuit out of every checkpoint of some runs; tables that are kept already are not made again.
+
+    Several runs go side by side, each in a process of its own. One that cannot be analysed is retried once, stops no
+    other, and is named at the end, with exit code 2.
 
     Args:
         runs: The run directories.
         only: Names of analyses, or of a family of them (fourier); left out: all that the task has.
         out: A directory to write the tables to as CSV, RUN-ANALYSIS.csv; left out: they are kept in the runs only.
+        workers: Runs analysed at a time, or checkpoints where there are fewer runs; left out: one per core.
+        ray: Analyse on the Ray cluster at this address (`auto`: the one this machine belongs to) instead, a task per
+            run; all nodes see the runs at the same paths.
+        hang_seconds: A worker that says nothing for so long is killed, and its run retried.
         show_list: Print the name, the family and one line of each analysis, and analyse nothing.
     """
     if show_list:
         return _list_analyses()
     if not runs:
         raise ValueError("name the runs to analyse: grokscope analyze RUN... [--only fourier]; or ask for --list")
-    from torch import get_num_threads, set_num_threads
-
-    from grokscope.analysis import run_all
-    from grokscope.runs import open_run
-
-    threads, opened = get_num_threads(), [open_run(path) for path in runs]
-    set_num_threads(1)  # checkpoints go side by side, one thread each
-    try:
-        for run in opened:
-            tables = run_all(run, only or None, os.cpu_count() or 1, progress=True)
-            _show(run, tables, out)
-    finally:
-        set_num_threads(threads)
-    return 0
+    if ray is not None and workers is not None:
+        raise ConfigError(
+            "--workers is for this machine: on a Ray cluster, as many runs are analysed as it has room for"
+        )
+    if workers is not None:
+        integer("workers", workers, 1)
+    if len(runs) == 1 and ray is None:
+        return _analyze_here(runs[0], only, out, workers or os.cpu_count() or 1)
+    return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds)
 
 
 def _list_analyses() -> int:
@@ -65,18 +75,103 @@ def _list_analyses() -> int:
     return 0
 
 
-def _show(run: Run, tables: Mapping[str, DataFrame], out: Path | None) -> None:
-    """Print how much there is in each table of a run, and write them where that is asked for."""
-    print_table(
-        ("run", "analysis", "rows", "checkpoints"),
-        [
-            (run.name, name, len(table), table["step"].nunique() if "step" in table else None)
-            for name, table in tables.items()
-        ],
-        numbers=("rows", "checkpoints"),
-    )
+def _analyze_here(path: Path, only: tuple[str, ...], out: Path | None, at_a_time: int) -> int:
+    """Analyse one run in this process, so many checkpoints at a time."""
+    from torch import get_num_threads, set_num_threads
+
+    from grokscope.analysis import run_all
+    from grokscope.cli.analysis_worker import sizes, write_tables
+    from grokscope.runs import open_run
+
+    threads, run = get_num_threads(), open_run(path)
+    set_num_threads(1)  # checkpoints go side by side, one thread each
+    try:
+        tables = run_all(run, only or None, at_a_time, progress=True)
+    finally:
+        set_num_threads(threads)
+    _print_sizes((run.name, *size) for size in sizes(tables))
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, table in tables.items():
-            table.to_csv(out / f"{run.name}-{name}.csv", index=False)
-    say(f"{run.name}: kept in {run.analysis_path}" + (f", written to {out}" if out else ""))
+        write_tables(run, tables, out)
+    say(f"{run.name}: kept in {run.analysis_path}{_written(out)}")
+    return 0
+
+
+def _analyze_side_by_side(
+    paths: Sequence[Path],
+    only: tuple[str, ...],
+    out: Path | None,
+    workers: int | None,
+    ray: str | None,
+    hang_seconds: float,
+) -> int:
+    """Analyse several runs, each in a process of its own."""
+    from grokscope.sweeps.local import usable_cores, work_through
+
+    if workers is None:
+        workers = usable_cores()
+    places = places_of(paths, only, out, 1 if ray is not None else workers)
+    try:
+        with Display("checkpoint", measures=False) as display:
+            if ray is None:
+                with TemporaryDirectory(prefix="grokscope-") as logs:
+                    ended = work_through(places, workers, Path(logs), hang_seconds=hang_seconds, watch=display.show)
+            else:
+                from grokscope.sweeps.cluster import work_through_on_ray
+
+                ended = work_through_on_ray(places, ray, hang_seconds=hang_seconds, watch=display.show)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt("go on with the same command: what is done is kept") from None
+    return _tell(ended, out)
+
+
+def places_of(paths: Sequence[Path], only: tuple[str, ...], out: Path | None, workers: int) -> list[Place]:
+    """The runs, each once; one that cannot be opened has failed.
+
+    A run is called by its path below the folder that all have in common.
+
+    Raises ValueError for an analysis that does not exist, and where tables of two runs would be one file in `out`.
+    """
+    from grokscope.analysis.tables.identity import check_names
+    from grokscope.analysis.tables.registry import resolve
+    from grokscope.cli.analysis_worker import AnalysisWork
+    from grokscope.runs import RunError, open_run
+    from grokscope.sweeps import Place
+
+    absolute = list(dict.fromkeys(path.absolute() for path in paths))
+    common = os.path.commonpath([path.parent for path in absolute])
+    at_a_time = max(1, workers // len(absolute))
+    opened, places = [], []
+    for path in absolute:
+        name, folder = os.path.relpath(path, common), out and str(out.absolute())
+        try:
+            run = open_run(path)
+        except RunError as error:
+            places.append(Place(AnalysisWork(name, 0, only, folder, at_a_time), path))
+            places[-1].give_up(str(error))
+        else:
+            places.append(Place(AnalysisWork(name, len(run.steps), only, folder, at_a_time), path))
+            opened.append(run)
+    resolve(only, opened, explain=False)
+    if out is not None and opened:
+        check_names(opened)
+    return places
+
+
+def _tell(ended: Sequence[Outcome], out: Path | None) -> int:
+    """Print what there is of each run, and each that failed, with why."""
+    done = [outcome for outcome in ended if outcome.standing == "finished"]
+    failed = [outcome for outcome in ended if outcome.standing != "finished"]
+    _print_sizes((outcome.name, *size) for outcome in done for size in outcome.result)
+    say(f"{len(done)} of {len(ended)} runs analysed: tables are kept in the folder analysis of each{_written(out)}")
+    for outcome in failed:
+        say_error(f"{outcome.name} failed: {outcome.failures[-1].reason}")
+    return 2 if failed else 0
+
+
+def _print_sizes(rows: Iterable[tuple[object, ...]]) -> None:
+    """Print how much there is in each table of runs."""
+    print_table(("run", "analysis", "rows", "checkpoints"), list(rows), numbers=("rows", "checkpoints"))
+
+
+def _written(out: Path | None) -> str:
+    return f", written to {out}" if out else ""

@@ -70,19 +70,18 @@ def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
 
     folder = wanted.out if out is None else out
     jobs_in_place = places(wanted.jobs, folder)
-    costs = estimate([place.job for place in jobs_in_place if not place.over])
+    costs = estimate([job for job, place in zip(wanted.jobs, jobs_in_place, strict=True) if not place.over])
     rows = []
-    for place in jobs_in_place:
-        cost = costs.runs.get(place.job.name)
+    for job, place in zip(wanted.jobs, jobs_in_place, strict=True):
+        cost = costs.runs.get(job.name)
         last = (None, None) if cost is None else (_duration(cost.seconds), _size(cost.bytes))
-        config = place.job.config
-        rows.append((place.job.name, config.arm, config.seed, place.job.budget, place.standing, *last))
+        rows.append((job.name, job.config.arm, job.config.seed, job.budget, place.standing, *last))
     print_table(
         ("run", "arm", "seed", "budget", "standing", "time", "disk"), rows, numbers=("seed", "budget", "time", "disk")
     )
     say(f"{len(jobs_in_place)} runs in {folder}, {len(jobs_in_place) - len(costs.runs)} of them done")
     if costs.runs:
-        numbers = sorted({1, default_workers(wanted) if workers is None else workers})
+        numbers = sorted({1, default_workers(wanted.jobs) if workers is None else workers})
         times = ", ".join(f"{_duration(costs.seconds(n))} with {n} worker{'s' * (n > 1)}" for n in numbers)
         say(f"at most {times}; {_size(costs.bytes)} on disk (if every run uses its budget)")
     return 0
@@ -102,10 +101,16 @@ def _tell(ended: list[Outcome], folder: Path) -> int:
 
 
 class Display:
-    """A live table on a terminal; elsewhere a line for each run that ends, and for each failure."""
+    """A live table on a terminal; elsewhere a line for each run that ends, and for each failure.
 
-    def __init__(self) -> None:
+    Arguments:
+        unit: what the budget of a run is counted in.
+        measures: whether the work has an accuracy to show.
+    """
+
+    def __init__(self, unit: str = "step", *, measures: bool = True) -> None:
         self._console = console()
+        self._unit, self._measures = unit, measures
         self._told: dict[Path, tuple[bool, int]] = {}  # by path: several sweeps may be shown in turn
         self._live = None
         if self._console.is_terminal:
@@ -130,38 +135,40 @@ class Display:
             news = (place.over, len(place.failures))
             if news != self._told.setdefault(place.path, (place.before, 0)):
                 self._told[place.path] = news
-                for line in _news(place, board):
+                for line in _news(place, board, self._unit):
                     self._console.print(line, markup=False, soft_wrap=True)
         if self._live is not None:
-            self._live.update(_table(board), refresh=True)
+            self._live.update(_table(board, self._unit, self._measures), refresh=True)
 
 
-def _news(place: Place, board: Board) -> list[str]:
+def _news(place: Place, board: Board, unit: str) -> list[str]:
     """What has become of a run, as lines."""
     done = f"({board.count('finished', 'diverged', 'failed')} of {len(board.places)})"
     lines = []
     if place.over and place.standing != "failed":
         accuracy = "" if place.accuracy is None else f", accuracy {place.accuracy:.3f}"
-        return [f"{place.standing} {place.job.name} at step {place.step}{accuracy} {done}"]
+        return [f"{place.standing} {place.job.name} at {unit} {place.step}{accuracy} {done}"]
     failure = place.failures[-1]
     what = f"failed {place.job.name} {done}" if place.over else f"retrying {place.job.name}"
     lines.append(one_line(f"{what}: {failure.reason}"))
     return lines + [f"    {one_line(line)}" for line in failure.tail]
 
 
-def _table(board: Board) -> Group:
-    """The runs in training, and a line about all of them."""
+def _table(board: Board, unit: str, measures: bool) -> Group:
+    """The runs that are worked on, and a line about all of them."""
     from rich.console import Group
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("run", "step", "of", "steps/s", "accuracy"):
+    for column in ["run", unit, "of", f"{unit}s/s"] + ["accuracy"] * measures:
         table.add_column(column, justify="left" if column == "run" else "right", no_wrap=True)
     for place in board.places:
         if place.standing == "running":
             rate = "-" if place.rate is None else f"{place.rate:.0f}"
-            accuracy = "-" if place.accuracy is None else f"{place.accuracy:.3f}"
-            table.add_row(place.job.name, f"{place.step:,}", f"{place.job.budget:,}", rate, accuracy)
+            row = [place.job.name, f"{place.step:,}", f"{place.job.budget:,}", rate]
+            if measures:
+                row.append("-" if place.accuracy is None else f"{place.accuracy:.3f}")
+            table.add_row(*row)
     left = board.seconds_left()
     parts = [f"{board.count('finished', 'diverged')} of {len(board.places)} done"]
     for standing in ("running", "waiting", "elsewhere", "failed"):

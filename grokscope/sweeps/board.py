@@ -1,16 +1,16 @@
-"""Where every run of a sweep stands, for whoever watches it."""
+"""Where every run of a sweep, or of other work on many runs, stands, for whoever watches it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from grokscope.sweeps.job import Job
+from grokscope.sweeps.job import Work
 
 Standing = Literal["waiting", "running", "elsewhere", "finished", "diverged", "failed"]
-"""elsewhere: another process trains it. diverged is an end like finished; failed: it ended with an error, twice."""
+"""elsewhere: another process works on it. diverged is an end like finished; failed: it ended with an error, twice."""
 
 ATTEMPTS = 2
 """A run that fails is started once more, from its last saved state."""
@@ -43,16 +43,19 @@ class Outcome:
     """How many times it was started by this sweep."""
     failures: tuple[Failure, ...]
     """What went wrong, each time that something did; two if it failed, one if it ended after a retry."""
+    result: Any = None
+    """What the worker said had come of it, in words of JSON; None for a run that is trained."""
 
 
 @dataclass
 class Place:
-    """One run of a sweep, and where it stands."""
+    """One run, what is done with it, and where that stands."""
 
-    job: Job
+    job: Work
     path: Path
     standing: Standing = "waiting"
     step: int = 0
+    """Of the job's budget."""
     accuracy: float | None = None
     """On the validation set, at the last evaluation."""
     rate: float | None = None
@@ -61,6 +64,7 @@ class Place:
     before: bool = False
     attempts: int = 0
     failures: list[Failure] = field(default_factory=list)
+    result: Any = None
     look_again: float = 0.0
     """If it is elsewhere: when to see whether it still is."""
 
@@ -72,7 +76,14 @@ class Place:
     def outcome(self) -> Outcome:
         """How it ended."""
         return Outcome(
-            self.job.name, self.path, self.standing, self.reason, self.before, self.attempts, tuple(self.failures)
+            self.job.name,
+            self.path,
+            self.standing,
+            self.reason,
+            self.before,
+            self.attempts,
+            tuple(self.failures),
+            self.result,
         )
 
     def fail(self, reason: str, tail: Sequence[str]) -> None:
@@ -81,16 +92,21 @@ class Place:
         self.standing = "waiting" if len(self.failures) < ATTEMPTS else "failed"
         self.reason = reason
 
+    def give_up(self, reason: str) -> None:
+        """It cannot be worked on, and no retry would help."""
+        self.fail(reason, [])
+        self.standing = "failed"
+
 
 @dataclass
 class Board:
-    """All runs of a sweep, in its order."""
+    """All runs, in their order."""
 
     places: list[Place]
     workers: int
-    """How many are trained at a time, as far as is known."""
+    """How many are worked on at a time, as far as is known."""
     stopping: bool = False
-    """Whether the sweep has been interrupted and waits for its workers to end."""
+    """Whether it has been interrupted and waits for its workers to end."""
 
     def count(self, *standings: Standing) -> int:
         """How many runs stand so."""
@@ -104,7 +120,7 @@ class Board:
     def seconds_left(self) -> float | None:
         """Seconds to the end if every run uses its budget at the rate of those that are running; None if not known.
 
-        Runs that are trained elsewhere are left out.
+        Runs that are worked on elsewhere are left out.
         """
         rates = [place.rate for place in self.places if place.rate]
         if not rates:

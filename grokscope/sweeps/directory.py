@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from grokscope.config import RunConfig, differences
-from grokscope.runs import ENDED, RunError
+from grokscope.runs import RunError
 from grokscope.runs.layout import check_new_path, is_run
-from grokscope.runs.record import read_config, read_status
+from grokscope.runs.record import read_config
 from grokscope.sweeps.board import Place
 from grokscope.sweeps.job import Job
 
@@ -18,26 +18,23 @@ def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
     Raises `RunError` for a path that is not accepted, and where a directory holds a run of other settings.
     """
     jobs_in_place = [Place(job, check_new_path(out / job.name)) for job in jobs]
-    for place in jobs_in_place:
+    for job, place in zip(jobs, jobs_in_place, strict=True):
         if not is_run(place.path):
             continue
         try:
             config = read_config(place.path)[0]
             place.before = look(place)
         except RunError as error:
-            place.fail(str(error), [])
-            place.standing = "failed"
+            place.give_up(str(error))
             continue
-        check_config(place.path, config, place.job.config)
+        check_config(place.path, config, job.config)
     return jobs_in_place
 
 
 def look(place: Place) -> bool:
     """Take in that the run has ended, if it has; returns whether it has. Raises `RunError` if it cannot be read."""
-    if not is_run(place.path):
-        return False
-    status = read_status(place.path)
-    if status.state not in ENDED:
+    status = place.job.ended(place.path)
+    if status is None:
         return False
     place.standing = "finished" if status.state == "finished" else "diverged"
     place.step, place.reason = status.step or 0, status.reason

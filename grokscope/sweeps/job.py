@@ -1,18 +1,65 @@
-"""What a sweep is: a list of runs, each with its config, and what one of them needs on a cluster."""
+"""What is done with each of many runs, and what a sweep is: a list of runs that are trained."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
-from grokscope.config import RunConfig
-from grokscope.runs import run_name
+from grokscope.config import RunConfig, to_dict
+from grokscope.runs import ENDED, is_locked, run_name
+from grokscope.runs.layout import is_run
+from grokscope.runs.record import Status, read_status
+
+
+class Work(ABC):
+    """What a worker process does with one run: it is trained (`Job`), or something else that is named here."""
+
+    program: ClassVar[str]
+    """The module that the worker process runs; it calls `grokscope.sweeps.worker.serve`."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """What the run is called; no two of a list are called the same."""
+
+    @property
+    @abstractmethod
+    def budget(self) -> int:
+        """Steps that the work may take."""
+
+    @property
+    @abstractmethod
+    def threads(self) -> int:
+        """Threads that the libraries of its process use."""
+
+    @property
+    def cores(self) -> int:
+        """Cores that it keeps busy."""
+        return self.threads
+
+    @abstractmethod
+    def order(self) -> dict[str, Any]:
+        """What the worker process is told beside the run's path, in words of JSON."""
+
+    def ended(self, path: Path) -> Status | None:
+        """How the work ended, where the run's directory says so; None where it does not.
+
+        Raises `RunError` where that cannot be read.
+        """
+        return None
+
+    def is_held(self, path: Path) -> bool:
+        """Whether another process does this work. Raises `RunError` where that cannot be read."""
+        return False
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run of a sweep."""
+class Job(Work):
+    """One run of a sweep: it is trained."""
 
+    program: ClassVar[str] = "grokscope.sweeps.worker"
     config: RunConfig
     directory: str = ""
     """The name of its directory; left out: task, arm and seed."""
@@ -27,13 +74,31 @@ class Job:
         """Steps that it may take."""
         return self.config.training.steps
 
+    @property
+    def threads(self) -> int:
+        """Those that the run is trained with."""
+        return self.config.training.threads
+
+    def order(self) -> dict[str, Any]:
+        """The run's settings."""
+        return {"config": to_dict(self.config)}
+
+    def ended(self, path: Path) -> Status | None:
+        """The status of a run that has finished or diverged."""
+        status = read_status(path) if is_run(path) else None
+        return status if status is not None and status.state in ENDED else None
+
+    def is_held(self, path: Path) -> bool:
+        """Whether another process trains the run."""
+        return is_locked(path)
+
 
 @dataclass(frozen=True)
 class Resources:
     """What Ray reserves for one run."""
 
     num_cpus: float | None = None
-    """Left out: the run's `training.threads`."""
+    """Left out: the cores that its work keeps busy; in training, the run's `training.threads`."""
     num_gpus: float = 0.0
     """A fraction lets several runs share a device; their `training.device` must name it."""
 

@@ -1,4 +1,4 @@
-"""A sweep on this machine: so many worker processes, each with one run at a time."""
+"""Work on many runs on this machine: so many worker processes, each with one run at a time."""
 
 from __future__ import annotations
 
@@ -7,16 +7,17 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from grokscope.config.checks import integer, positive
-from grokscope.runs import RunError, is_locked
+from grokscope.runs import RunError
 from grokscope.sweeps.board import Board, Outcome, Place, Watcher
 from grokscope.sweeps.directory import look, places
-from grokscope.sweeps.job import Sweep
+from grokscope.sweeps.job import Sweep, Work
 from grokscope.sweeps.process import WorkerProcess
 
 HANG_SECONDS = 300.0
@@ -27,7 +28,7 @@ LOGS = "logs"
 
 _TICK = 0.2
 _LOOK_AGAIN = 2.0
-"""Seconds until a run that is trained elsewhere is looked at once more."""
+"""Seconds until a run that is worked on elsewhere is looked at once more."""
 _GRACE = 30.0
 """Seconds that a worker has to end after it was asked to."""
 
@@ -56,23 +57,38 @@ def run_sweep(
     cleanly, a second one at once; then `KeyboardInterrupt` is raised. Raises `ConfigError` for arguments that are not
     accepted and `RunError` where a directory holds a run of other settings, before anything is started.
     """
-    count = default_workers(sweep) if workers is None else workers
-    integer("workers", count, 1)
-    positive("hang_seconds", hang_seconds)
+    count = default_workers(sweep.jobs) if workers is None else workers
     folder = sweep.out if out is None else Path(out)
-    return train_places(places(sweep.jobs, folder), count, folder / LOGS, hang_seconds, watch)
+    return work_through(places(sweep.jobs, folder), count, folder / LOGS, hang_seconds=hang_seconds, watch=watch)
 
 
-def default_workers(sweep: Sweep) -> int:
+def default_workers(jobs: Sequence[Work]) -> int:
     """As many workers as this process may use cores, divided by the threads of a run."""
-    cores = len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
-    return max(1, cores // max(job.config.training.threads for job in sweep.jobs))
+    return max(1, usable_cores() // max(job.threads for job in jobs))
 
 
-def train_places(
-    jobs_in_place: list[Place], workers: int, logs: Path, hang_seconds: float, watch: Watcher | None = None
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
+
+
+def work_through(
+    jobs_in_place: list[Place],
+    workers: int,
+    logs: Path,
+    *,
+    hang_seconds: float = HANG_SECONDS,
+    watch: Watcher | None = None,
 ) -> list[Outcome]:
-    """Train what is not over; see `run_sweep`."""
+    """Do the work on every run that is not over, in worker processes of this machine; see `run_sweep`.
+
+    Arguments:
+        jobs_in_place: the runs, and what is done with each.
+        logs: a directory for the output of workers, a file for each run that had any.
+        workers, hang_seconds, watch: see `run_sweep`.
+    """
+    integer("workers", workers, 1)
+    positive("hang_seconds", hang_seconds)
     board = Board(jobs_in_place, workers)
     with Interrupts() as interrupts:
         crew = _Crew(board, logs, hang_seconds)
@@ -92,7 +108,7 @@ def train_places(
 
 
 class _Crew:
-    """The worker processes of a sweep, and what becomes of the places that they train."""
+    """The worker processes, and what becomes of the places that they work on."""
 
     def __init__(self, board: Board, logs: Path, hang_seconds: float) -> None:
         self.board, self.logs, self.hang_seconds = board, logs, hang_seconds
@@ -102,7 +118,7 @@ class _Crew:
         self._kill_at = float("inf")
 
     def launch(self) -> None:
-        """Fill what is free with runs that wait and that nobody else trains."""
+        """Fill what is free with runs that wait and that nobody else works on."""
         for place in self.board.places:
             if self.board.stopping:
                 return
@@ -111,9 +127,9 @@ class _Crew:
             if not due and not (place.standing == "waiting" and free):
                 continue
             try:
-                if look(place):  # another sweep has trained it
+                if look(place):  # somebody else has done it
                     place.before = not place.attempts
-                elif is_locked(place.path):
+                elif place.job.is_held(place.path):
                     _leave(place)
                 elif free:
                     self._start(place)
@@ -124,8 +140,8 @@ class _Crew:
 
     def _start(self, place: Place) -> None:
         place.attempts += 1
-        order = place.job, place.path, self.logs / f"{place.job.name}.log"
-        process = self._idle_with(place.job.config.training.threads)
+        order = place.job, place.path, self.logs / f"{place.job.name.replace(os.sep, '-')}.log"
+        process = self._idle_for(place.job)
         if process is None:
             process = WorkerProcess(*order)
         else:
@@ -133,11 +149,12 @@ class _Crew:
         self.processes.append((process, place))
         place.standing = "running"
 
-    def _idle_with(self, threads: int) -> WorkerProcess | None:
-        """A process that waits for a run of so many threads, if there is one; others that wait are ended."""
+    def _idle_for(self, job: Work) -> WorkerProcess | None:
+        """A process that waits for work of this kind and threads, if there is one; others that wait are ended."""
         while self.idle:
             process = self.idle.pop()
-            if process.threads == threads and process.exit_code() is None:
+            fits = (process.program, process.threads) == (job.program, job.threads)
+            if fits and process.exit_code() is None:
                 return process
             process.kill()
             process.close()
@@ -173,9 +190,12 @@ class _Crew:
 
     def _ended(self, process: WorkerProcess, place: Place, code: int) -> None:
         place.rate = None
+        if process.result is not None:
+            place.standing, place.result = "finished", process.result
+            return
         try:
             if look(place):
-                if not process.trained:  # it found the run ended by somebody else
+                if not process.worked:  # it found the run ended by somebody else
                     place.attempts -= 1
                     place.before = not place.attempts
                 return
@@ -203,7 +223,7 @@ class _Crew:
                 process.kill()
 
     def end(self) -> None:
-        """Leave no process behind, however the sweep ends."""
+        """Leave no process behind, however the work ends."""
         left = [*self.idle, *(process for process, _ in self.processes)]
         for process in left:
             process.kill()

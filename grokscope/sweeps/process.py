@@ -1,4 +1,4 @@
-"""One worker process, seen from the sweep that started it."""
+"""One worker process, seen from the process that started it."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from pathlib import Path
 from typing import Any
 
 import grokscope
-from grokscope.config import to_dict
-from grokscope.sweeps.job import Job
+from grokscope.sweeps.job import Work
 
 TAIL_LINES = 20
 """Lines of a log that are shown when a run fails."""
 
 
 class WorkerProcess:
-    """A process that trains one run, and then another if it is given one; see `grokscope.sweeps.worker`.
+    """A process that works on one run, and then on another if it is given one; see `grokscope.sweeps.worker`.
 
     Arguments:
-        job: what it trains first.
+        job: what it does first.
         path: the run directory.
         log: the file that its standard output and error are added to.
     """
 
-    def __init__(self, job: Job, path: Path, log: Path) -> None:
-        self.threads = job.config.training.threads
+    def __init__(self, job: Work, path: Path, log: Path) -> None:
+        self.program, self.threads = job.program, job.threads
         reader, writer = os.pipe()
         self.channel = reader
         os.set_blocking(reader, False)
@@ -42,13 +41,13 @@ class WorkerProcess:
             with log.open("ab") as output:
                 self._process = subprocess.Popen(
                     # -P: a module in the current directory must not be taken for one of ours.
-                    [sys.executable, "-P", "-m", "grokscope.sweeps.worker", str(writer)],
+                    [sys.executable, "-P", "-m", self.program, str(writer)],
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     pass_fds=(writer,),
                     env=environment(self.threads),
-                    start_new_session=True,  # Ctrl-C in the terminal is for the sweep, which passes it on
+                    start_new_session=True,  # Ctrl-C in the terminal is for the parent, which passes it on
                 )
         except BaseException:
             os.close(reader)
@@ -57,21 +56,23 @@ class WorkerProcess:
             os.close(writer)
         self.take(job, path, log)
 
-    def take(self, job: Job, path: Path, log: Path) -> None:
-        """Give it a run to train; it has none, or is done with the last."""
+    def take(self, job: Work, path: Path, log: Path) -> None:
+        """Give it a run to work on; it has none, or is done with the last."""
         self.log = log
         self.heard = time.monotonic()
         """When it last said anything, or was given this run."""
-        self.trained = False
+        self.worked = False
         """Whether it has taken a step."""
         self.locked = False
-        """Whether it found that another process trains this run."""
+        """Whether it found that another process works on this run."""
+        self.result: Any = None
+        """What it said had come of its work."""
         self.error: str | None = None
         """What it said had gone wrong."""
         self.free = False
         """Whether it is done with this run, and waits for another."""
         self._log_start = log.stat().st_size if log.exists() else 0  # what is there is of an earlier attempt
-        order = {"path": str(path.absolute()), "config": to_dict(job.config), "log": str(log.absolute())}
+        order = {"path": str(path.absolute()), "log": str(log.absolute()), **job.order()}
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already: its exit code will tell
             self._process.stdin.write((json.dumps(order) + "\n").encode())
@@ -91,9 +92,10 @@ class WorkerProcess:
             message = json.loads(line)
             self.locked = self.locked or "locked" in message
             self.error = message.get("error", self.error)
+            self.result = message.get("result", self.result)
             self.free = self.free or "free" in message
             last = message if "rate" in message else last
-        self.trained = self.trained or last is not None
+        self.worked = self.worked or last is not None
         return last
 
     def exit_code(self) -> int | None:
@@ -101,7 +103,7 @@ class WorkerProcess:
         return self._process.poll()
 
     def stop(self) -> None:
-        """Ask it to end: the run is left to be resumed."""
+        """Ask it to end: a run in training is left to be resumed."""
         self._process.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
@@ -135,7 +137,7 @@ class WorkerProcess:
 
 
 def environment(threads: int) -> dict[str, str]:
-    """The environment of a worker: as many threads as its run has, and this package where this process found it."""
+    """The environment of a worker: as many threads as its work has, and this package where this process found it."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
     places = [str(Path(grokscope.__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, **dict.fromkeys(names, str(threads)), "PYTHONPATH": os.pathsep.join(places)}

@@ -1,15 +1,17 @@
 """The process that trains runs of a sweep, one after the other: `python -m grokscope.sweeps.worker CHANNEL`.
 
-The parent writes a line of JSON to its standard input for each run, {"path": directory, "config": config, "log": file},
-the next when the last is done (to start Python and torch takes longer than a short run), and keeps that pipe open for
+Other work on runs has a program of its own that calls `serve`. The parent writes a line of JSON to its standard input
+for each run, {"path": directory, "log": file, ...} with what `Work.order` adds ({"config": config} for training), the
+next when the last is done (to start Python and torch takes longer than a short run), and keeps that pipe open for
 as long as it lives: when it ends, so does this process. To the file descriptor CHANNEL go lines of JSON, about two per
 second while it trains:
 
     {"step": 1200, "accuracy": 0.31, "rate": 95.2}   how far it is: the heartbeat
     {"locked": true}                                 another process trains this run
+    {"result": ...}                                  what came of work that is not to be seen in the run's directory
     {"free": true}                                   it is done with the run, and takes another
     {"error": "..."}                                 what went wrong; the traceback is in the log. The process ends,
-                                                     so that no other run is trained in what is left of it
+                                                     so that no other run comes into what is left of it
 
 SIGTERM ends it as Ctrl-C would: the run is left to be resumed.
 """
@@ -24,6 +26,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -54,7 +57,7 @@ class Channel:
 
 
 class Heartbeat:
-    """Tells the parent how far training is (a `grokscope.training.progress.Progress`)."""
+    """Tells the parent how far its work is (a `grokscope.training.progress.Progress`)."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -63,7 +66,7 @@ class Heartbeat:
         self._step = 0
 
     def step(self, step: int) -> None:
-        """`step` updates are done."""
+        """`step` steps are done."""
         self._step = step
         now = time.monotonic()
         if self._last is None:
@@ -80,7 +83,7 @@ class Heartbeat:
         self._accuracy = metrics["val_accuracy"]
 
     def end(self) -> None:
-        """Tell the last of it, if this process has trained."""
+        """Tell the last of it, if this process has taken a step."""
         if self._last is not None:
             self._channel.send(step=self._step, accuracy=self._accuracy, rate=None)
 
@@ -133,8 +136,23 @@ def write_to(log: str) -> None:
     os.close(descriptor)
 
 
-def main(descriptor: int) -> int:
-    """Train what comes on standard input, until something goes wrong; the exit code says what."""
+def train_run(order: dict[str, Any], channel: Channel) -> None:
+    """Train the run of an order, as far as no other process does."""
+    heartbeat = Heartbeat(channel)
+    try:
+        trained(Path(order["path"]), from_dict(order["config"]), heartbeat)
+        heartbeat.end()
+    except RunLocked:
+        channel.send(locked=True)
+
+
+def serve(descriptor: int, work: Callable[[dict[str, Any], Channel], None]) -> int:
+    """Do what comes on standard input, until something goes wrong; the exit code says what.
+
+    Arguments:
+        descriptor: of the channel.
+        work: does what an order says, and tells how far it is.
+    """
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     channel = Channel(descriptor)
     try:
@@ -142,12 +160,7 @@ def main(descriptor: int) -> int:
         while True:
             order = orders.get()
             write_to(order["log"])
-            heartbeat = Heartbeat(channel)
-            try:
-                trained(Path(order["path"]), from_dict(order["config"]), heartbeat)
-                heartbeat.end()
-            except RunLocked:
-                channel.send(locked=True)
+            work(order, channel)
             channel.send(free=True)
     except KeyboardInterrupt:
         return 130
@@ -158,4 +171,4 @@ def main(descriptor: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(int(sys.argv[1])))
+    sys.exit(serve(int(sys.argv[1]), train_run))

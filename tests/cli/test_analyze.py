@@ -1,9 +1,21 @@
 """`grokscope analyze` keeps the tables that the library computes, and says what it cannot do."""
 
+import shutil
+from pathlib import Path
+
 import pandas as pd
+import psutil
+import pytest
 
 from grokscope.analysis import analyses, run_all
+from grokscope.cli.analyze import places_of
+from grokscope.config import preset
 from grokscope.runs import open_run
+from grokscope.sweeps import work_through
+from grokscope.training import train
+
+THREE = ["a/run", "b/run", "c"]
+SMALLEST = {"modulus": 13, "d_model": 16, "d_mlp": 16, "n_heads": 2, "batch_size": 32}
 
 
 def test_analyze_writes_the_tables_that_the_library_gives(grokscope, tiny, tmp_path):
@@ -45,3 +57,109 @@ def test_list_prints_every_analysis_with_its_family_and_one_line(grokscope):
         assert family == known[name].family
         assert summary.startswith(known[name].summary)
         assert summary.endswith("On request only.") == known[name].on_request
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A folder with three runs, two of them in folders of their own and of one name."""
+    folder = tmp_path_factory.mktemp("trained")
+    for seed, path in enumerate(THREE):
+        train(preset("mul-lion-clip", seed=seed, steps=20, every=10, **SMALLEST), folder / path, progress=False)
+    return folder
+
+
+@pytest.fixture
+def three_runs(grokscope, trained, tmp_path):
+    """Directories of the three runs, to do with what one likes."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    return THREE
+
+
+def kept_tables(paths):
+    """The content of every kept table by its path below the run."""
+    return [
+        {file.relative_to(path): file.read_bytes() for file in Path(path, "analysis").rglob("*.parquet")}
+        for path in paths
+    ]
+
+
+def corrupt(path):
+    """Flip a byte of a run's last checkpoint."""
+    last = max((Path(path) / "checkpoints").iterdir())
+    content = bytearray(last.read_bytes())
+    content[-1] ^= 1
+    last.write_bytes(bytes(content))
+
+
+def test_runs_side_by_side_have_the_tables_of_runs_one_after_the_other(grokscope, three_runs):
+    for path in three_runs:
+        assert grokscope("analyze", path, "--only", "keys", "dynamics").code == 0
+    alone = kept_tables(three_runs)
+    assert all(len(tables) > 3 for tables in alone)
+    for path in three_runs:
+        shutil.rmtree(Path(path, "analysis"))
+    done = grokscope("analyze", *three_runs, "--only", "keys", "dynamics", "--workers", "2")
+    assert done.code == 0, done.err
+    assert kept_tables(three_runs) == alone
+    assert "finished b/run at checkpoint 3 (" in done.out
+    assert "c\tkeys\t" in done.out
+    assert "3 of 3 runs analysed" in done.out
+
+
+def test_a_broken_run_is_named_at_the_end_and_the_others_are_analysed(grokscope, three_runs):
+    corrupt("b/run")
+    done = grokscope("analyze", *three_runs, "absent", "--only", "keys", "--workers", "2")
+    assert done.code == 2
+    assert "2 of 4 runs analysed" in done.out
+    broken, absent = done.err.splitlines()
+    assert "b/run failed: RunError: " in broken
+    assert "absent failed: " in absent
+    assert [len(tables) for tables in kept_tables(three_runs)] == [1, 0, 1]
+
+
+def test_a_killed_worker_is_replaced_and_its_run_analysed(three_runs):
+    places, killed = places_of([Path(path) for path in three_runs], ("keys",), None, 1), []
+
+    def kill_the_first(board):
+        if not killed and any(place.standing == "running" for place in board.places):
+            (worker,) = [
+                child for child in psutil.Process().children() if "grokscope.cli.analysis_worker" in child.cmdline()
+            ]
+            killed.append(worker.pid)
+            worker.kill()
+
+    ended = work_through(places, 1, Path("logs"), watch=kill_the_first)
+    assert [outcome.standing for outcome in ended] == ["finished"] * 3
+    assert [outcome.attempts for outcome in ended] == [2, 1, 1]
+    assert [failure.reason for failure in ended[0].failures] == ["its process was killed by signal 9 (SIGKILL)"]
+    assert all(kept_tables(three_runs))
+
+
+def test_runs_are_analysed_as_tasks_of_a_ray_cluster(grokscope, three_runs, ray_here):
+    assert grokscope("analyze", "c", "--only", "keys").code == 0
+    (alone,) = kept_tables(["c"])
+    shutil.rmtree("c/analysis")
+    corrupt("b/run")
+    done = grokscope("analyze", *three_runs[1:], "--only", "keys", "--ray", "auto")
+    assert done.code == 2
+    assert "1 of 2 runs analysed" in done.out
+    assert "b/run failed: RunError: " in done.err
+    assert kept_tables(["c"]) == [alone]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["c", "c", "a/run", "--only", "spectre"], "nearest: spectra"),
+        (["a/run", "b/run", "--out", "tables"], "runs have the same name run"),
+        (["c", "--workers", "0"], "workers = 0 is not accepted"),
+        (["a/run", "c", "--ray", "auto", "--workers", "2"], "--workers is for this machine"),
+        (["a/run", "c", "--hang-seconds", "0"], "hang_seconds = 0"),
+    ],
+)
+def test_bad_words_about_several_runs_are_told_in_one_line(grokscope, three_runs, words, message):
+    done = grokscope("analyze", *words)
+    assert done.code == 2
+    assert message in done.err
+    assert done.err.count("\n") == 1
+    assert not any(kept_tables(three_runs))

@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[2]
         ["train", "mul-lion-clip", "--help"],
         ["import", "--help"],
         ["verify", "--help"],
+        ["analyze", "--help"],
+        ["sweep", "--help"],
         ["experiment", "--help"],
         ["presets"],
     ],

@@ -7,6 +7,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -61,6 +62,29 @@ def test_observing_scaling_and_analysis_run_at_the_smallest_size(monkeypatch, tm
     capsys.readouterr()
     run(monkeypatch, "analysis", "--rounds", "1", "--steps", "20", "--only", "dynamics", "--smallest")
     assert json.loads(capsys.readouterr().out)["seconds"]["dynamics"] > 0
+
+
+def test_analysis_compares_with_a_checkout_and_measures_memory(monkeypatch, capsys):
+    words = ["--rounds", "1", "--steps", "4", "--smallest"]
+    run(monkeypatch, "analysis", "--against", str(ROOT), *words)
+    compared = json.loads(capsys.readouterr().out)
+    assert compared["tables_that_differ"] == {}  # the checkout is this one
+    assert compared["ratio"] > 0
+    run(monkeypatch, "analysis", "--memory", "--smallest")
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["degree"] == 4
+    assert measured["peak_gigabytes"] > 0
+    assert {"keys", "logit_characters", "ablation", "collapse"} <= set(measured["tables"])
+
+
+def test_a_difference_of_tables_is_told_as_a_share_of_the_largest_number():
+    from benchmarks.analysis import difference
+
+    column = pd.Series([1.0, -4.0, float("nan")])
+    assert difference(column, column.copy()) == 0
+    assert difference(column, pd.Series([1.0, -4.5, float("nan")])) == 0.125
+    assert difference(column, pd.Series([1.0, float("nan"), -4.0])) == float("inf")
+    assert difference(pd.Series(["a"]), pd.Series(["b"])) == float("inf")
 
 
 def test_sweeping_trains_every_run_with_one_worker_and_with_two(monkeypatch, tmp_path):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -14,34 +14,12 @@ import pytest
 from grokscope.runs import open_run, verify_run
 from grokscope.sweeps import Board, load_sweep
 from grokscope.sweeps.cluster import run_on_ray
+from tests.ray_nodes import NODE, started
 from tests.sweeps.direct import train_directly
 
 TAG = "GROKSCOPE_TEST_SWEEP"
-NODE = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20}
 # A lost node is noticed within seconds, not half a minute.
 HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
-
-
-def started(start: Callable[[], Any]) -> Any:
-    """What `start` returns, at the third attempt if need be.
-
-    A node of Ray gives its own agents 15 s to start, which a busy machine may not have (ray-project/ray#65983).
-    """
-    for _ in range(2):
-        try:
-            return start()
-        except Exception as error:  # Ray raises no narrower one
-            if "timed out during startup" not in str(error):
-                raise
-    return start()
-
-
-@pytest.fixture
-def ray_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-    ray = pytest.importorskip("ray")
-    yield ray
-    ray.shutdown()
 
 
 @pytest.fixture
@@ -79,8 +57,7 @@ def assert_as_trained_here(file: Path, out: Path, direct: Path) -> None:
         assert {finding.verdict for finding in verify_run(run.path)} == {"ok"}
 
 
-def test_a_run_that_is_fetched_from_ray_is_bit_identical_to_one_trained_here(ray_module, sweep_file, tmp_path):
-    started(lambda: ray_module.init(**NODE, log_to_driver=False))
+def test_a_run_that_is_fetched_from_ray_is_bit_identical_to_one_trained_here(ray_here, sweep_file, tmp_path):
     path, out = sweep_file(), tmp_path / "out"
     sweep = load_sweep(path)
     (outcome,) = run_on_ray(sweep, "auto", out, fetch=True)

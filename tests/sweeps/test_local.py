@@ -263,5 +263,5 @@ def test_an_interrupt_stops_workers_cleanly_and_a_second_one_at_once(sweep_file,
 
 def test_by_default_there_is_a_worker_for_each_core(sweep_file, monkeypatch):
     monkeypatch.setattr(psutil.Process, "cpu_affinity", lambda self: list(range(6)))
-    assert default_workers(load_sweep(sweep_file())) == 6
-    assert default_workers(load_sweep(sweep_file(rest="[arms.a]\nthreads = 4"))) == 1
+    assert default_workers(load_sweep(sweep_file()).jobs) == 6
+    assert default_workers(load_sweep(sweep_file(rest="[arms.a]\nthreads = 4")).jobs) == 1

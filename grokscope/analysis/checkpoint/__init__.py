@@ -5,6 +5,9 @@ over_checkpoints  from a function of one checkpoint to an analysis of runs, and 
 frames            the task's group and the wrong one
 grid              every pair of operands through the network
 basis             transforms on G x G, functions of a, of b, of a * b
+transform         what is read of a transform
+blocks            large groups, some units or products at a time
+memory            what memory analyses need, and a refusal where there is less
 null              the relabelling null
 marginals         neurons as functions of one operand
 columns           the columns of irreps

@@ -19,7 +19,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
-from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +26,7 @@ from einops import rearrange, reduce
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
+from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.engine.linear import matmul_transposed
 from grokscope.groups import FiniteGroup
 
@@ -55,6 +55,9 @@ class GridBasis:
         starts = np.cumsum([0, *(irrep.span_dim for irrep in group.irreps)])
         self.spans = tuple(slice(int(a), int(b)) for a, b in pairwise(starts))
         """The columns of each irrep, in the order of `group.irreps`."""
+        every = np.arange(self.n)
+        self._is_whole = self.shape == (self.n, self.n) and (every == self.left).all() and (every == self.right).all()
+        """Whether the grid holds the elements alone, in their order."""
         self.F_left: Float[Tensor, "row column"] = _spread(self.F, self.left, self.shape[0])
         self.F_right: Float[Tensor, "col column"] = _spread(self.F, self.right, self.shape[1])
 
@@ -90,11 +93,16 @@ class GridBasis:
 
     def product_means(self, x: Float[Tensor, "row col unit"]) -> Float[Tensor, "element unit"]:
         """H[g] = (1/n) sum_{a * b = g} X[a, b], the projection of x on functions of a * b."""
-        of_pairs = rearrange(x, "row col unit -> (row col) unit")[self.pairs]
-        return reduce(of_pairs, "product left unit -> product unit", "mean")
+        flat = rearrange(x, "row col unit -> (row col) unit")
+        blocks = in_blocks(self.n, self.n * x.shape[-1])
+        return torch.cat(
+            [reduce(flat[self.pairs[block]], "product left unit -> product unit", "mean") for block in blocks]
+        )
 
     def on_grid(self, x: Shaped[Tensor, "row col *rest"]) -> Shaped[Tensor, "element element *rest"]:
         """x at the pairs of group elements, in their order."""
+        if self._is_whole:
+            return x
         return x[torch.from_numpy(self.left)][:, torch.from_numpy(self.right)]
 
     @cached_property
@@ -112,35 +120,13 @@ class GridBasis:
         return tuple(of_sizes)
 
     def _map(self, span: slice, argument: Int[np.ndarray, "a b"]) -> Float[Tensor, "m ij"]:
-        f = self.F[:, span]
-        on_pairs = f[torch.tensor(argument)].permute(2, 0, 1)  # [m, a, b]
-        return (f.T @ on_pairs @ f).flatten(1)
-
-    def product_coefficients(self, x_hat: Float[Tensor, "column column unit"]) -> Float[Tensor, "column unit"]:
-        """H^ = F^T H of H[g] = (1/n) sum_{a * b = g} X[a, b], from the transform of X."""
-        return self._argument_coefficients(x_hat, "product")
-
-    def quotient_coefficients(self, x_hat: Float[Tensor, "column column unit"]) -> Float[Tensor, "column unit"]:
-        """The same for the means over a * b^-1 = d."""
-        return self._argument_coefficients(x_hat, "quotient")
-
-    def _argument_coefficients(self, x_hat: Tensor, argument: Literal["product", "quotient"]) -> Tensor:
-        coefficients = x_hat.new_empty((self.n, x_hat.shape[-1]))
-        for blocks in self.blocks:
-            parts = torch.bmm(getattr(blocks, argument).to(x_hat.dtype), blocks.of(x_hat))
-            coefficients[blocks.columns.flatten()] = parts.flatten(0, 1)
-        return coefficients / self.n
+        f, index = self.F[:, span], torch.tensor(argument)
+        parts = [f.T @ f[index, m].permute(2, 0, 1) @ f for m in in_blocks(f.shape[1], self.n**2)]  # [m, a, b] between
+        return torch.cat(parts).flatten(1)
 
     def by_irrep(self, coefficients: Float[Tensor, "column *rest"]) -> Float[Tensor, "irrep *rest"]:
         """Sum of squares over the columns of each irrep."""
         return self._sum_columns(coefficients.square())
-
-    def diagonal_energy(self, x_hat: Float[Tensor, "column column unit"]) -> Float[Tensor, "irrep unit"]:
-        """Sum of squares of the transform in every diagonal block (rho, rho)."""
-        energy = x_hat.new_empty((len(self.spans), x_hat.shape[-1]))
-        for blocks in self.blocks:
-            energy[blocks.irreps] = blocks.of(x_hat).square().sum(1)
-        return energy
 
     def block_energy(self, x_hat: Float[Tensor, "column column unit"]) -> Float[Tensor, "irrep irrep unit"]:
         """Sum of squares of the transform in every block (rho, sigma)."""

@@ -1,12 +1,13 @@
 """One checkpoint of a run as the analyses of its circuit see it, computed as it is asked for and no more than once.
 
 Several analyses read the same activations, transforms and key sets. A `Checkpoint` holds them while the analyses of
-that checkpoint are made, and a `RunContext` holds what all checkpoints of a run share: grids, bases, relabellings, the
-key set of the final checkpoint.
+that checkpoint are made (activations of a large group as far as `KEPT_BYTES` allow), and a `RunContext` holds what all
+checkpoints of a run share: grids, bases, relabellings, the key set of the final checkpoint.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
-from grokscope.analysis.checkpoint.frames import Frame, frames
+from grokscope.analysis.checkpoint.blocks import KEPT_BYTES, in_blocks
+from grokscope.analysis.checkpoint.frames import Frame, frames, has_group
 from grokscope.analysis.checkpoint.grid import PairGrid
 from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
+from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.engine import Engine, Loss, loss_function
-from grokscope.model import Weights
+from grokscope.model import Weights, dtype_of
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -86,6 +89,18 @@ class RunContext:
         }
 
     @cached_property
+    def train_pairs(self) -> dict[str, Int[Tensor, "pair"]]:
+        """The examples that the run was trained on as pairs of the flattened grids, by operation.
+
+        Empty where some of them are on no grid, as with a task without a group.
+        """
+        if not has_group(self.run):
+            return {}
+        by_operation = {name: grid.pair_of[self.train] for name, grid in self.grids.items()}
+        pairs = {name: of_examples[of_examples >= 0] for name, of_examples in by_operation.items()}
+        return pairs if sum(map(len, pairs.values())) == len(self.train) else {}
+
+    @cached_property
     def bases(self) -> dict[Frame, GridBasis]:
         return {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
 
@@ -135,6 +150,29 @@ class RunContext:
         """The same for analyses of norms, gradients and logits, which need no group."""
         _ = self.engine, self.loss
 
+    def prepare_outputs(self) -> None:
+        """The same for analyses of the logits of the train set."""
+        _ = self.engine, self.loss, self.train_pairs
+
+    @cached_property
+    def activation_names(self) -> tuple[str, ...]:
+        """The activations that analyses of a circuit read, at the answer position."""
+        blocks = [f"blocks.{layer}" for layer in self.layers]
+        names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
+        return (*names, f"{blocks[-1]}.hook_resid_post", "logits")
+
+    @property
+    def item_bytes(self) -> int:
+        """Bytes of a number in the run's dtype."""
+        return dtype_of(self.config).itemsize
+
+    def bytes_of(self, operation: str, names: Sequence[str]) -> int:
+        """How much memory some of these activations take at all pairs of an operation."""
+        grid, config = self.grids[operation], self.config
+        widths = {"logits": grid.engine.d_vocab_out, "hook_post": config.d_mlp}
+        numbers = sum(widths.get(name.rpartition(".")[2], config.d_model) for name in names)
+        return grid.shape[0] * grid.shape[1] * numbers * self.item_bytes
+
     @property
     def layers(self) -> range:
         return range(self.config.n_layers)
@@ -155,8 +193,10 @@ class Checkpoint:
 
     def __init__(self, context: RunContext, step: int) -> None:
         self.context, self.step = context, step
-        self._activations: dict[str, dict[str, Tensor]] = {}
-        self._transforms: dict[tuple[Frame, str], Tensor] = {}
+        self._activations: dict[tuple[str, str], Tensor] = {}
+        self._whole_transforms: dict[tuple[Frame, str], Tensor] = {}
+        self._transforms: dict[tuple[Frame, str], Transform] = {}
+        self._diagonals: dict[tuple[Frame, str], dict[int, Tensor]] = {}
         self._embedding_tests: dict[Frame, Significance] = {}
 
     @cached_property
@@ -185,17 +225,66 @@ class Checkpoint:
 
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
         """An activation at the answer position for every pair of operands of an operation."""
-        if operation not in self._activations:
-            blocks = [f"blocks.{layer}" for layer in self.context.layers]
-            names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
-            names += [f"{blocks[-1]}.hook_resid_post", "logits"]
-            self._activations[operation] = self.context.grids[operation].activations(self.weights, names)
-        return self._activations[operation][name]
+        key = (operation, name)
+        if key not in self._activations:
+            names = self.context.activation_names
+            if self.context.bytes_of(operation, names) > KEPT_BYTES:
+                names = (name,)
+            self._make_room(self.context.bytes_of(operation, names))
+            for made, x in self.context.grids[operation].activations(self.weights, names).items():
+                self._activations[operation, made] = x
+        return self._activations[key]
 
-    def transform(self, frame: Frame, name: str) -> Float[Tensor, "column column unit"]:
-        """The transform of an activation over the pairs of a frame's group (`GridBasis.transform`)."""
+    def _make_room(self, needed: int) -> None:
+        """Let go of the activations that were made first, as far as others of so many bytes could not be kept too."""
+        for key in list(self._activations):
+            if sum(x.nbytes for x in self._activations.values()) + needed <= KEPT_BYTES:
+                return
+            del self._activations[key]
+
+    def transform(self, frame: Frame, name: str) -> Transform:
+        """What is read of the transform of an activation over the pairs of a frame's group."""
         key = (frame, name)
         if key not in self._transforms:
-            x = self.activations(frame.operation, name)
-            self._transforms[key] = self.context.bases[frame].transform(x)
+            self._transforms[key] = Transform.of(self.context.bases[frame], self.coefficients(frame, name))
         return self._transforms[key]
+
+    def diagonal(self, frame: Frame, name: str) -> dict[int, Float[Tensor, "s_squared unit"]]:
+        """The transform of an activation in the diagonal block of every irrep."""
+        key = (frame, name)
+        if key not in self._diagonals:
+            of_sizes = self.context.bases[frame].blocks
+            parts = [[blocks.of(x_hat) for blocks in of_sizes] for x_hat in self.coefficients(frame, name)]
+            joined = [torch.cat(each, dim=-1) for each in zip(*parts, strict=True)]
+            self._diagonals[key] = {
+                irrep: x
+                for blocks, of_size in zip(of_sizes, joined, strict=True)
+                for irrep, x in zip(blocks.irreps.tolist(), of_size, strict=True)
+            }
+        return self._diagonals[key]
+
+    def centred_logits(self, frame: Frame) -> Transform:
+        """The same of the logits of the frame's answers less the mean of each pair's, which changes no probability."""
+        key = (frame, "centred logits")
+        if key not in self._transforms:
+            answer = torch.from_numpy(frame.answer)
+            total = sum(x_hat.sum(-1, keepdim=True) for x_hat in self.coefficients(frame, "logits", answer))
+            mean = total / len(answer)
+            centred = (x_hat - mean for x_hat in self.coefficients(frame, "logits", answer))
+            self._transforms[key] = Transform.of(self.context.bases[frame], centred)
+        return self._transforms[key]
+
+    def coefficients(
+        self, frame: Frame, name: str, units: Int[Tensor, "unit"] | None = None
+    ) -> Iterator[Float[Tensor, "column column unit"]]:
+        """The transform of an activation (`GridBasis.transform`), of all units or of some, so many at a time."""
+        key, basis = (frame, name), self.context.bases[frame]
+        x = self.activations(frame.operation, name)
+        if len(in_blocks(x.shape[-1], x.shape[0] * x.shape[1])) == 1:
+            if key not in self._whole_transforms:
+                self._whole_transforms[key] = basis.transform(x)
+            whole = self._whole_transforms[key]
+            yield whole if units is None else whole[..., units]
+            return
+        for block in in_blocks(x.shape[-1] if units is None else len(units), x.shape[0] * x.shape[1]):
+            yield basis.transform(x[..., block if units is None else units[block]])

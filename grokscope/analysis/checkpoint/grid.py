@@ -20,10 +20,13 @@ from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.frames import Frame
 from grokscope.config import ModelConfig
 from grokscope.engine import Engine
+from grokscope.engine.evaluation import CHUNK
 from grokscope.model import Weights
 from grokscope.tasks import Operation, Task
 
 SPLITS = ("train", "val", "all")
+PAIRS = 32 * CHUNK
+"""Pairs whose activations are asked for at a time; a multiple of what the engine computes at a time."""
 
 
 class PairGrid:
@@ -63,6 +66,9 @@ class PairGrid:
         )
         self.labels: Int[Tensor, "row col"] = torch.full(self.shape, -1)
         """The answer's token; -1 where the pair is no example of the task."""
+        self.pair_of: Int[Tensor, "example"] = torch.full((task.n_examples,), -1)
+        """Where the task's examples are in the flattened grid; -1 for those of other operations."""
+        self.pair_of[torch.from_numpy(operation.examples)] = torch.from_numpy(where[0] * self.shape[1] + where[1])
         self.labels[where] = task.labels[torch.from_numpy(operation.examples)]
         is_train = torch.zeros(self.shape, dtype=torch.bool)
         is_train[where] = train[torch.from_numpy(operation.examples)]
@@ -82,6 +88,15 @@ class PairGrid:
 
     def activations(self, weights: Weights, names: Sequence[str]) -> dict[str, Float[Tensor, "row col *rest"]]:
         """Activations at the answer position (`Engine.answer_activations`) for every pair."""
-        of_pairs = self.engine.answer_activations(weights, self._all, names)
+        chunks = self._all.split(PAIRS)
+        of_pairs = self.engine.answer_activations(weights, chunks[0], names)
+        if len(chunks) > 1:
+            # Written where they belong: lists of parts that are joined at the end would take twice the memory.
+            first = of_pairs
+            of_pairs = {name: x.new_empty((len(self._all), *x.shape[1:])) for name, x in first.items()}
+            for chunk in chunks:
+                made = first if chunk is chunks[0] else self.engine.answer_activations(weights, chunk, names)
+                for name, x in made.items():
+                    of_pairs[name][chunk] = x
         rows = self.shape[0]
         return {name: rearrange(x, "(row col) ... -> row col ...", row=rows) for name, x in of_pairs.items()}

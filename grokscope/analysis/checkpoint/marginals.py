@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.basis import unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.transform import Transform
 
 OPERANDS = ("left", "right")
 
@@ -33,20 +33,17 @@ class Marginal:
 
 def marginals(checkpoint: Checkpoint, frame: Frame, layer: int) -> dict[str, Marginal]:
     """The marginals of a layer's MLP neurons, by the operand that they are functions of (`OPERANDS`)."""
-    x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-    return marginals_of(checkpoint.context.bases[frame].F, x_hat)
+    return marginals_of(checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post"))
 
 
-def marginals_of(
-    F: Float[Tensor, "element column"], x_hat: Float[Tensor, "column column neuron"]
-) -> dict[str, Marginal]:
+def marginals_of(transform: Transform) -> dict[str, Marginal]:
     """The marginals of functions on pairs, from their transform: f(a) = (1 / sqrt n) sum_i F[a, i] X^[i, 0]."""
-    n = len(F)
-    of_neurons = unit_variances(x_hat)
+    F, n, of_neurons = transform.basis.F, transform.basis.n, transform.variance
     # The coefficients of a neuron share rounding errors in proportion to its whole activation.
-    rounding = 1e3 * torch.finfo(x_hat.dtype).eps ** 2 * x_hat.flatten(0, 1).square().sum(0).double()
+    whole = of_neurons + transform.left[0].double().square()
+    rounding = 1e3 * torch.finfo(transform.left.dtype).eps ** 2 * whole
     by_operand = {}
-    for operand, coefficients in zip(OPERANDS, (x_hat[:, 0], x_hat[0]), strict=True):
+    for operand, coefficients in zip(OPERANDS, (transform.left, transform.right), strict=True):
         without_mean = coefficients[1:].double()
         energy = without_mean.square().sum(0)
         energy = torch.where((energy > rounding) & (of_neurons > 0), energy, 0.0)

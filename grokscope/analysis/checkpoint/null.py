@@ -30,6 +30,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Int
 
+from grokscope.analysis.checkpoint.blocks import BLOCK
 from grokscope.groups import FiniteGroup
 
 DRAWS = 200
@@ -83,6 +84,8 @@ class RelabellingNull:
         spans = np.array([irrep.span_dim for irrep in group.irreps])
         self._mean, self._unit = spans / (n - 1), np.sqrt(spans)
         self._identity = np.arange(n)
+        # Each test reads its Gram matrix at the same places; for a large group they take too much memory to be kept.
+        self._places = [self._places_of(pi) for pi in self.relabellings] if draws * n**2 <= BLOCK else None
 
     def test(self, table: Float[np.ndarray, "element unit"]) -> Significance:
         """The power of every irrep in a table, whether labelled by operand or by answer, with its null.
@@ -110,9 +113,13 @@ class RelabellingNull:
     def _power(
         self, gram: Float[np.ndarray, "element element"], relabellings: Int[np.ndarray, "draw element"]
     ) -> Float[np.ndarray, "draw irrep"]:
-        table, n = self.group.table, self.group.order
-        correlations = np.empty((len(relabellings), n))
+        kept = self._places if relabellings is self.relabellings else None
+        correlations = np.empty((len(relabellings), self.group.order))
         flat = gram.ravel()
-        for draw, pi in enumerate(relabellings):
-            correlations[draw] = flat.take(pi[table] * n + pi).sum(axis=1)  # [h, g] -> h
+        for draw, places in enumerate(kept or map(self._places_of, relabellings)):
+            correlations[draw] = flat.take(places).sum(axis=1)  # [h, g] -> h
         return correlations @ self._kernels.T
+
+    def _places_of(self, pi: Int[np.ndarray, " element"]) -> Int[np.ndarray, "h g"]:
+        """Where K[pi(hg), pi(g)] is in the flattened K."""
+        return pi[self.group.table] * self.group.order + pi

@@ -13,12 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 from typing import TYPE_CHECKING
 
 import pandas as pd
 from tqdm.auto import tqdm
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
+from grokscope.analysis.checkpoint.memory import Footprint, all_pairs, check_memory
 from grokscope.analysis.tables.declared import Analysis, declare, every_run
 from grokscope.analysis.tables.identity import identified
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 
 Measure = Callable[[Checkpoint], pd.DataFrame]
 Steps = Callable[[Sequence[int]], list[int]]
+Progress = bool | Callable[[int], None]
+"""True shows a progress bar over the checkpoints of a run; a function is told how many of them are done."""
 
 
 def all_steps(steps: Sequence[int]) -> list[int]:
@@ -56,6 +60,7 @@ class CheckpointAnalysis(Analysis[[]]):
         *,
         steps: Steps,
         prepare: Callable[[RunContext], None],
+        memory: Callable[[RunContext], Footprint],
         family: str,
         version: int,
         needs: Sequence[str],
@@ -74,7 +79,7 @@ class CheckpointAnalysis(Analysis[[]]):
             on_request=on_request,
             source=measure,
         )
-        self.measure, self.steps, self.prepare = measure, steps, prepare
+        self.measure, self.steps, self.prepare, self.memory = measure, steps, prepare, memory
 
 
 def over_checkpoints(
@@ -85,6 +90,7 @@ def over_checkpoints(
     applies_to: Callable[[Run], bool] = every_run,
     steps: Steps = all_steps,
     prepare: Callable[[RunContext], None] = RunContext.prepare_circuit,
+    memory: Callable[[RunContext], Footprint] = all_pairs,
     on_request: bool = False,
 ) -> Callable[[Measure], CheckpointAnalysis]:
     """Declare a function from one checkpoint to a table as an analysis of all (or of chosen) checkpoints of runs.
@@ -93,12 +99,14 @@ def over_checkpoints(
         family, version, needs, applies_to, on_request: as for `grokscope.analysis.tables.declared.analysis`.
         steps: which of a run's checkpoints to look at; all, if not given.
         prepare: what is to be computed before threads share a run's context; what circuits need, if not given.
+        memory: what it needs; that of analyses that look at all pairs of operands, if not given.
     """
     return lambda measure: declare(
         CheckpointAnalysis(
             measure,
             steps=steps,
             prepare=prepare,
+            memory=memory,
             family=family,
             version=version,
             needs=needs,
@@ -109,13 +117,15 @@ def over_checkpoints(
 
 
 def in_one_pass(
-    run: Run, analyses: Mapping[str, CheckpointAnalysis], workers: int = 1, *, progress: bool = False
+    run: Run, analyses: Mapping[str, CheckpointAnalysis], workers: int = 1, *, progress: Progress = False
 ) -> dict[str, pd.DataFrame]:
     """The tables of several analyses of one run, by name: kept ones as they are, the others made together.
 
     Arguments:
         workers: how many checkpoints to look at at a time, each in a thread of its own. Tables do not depend on it.
-        progress: show a progress bar over the checkpoints.
+        progress: see `Progress`.
+
+    Raises ValueError, before anything is made, where that needs more memory than is free (`check_memory`).
     """
     kept = {name: analysis.kept(run) for name, analysis in analyses.items()}
     missing = {name: analysis for name, analysis in analyses.items() if kept[name] is None}
@@ -131,14 +141,16 @@ def in_one_pass(
 
 
 def _compute(
-    run: Run, analyses: Sequence[CheckpointAnalysis], workers: int = 1, *, progress: bool = False
+    run: Run, analyses: Sequence[CheckpointAnalysis], workers: int = 1, *, progress: Progress = False
 ) -> dict[str, pd.DataFrame]:
     """The tables of some analyses by their names, made in one pass over the checkpoints."""
     context = RunContext(run)
+    check_memory(context, {analysis.name: analysis.memory(context) for analysis in analyses}, workers)
     chosen = {analysis.name: set(analysis.steps(run.steps)) for analysis in analyses}
     steps = sorted(set().union(*chosen.values()))
 
-    with tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=not progress) as bar:
+    with tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=progress is not True) as bar:
+        done = count(1)
 
         def parts_at(step: int) -> dict[str, pd.DataFrame]:
             checkpoint = Checkpoint(context, step)
@@ -148,6 +160,8 @@ def _compute(
             for part in parts.values():
                 part.insert(0, "step", step)
             bar.update()
+            if callable(progress):
+                progress(next(done))
             return parts
 
         if workers == 1:

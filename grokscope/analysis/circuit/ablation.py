@@ -24,7 +24,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.basis import GridBasis
+from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import Frame, has_group
@@ -197,19 +197,17 @@ def without_in_neurons(
 ) -> Float[Tensor, "example d_vocab_out"]:
     context = checkpoint.context
     block = f"blocks.{context.last}"
-    x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
     resid = sample.at_pairs(checkpoint.activations(frame.operation, f"{block}.hook_resid_post"))
     W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
-    taken = _operand_part(context.bases[frame], x_hat, sample, irreps, instead, W_out)
+    taken = _operand_part(checkpoint, frame, f"{block}.mlp.hook_post", sample, irreps, instead, W_out)
     return unembedded(context.config, checkpoint.weights, resid.double() - taken)
 
 
 def without_in_logits(
     checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
-    x_hat = checkpoint.transform(frame, "logits")
     logits = sample.at_pairs(checkpoint.activations(frame.operation, "logits"))
-    return logits.double() - _operand_part(checkpoint.context.bases[frame], x_hat, sample, irreps, instead)
+    return logits.double() - _operand_part(checkpoint, frame, "logits", sample, irreps, instead)
 
 
 SITES = {"embedding": without_in_embedding, "neurons": without_in_neurons, "logits": without_in_logits}
@@ -221,32 +219,35 @@ components of equal power are removed instead.
 
 
 def _operand_part(
-    basis: GridBasis,
-    x_hat: Float[Tensor, "column column unit"],
+    checkpoint: Checkpoint,
+    frame: Frame,
+    name: str,
     sample: Sample,
     irreps: Irreps,
     instead: Irreps,
     onward: Float[Tensor, "unit out"] | None = None,
 ) -> Float[Tensor, "example out"]:
-    """What depends on a or b through the irreps, at the sampled pairs, mapped on linearly by `onward`.
+    """What of an activation depends on a or b through the irreps, at the sampled pairs, mapped on by `onward`.
 
     Where `instead` names another irrep, random functions of the same norms through that one.
     """
-    n = basis.n
-    width = x_hat.shape[-1] if onward is None else onward.shape[1]
+    transform, diagonal = checkpoint.transform(frame, name), checkpoint.diagonal(frame, name)
+    basis, n = transform.basis, transform.basis.n
+    width = transform.left.shape[-1] if onward is None else onward.shape[1]
     taken = torch.zeros((len(sample.pairs), width), dtype=torch.float64)
     for irrep, other in zip(irreps, instead, strict=True):
         span = basis.spans[irrep]
-        blocks = [x_hat[span, 0].double(), x_hat[0, span].double(), x_hat[span, span].flatten(0, 1).double()]
+        blocks = [x.double() for x in (transform.left[span], transform.right[span], diagonal[int(irrep)])]
         if other != irrep:
             span = basis.spans[other]
             size = span.stop - span.start
             blocks = [_other_coefficients(b, s) for b, s in zip(blocks, (size, size, size**2), strict=True)]
         if onward is not None:
             blocks = [block @ onward for block in blocks]
-        of_a, of_b = basis.F[sample.left, span], basis.F[sample.right, span]
-        of_both = (of_a[:, :, None] * of_b[:, None, :]).flatten(1)
-        taken += (of_a @ blocks[0] + of_b @ blocks[1]) / n**0.5 + of_both @ blocks[2]
+        for some in in_blocks(len(taken), len(blocks[2])):
+            of_a, of_b = basis.F[sample.left[some], span], basis.F[sample.right[some], span]
+            of_both = (of_a[:, :, None] * of_b[:, None, :]).flatten(1)
+            taken[some] += (of_a @ blocks[0] + of_b @ blocks[1]) / n**0.5 + of_both @ blocks[2]
     return taken
 
 

@@ -96,10 +96,10 @@ def circularity(table: Float[np.ndarray, "element d_model"], group: FiniteGroup)
 def _correct_logits(checkpoint: Checkpoint, frame: Frame) -> Float[np.ndarray, "left right"]:
     """Of the task's answer, at the pairs of the frame's elements; NaN where the task has none."""
     basis = checkpoint.context.bases[frame]
-    logits = basis.on_grid(checkpoint.activations(frame.operation, "logits"))
-    answers = basis.on_grid(checkpoint.context.grids[frame.operation].labels)
+    logits = checkpoint.activations(frame.operation, "logits")
+    answers = checkpoint.context.grids[frame.operation].labels
     correct = logits.gather(-1, answers.clamp(min=0)[..., None])[..., 0].double()
-    return correct.where(answers >= 0, torch.nan).numpy()
+    return basis.on_grid(correct.where(answers >= 0, torch.nan)).numpy()
 
 
 def _gradient_symmetricity(checkpoint: Checkpoint, frame: Frame) -> float | None:

@@ -24,10 +24,11 @@ from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.frames import Frame, has_several_groups
+from grokscope.analysis.checkpoint.memory import no_pairs
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 
 
-@over_checkpoints(family="fourier", version=1, applies_to=has_several_groups)
+@over_checkpoints(family="fourier", version=1, applies_to=has_several_groups, memory=no_pairs)
 def embedding_overlap(checkpoint: Checkpoint) -> pd.DataFrame:
     """Principal angles between the key subspaces of every two groups that a mixed task computes in.
 

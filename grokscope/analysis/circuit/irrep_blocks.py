@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 
 from grokscope.analysis.checkpoint.basis import unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
@@ -36,10 +37,9 @@ def irrep_blocks(checkpoint: Checkpoint) -> pd.DataFrame:
         names = np.array([irrep.name for irrep in frame.group.irreps])
         left, right = (index.ravel() for index in np.indices((len(names), len(names))))
         for layer in checkpoint.context.layers:
-            x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-            energy = basis.block_energy(x_hat).double()
-            varying = unit_variances(x_hat) > 0
-            energy = energy[:, :, varying].sum(2)
+            energy = torch.zeros((len(names), len(names)), dtype=torch.float64)
+            for x_hat in checkpoint.coefficients(frame, f"blocks.{layer}.mlp.hook_post"):
+                energy += basis.block_energy(x_hat).double()[:, :, unit_variances(x_hat) > 0].sum(2)
             energy[0, 0] = 0.0  # the mean is no variance
             whole = float(energy.sum())
             power = (energy / whole if whole > 0 else energy).numpy()

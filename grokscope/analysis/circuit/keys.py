@@ -68,6 +68,6 @@ def _tests(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, Signific
     unembed = checkpoint.weights["unembed.W_U"].double()[:, torch.from_numpy(frame.answer)]
     yield "unembed", null.test((unembed - unembed.mean(1, keepdim=True)).T.numpy())
     for layer in checkpoint.context.layers:
-        x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-        of_operands = basis.F @ torch.cat([x_hat[:, 0], x_hat[0]], dim=1).double()
+        neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
+        of_operands = basis.F @ torch.cat([neurons.left, neurons.right], dim=1).double()
         yield f"blocks.{layer}.mlp.post", null.test(of_operands.numpy())

@@ -16,12 +16,11 @@ import pandas as pd
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
+from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
-from grokscope.analysis.circuit.spectra import centred_logits
 
 
 @over_checkpoints(family="fourier", version=1, applies_to=has_group)
@@ -40,9 +39,9 @@ def logit_characters(checkpoint: Checkpoint) -> pd.DataFrame:
     tables = []
     for frame in checkpoint.context.frames:
         basis = checkpoint.context.bases[frame]
-        x_hat = centred_logits(checkpoint, frame)
-        inner, square = character_products(basis, basis.product_coefficients(x_hat).double())
-        norm = float(unit_variances(x_hat).sum()) ** 0.5
+        logits = checkpoint.centred_logits(frame)
+        inner, square = character_products(basis, logits.product.double())
+        norm = float(logits.variance.sum()) ** 0.5
         cosine = (inner / (norm * np.sqrt(square)) if norm > 0 else np.zeros_like(inner))[1:]
         tables.append(
             pd.DataFrame(

@@ -22,11 +22,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.analysis.checkpoint.transform import Transform
 
 CLUSTER_SHARE = 0.85
 FAMILIES = ("left", "right", "product", "quotient", "block")
@@ -45,18 +45,15 @@ def neurons(checkpoint: Checkpoint) -> pd.DataFrame:
     """
     tables = []
     for frame in checkpoint.context.frames:
-        basis = checkpoint.context.bases[frame]
         for layer in checkpoint.context.layers:
-            x_hat = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-            table = neuron_table(basis, x_hat)
+            table = neuron_table(checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post"))
             tables.append(table.assign(**frame.keys, layer=layer)[[*frame.keys, "layer", *table.columns]])
     return pd.concat(tables, ignore_index=True)
 
 
-def neuron_table(basis: GridBasis, x_hat: Float[Tensor, "column column neuron"]) -> pd.DataFrame:
+def neuron_table(transform: Transform) -> pd.DataFrame:
     """One row per neuron, from the transform of activations over the pairs of a group; columns as `neurons`."""
-    energy = family_energies(basis, x_hat)
-    variance = unit_variances(x_hat)
+    basis, variance, energy = transform.basis, transform.variance, family_energies(transform)
     constant = (variance == 0).numpy()
     scale = torch.where(torch.from_numpy(constant), torch.inf, variance)
     shares = {family: (value / scale).numpy() for family, value in energy.items()}
@@ -81,18 +78,18 @@ def neuron_table(basis: GridBasis, x_hat: Float[Tensor, "column column neuron"])
     )
 
 
-def family_energies(
-    basis: GridBasis, x_hat: Float[Tensor, "column column neuron"]
-) -> dict[str, Float[Tensor, "irrep neuron"]]:
+def family_energies(transform: Transform) -> dict[str, Float[Tensor, "irrep neuron"]]:
     """Energy of every family of terms (`FAMILIES`) by irrep; 0 for the trivial one."""
+    basis = transform.basis
     energies = {
-        "left": basis.by_irrep(x_hat[:, 0]),
-        "right": basis.by_irrep(x_hat[0]),
+        "left": basis.by_irrep(transform.left),
+        "right": basis.by_irrep(transform.right),
         # The function h(a * b) has the energy n sum_g h(g)^2 over all pairs.
-        "product": basis.by_irrep(basis.product_coefficients(x_hat)) * basis.n,
-        "quotient": basis.by_irrep(basis.quotient_coefficients(x_hat)) * basis.n,
-        "block": basis.diagonal_energy(x_hat),
+        "product": basis.by_irrep(transform.product) * basis.n,
+        "quotient": basis.by_irrep(transform.quotient) * basis.n,
+        "block": transform.diagonal_energy.clone(),
     }
+    energies = {family: value.double() for family, value in energies.items()}
     for value in energies.values():
         value[0] = 0.0
-    return {family: value.double() for family, value in energies.items()}
+    return energies

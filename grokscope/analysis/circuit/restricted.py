@@ -36,6 +36,7 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import Frame, has_group
@@ -124,9 +125,16 @@ class Pairs:
     """Splits without pairs are left out."""
     label_weights: dict[str, Float[Tensor, "product d_vocab_out"]]
     """The share of a split's pairs that have this product and this label."""
-    logits: Float[Tensor, "product left d_vocab_out"]
+    blocks: list[slice]
+    """Of products, so many at a time."""
     full: Float[Tensor, "product left"]
     """The network's own loss."""
+    mean_logits: Float[Tensor, "product d_vocab_out"]
+    """Means over the pairs of each product, in float64."""
+    of_grid: Float[Tensor, "pair d_vocab_out"]
+    """The logits of all pairs, in the order of the grid."""
+    order: Int[Tensor, "product left"]
+    """Where in it the pairs are."""
 
     @staticmethod
     def of(checkpoint: Checkpoint, frame: Frame) -> Pairs:
@@ -136,13 +144,27 @@ class Pairs:
         splits = {split: grid.splits[split].flatten()[order] for split in SPLITS}
         splits = {split: mask for split, mask in splits.items() if bool(mask.any())}
         logits = checkpoint.activations(frame.operation, "logits")
-        logits = rearrange(logits, "row col answer -> (row col) answer")[order]
+        of_grid = rearrange(logits, "row col answer -> (row col) answer")
         weights = {}
         for split, mask in splits.items():
             count = torch.zeros((len(labels), logits.shape[-1]), dtype=torch.float64)
             count.scatter_add_(1, labels, mask.double())
             weights[split] = count / count.sum()
-        return Pairs(labels, splits, weights, logits, cross_entropies(logits, labels))
+        blocks = in_blocks(len(order), 2 * len(order) * logits.shape[-1])  # 2: some of it is in float64
+        full, means = [], []
+        for block in blocks:
+            some = of_grid[order[block]]
+            full.append(cross_entropies(some, labels[block]))
+            means.append(some.double().mean(1))
+        return Pairs(labels, splits, weights, blocks, torch.cat(full), torch.cat(means), of_grid, order)
+
+    def excluded(self, taken: Float[Tensor, "set product d_vocab_out"]) -> Float[Tensor, "set product left"]:
+        """Losses without logits that depend on the product alone, for every set."""
+        parts = [
+            losses_after_shift(self.of_grid[self.order[block]], taken[:, block], self.labels[block])
+            for block in self.blocks
+        ]
+        return torch.cat(parts, dim=1)
 
     def mean(self, of_pairs: Float[Tensor, "*set product left"], split: str) -> Float[Tensor, "*set"]:
         """The mean over the pairs of a split."""
@@ -155,14 +177,14 @@ def logits_level(
     """Restricted logits, and excluded loss, by the characters of a * b * c^-1 in the logits."""
     basis, group = checkpoint.context.bases[frame], frame.group
     answer = torch.from_numpy(frame.answer)
-    means = pairs.logits.double().mean(1)
+    means = pairs.mean_logits
     centred = means[:, answer] - means[:, answer].mean(1, keepdim=True)
     inner, square = character_products(basis, basis.F.T @ centred)
     characters = torch.from_numpy(np.stack([irrep.character for irrep in group.irreps]))
     at_answers = characters[:, torch.tensor(group.table[:, group.inverse])]  # [irrep, g, c]
     kept = means.new_zeros((len(members), *means.shape))
     kept[..., answer] = torch.einsum("si,igc->sgc", members * torch.from_numpy(inner / square), at_answers)
-    return means.mean(0) + kept, losses_after_shift(pairs.logits, kept, pairs.labels)
+    return means.mean(0) + kept, pairs.excluded(kept)
 
 
 def neurons_level(
@@ -172,16 +194,22 @@ def neurons_level(
     context, basis = checkpoint.context, checkpoint.context.bases[frame]
     block = f"blocks.{context.last}"
     weights = checkpoint.weights
-    x_hat = checkpoint.transform(frame, f"{block}.mlp.hook_post")
-    written = basis.product_coefficients(x_hat).double() @ weights[f"{block}.mlp.W_out"].double()
+    neurons = checkpoint.transform(frame, f"{block}.mlp.hook_post")
+    written = neurons.product.double() @ weights[f"{block}.mlp.W_out"].double()
     of_column = members[:, torch.from_numpy(frame.group.fourier_irreps())]  # [set, column]
     kept = (basis.F * of_column[:, None]) @ written  # [set, product, d_model]
     resid = checkpoint.activations(frame.operation, f"{block}.hook_resid_post")
-    resid = rearrange(resid, "row col d_model -> (row col) d_model")[basis.pairs]
-    restricted = unembedded(context.config, weights, resid.double().mean((0, 1)) + kept)
+    resid = rearrange(resid, "row col d_model -> (row col) d_model")
+    mean = sum(resid[pairs.order[some]].double().sum((0, 1)) for some in pairs.blocks) / pairs.order.numel()
+    restricted = unembedded(context.config, weights, mean + kept)
     if context.config.normalization == "none":
-        return restricted, losses_after_shift(pairs.logits, kept @ weights["unembed.W_U"].double(), pairs.labels)
-    return restricted, _losses_behind_norm(weights, resid, kept.to(resid.dtype), pairs.labels)
+        return restricted, pairs.excluded(kept @ weights["unembed.W_U"].double())
+    taken = kept.to(resid.dtype)
+    parts = [
+        _losses_behind_norm(weights, resid[pairs.order[some]], taken[:, some], pairs.labels[some])
+        for some in pairs.blocks
+    ]
+    return restricted, torch.cat(parts, dim=1)
 
 
 def losses_after_shift(

@@ -15,7 +15,7 @@ frequency k of Z_n its 8 terms, 2 in a, 2 in b and 4 products of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,11 +25,13 @@ from einops import rearrange
 from jaxtyping import Float
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.basis import GridBasis, unit_variances
+from grokscope.analysis.checkpoint.basis import GridBasis
+from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.groups import FiniteGroup
 
 
@@ -72,22 +74,28 @@ def spectra(checkpoint: Checkpoint) -> pd.DataFrame:
     """
     tables = []
     for frame in checkpoint.context.frames:
-        for spectrum in _spectra(checkpoint, frame):
-            power = spectrum.power
-            tables.append(
-                pd.DataFrame(
-                    {
-                        **frame.keys,
-                        "site": spectrum.site,
-                        "part": spectrum.part,
-                        **irrep_columns(frame.group, range(1, len(power))),
-                        "power": power[1:],
-                        "of_variance": spectrum.of_variance,
-                        "gini": gini(power, frame.group),
-                        "ipr": inverse_participation(power),
-                    }
-                )
+        spectra_of_frame = list(_spectra(checkpoint, frame))
+        powers = [spectrum.power for spectrum in spectra_of_frame]
+        count = len(frame.group.irreps) - 1
+
+        def of_each(values: Iterable[object], times: int = count) -> np.ndarray:
+            return np.repeat(np.array(list(values)), times)
+
+        # All spectra of a frame at once: to make many small tables takes longer than to fill them.
+        tables.append(
+            pd.DataFrame(
+                {
+                    **frame.keys,
+                    "site": of_each(spectrum.site for spectrum in spectra_of_frame),
+                    "part": of_each(spectrum.part for spectrum in spectra_of_frame),
+                    **irrep_columns(frame.group, [*range(1, 1 + count)] * len(powers)),
+                    "power": np.concatenate([power[1:] for power in powers]),
+                    "of_variance": of_each(spectrum.of_variance for spectrum in spectra_of_frame),
+                    "gini": of_each(gini(power, frame.group) for power in powers),
+                    "ipr": of_each(inverse_participation(power) for power in powers),
+                }
             )
+        )
     return pd.concat(tables, ignore_index=True)
 
 
@@ -111,12 +119,6 @@ def inverse_participation(power: Float[np.ndarray, " irrep"]) -> float:
     return float(((power[1:] / total) ** 2).sum()) if total > 0 else 0.0
 
 
-def centred_logits(checkpoint: Checkpoint, frame: Frame) -> Float[Tensor, "column column answer"]:
-    """Transform of the logits of the frame's answers, less the mean of each pair's, which changes no probability."""
-    x_hat = checkpoint.transform(frame, "logits")[..., torch.from_numpy(frame.answer)]
-    return x_hat - x_hat.mean(-1, keepdim=True)
-
-
 def _spectra(checkpoint: Checkpoint, frame: Frame) -> Iterator[Spectrum]:
     basis = checkpoint.context.bases[frame]
     for part, table in zip(("left", "right"), checkpoint.operand_tables(frame), strict=True):
@@ -127,9 +129,9 @@ def _spectra(checkpoint: Checkpoint, frame: Frame) -> Iterator[Spectrum]:
         attention = checkpoint.activations(frame.operation, f"blocks.{layer}.hook_attn_out")
         yield from _of_activation(basis, f"blocks.{layer}.attn_out", attention)
         neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-        yield from _of_transform(basis, f"blocks.{layer}.mlp.post", neurons)
-        yield _through_one_irrep(basis, f"blocks.{layer}.mlp.post", neurons)
-    yield from _of_transform(basis, "logits", centred_logits(checkpoint, frame))
+        yield from _of_transform(f"blocks.{layer}.mlp.post", neurons)
+        yield _through_one_irrep(f"blocks.{layer}.mlp.post", neurons)
+    yield from _of_transform("logits", checkpoint.centred_logits(frame))
 
 
 def _of_table(
@@ -145,23 +147,25 @@ def _of_table(
 
 def _of_activation(basis: GridBasis, site: str, x: Float[Tensor, "row col unit"]) -> Iterator[Spectrum]:
     pairs = rearrange(basis.on_grid(x), "a b unit -> (a b) unit")
+    of_units = [pairs[:, block] for block in in_blocks(pairs.shape[1], len(pairs))]
     # Each row of a marginal stands for n pairs.
-    variance = float((pairs - pairs.mean(0)).square().sum(0).double().sum()) / basis.n
+    variance = sum(float((some - some.mean(0)).square().sum(0).double().sum()) for some in of_units) / basis.n
     for part, table in zip(("left", "right", "product"), basis.marginals(x), strict=True):
         yield _of_table(basis, site, part, table, variance)
 
 
-def _of_transform(basis: GridBasis, site: str, x_hat: Float[Tensor, "column column unit"]) -> Iterator[Spectrum]:
-    variance = float(unit_variances(x_hat).sum())
-    parts = (x_hat[:, 0], x_hat[0], basis.product_coefficients(x_hat) * basis.n**0.5)
+def _of_transform(site: str, transform: Transform) -> Iterator[Spectrum]:
+    basis, variance = transform.basis, float(transform.variance.sum())
+    parts = (transform.left, transform.right, transform.product * basis.n**0.5)
     for part, coefficients in zip(("left", "right", "product"), parts, strict=True):
         energy = basis.by_irrep(coefficients.double()).sum(1)
         energy[0] = 0.0
         yield Spectrum(site, part, energy if variance > 0 else torch.zeros_like(energy), variance)
 
 
-def _through_one_irrep(basis: GridBasis, site: str, x_hat: Float[Tensor, "column column unit"]) -> Spectrum:
-    energies = (basis.by_irrep(x_hat[:, 0]), basis.by_irrep(x_hat[0]), basis.diagonal_energy(x_hat))
+def _through_one_irrep(site: str, transform: Transform) -> Spectrum:
+    basis = transform.basis
+    energies = (basis.by_irrep(transform.left), basis.by_irrep(transform.right), transform.diagonal_energy)
     energy = torch.stack([value.double().sum(1) for value in energies]).sum(0)
     energy[0] = 0.0
-    return Spectrum(site, "operands", energy, float(unit_variances(x_hat).sum()))
+    return Spectrum(site, "operands", energy, float(transform.variance.sum()))

@@ -18,10 +18,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
+from itertools import groupby
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
+from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -120,6 +122,8 @@ class CosetPartitions:
         irreps = group.irreps[1:]
         self._entries = np.concatenate([rho.matrices.reshape(self.n, -1) for rho in irreps], axis=1).T  # [entry, g]
         self._dims = [rho.dim for rho in irreps]
+        self._runs = [(d, len(list(run))) for d, run in groupby(self._dims)]
+        """Dimensions of irreps, and how many that follow each other have it: those are computed with together."""
         scales = [rho.dim / (rho.commutant_dim * self.n) for rho in irreps]
         members = [self.classes[c].members[m].elements for c, m in places]
         self._projections = torch.from_numpy(
@@ -174,12 +178,12 @@ class CosetPartitions:
 
     def _shares(self, coefficients: Float[Tensor, "entry unit"]) -> Float[Tensor, "partition unit"]:
         left, right = [], []
-        for d, part in zip(self._dims, coefficients.split([d * d for d in self._dims]), strict=True):
-            f_hat = part.view(d, d, -1)
+        for (d, count), part in zip(self._runs, coefficients.split([d * d * m for d, m in self._runs]), strict=True):
+            f_hat = rearrange(part, "(irrep row column) unit -> irrep row column unit", irrep=count, row=d)
             i, j = torch.triu_indices(d, d)
             # f^T f and f f^T, their upper triangles
             left.append(_products(f_hat, i, j))
-            right.append(_products(f_hat.transpose(0, 1), i, j))
+            right.append(_products(f_hat.transpose(1, 2), i, j))
         squares = torch.cat([torch.cat(left), torch.cat(right)], dim=1)
         total = self._whole.to(squares.dtype) @ squares
         sums = matmul_transposed(self._projections.to(squares.dtype), squares.T) / total
@@ -238,13 +242,13 @@ def prepare_cosets(context: RunContext) -> None:
 
 
 def _products(
-    f_hat: Float[Tensor, "row column unit"], i: Int[Tensor, "pair"], j: Int[Tensor, "pair"]
-) -> Float[Tensor, "pair unit"]:
-    """sum_k f[k, i] f[k, j]"""
-    products = f_hat[0, i] * f_hat[0, j]
-    for row in f_hat[1:]:
-        products.addcmul_(row[i], row[j])
-    return products
+    f_hat: Float[Tensor, "irrep row column unit"], i: Int[Tensor, "pair"], j: Int[Tensor, "pair"]
+) -> Float[Tensor, "irrep_and_pair unit"]:
+    """sum_k f[k, i] f[k, j], of one irrep after the other."""
+    products = f_hat[:, 0, i] * f_hat[:, 0, j]
+    for row in range(1, f_hat.shape[1]):
+        products.addcmul_(f_hat[:, row, i], f_hat[:, row, j])
+    return products.flatten(0, 1)
 
 
 def _upper(matrix: Float[np.ndarray, "d d"]) -> Float[np.ndarray, " pair"]:

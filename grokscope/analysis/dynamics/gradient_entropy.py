@@ -8,16 +8,19 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext, knows_its_split
+from grokscope.analysis.checkpoint.memory import no_pairs
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.dynamics.parameter_groups import by_group, parameter_groups
 from grokscope.model import Weights, trained_names
-from grokscope.probes import absolute_entropy, entropies
+from grokscope.probes import absolute_entropy, entropy_of_sums, entropy_sums
 
 CHUNK = 2048
 """Examples of one backward pass."""
 
 
-@over_checkpoints(family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_dynamics)
+@over_checkpoints(
+    family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_dynamics, memory=no_pairs
+)
 def gradient_entropy(checkpoint: Checkpoint) -> pd.DataFrame:
     """Entropy of the gradient of the run's mean loss on the whole train set, computed from checkpoints.
 
@@ -33,10 +36,12 @@ def gradient_entropy(checkpoint: Checkpoint) -> pd.DataFrame:
     context = checkpoint.context
     names = trained_names(checkpoint.weights, context.config)
     _, gradient = loss_and_gradient(context, checkpoint.weights, names, context.train)
+    sums = {name: entropy_sums(gradient[name]) for name in names}
+    of_weights = {name: absolute_entropy(checkpoint.weights[name]) for name in names}
     by_name = {}
     for group, of in parameter_groups(names).items():
-        values = {f"gradient_{name}": value for name, value in entropies(gradient[name] for name in of).items()}
-        by_name[group] = {**values, "weight_absolute_entropy": sum(absolute_entropy(checkpoint.weights[x]) for x in of)}
+        values = {f"gradient_{name}": value for name, value in entropy_of_sums(sums[name] for name in of).items()}
+        by_name[group] = {**values, "weight_absolute_entropy": sum(of_weights[name] for name in of)}
     return by_group(by_name)
 
 

@@ -8,6 +8,7 @@ from math import nan
 import pandas as pd
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
+from grokscope.analysis.checkpoint.memory import no_pairs
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.probes import circuits, effective_rank
 
@@ -15,7 +16,7 @@ PRODUCTS = ("QK", "OV", "out_U")
 _NAME = re.compile(r"(?:blocks\.(?P<layer>\d+)\.)?(?:\w+\.)?(?P<kind>\w+?)(?:\.(?P<head>\d+))?")
 
 
-@over_checkpoints(family="dynamics", version=1, prepare=RunContext.prepare_dynamics)
+@over_checkpoints(family="dynamics", version=1, prepare=RunContext.prepare_dynamics, memory=no_pairs)
 def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
     """Effective rank of every weight matrix, of QK and OV of every head, and of W_out W_U.
 

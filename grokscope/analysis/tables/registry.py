@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from grokscope.analysis.checkpoint.over_checkpoints import CheckpointAnalysis, in_one_pass
+from grokscope.analysis.checkpoint.over_checkpoints import CheckpointAnalysis, Progress, in_one_pass
 from grokscope.analysis.tables.declared import Analysis, AnalysisOfRuns, analyses, needed_by
 from grokscope.analysis.tables.identity import as_list, joined
 
@@ -26,7 +26,7 @@ def applicable(run: Run) -> tuple[str, ...]:
 
 
 def run_all(
-    runs: Run | Sequence[Run], only: Iterable[str] | None = None, workers: int = 1, *, progress: bool = False
+    runs: Run | Sequence[Run], only: Iterable[str] | None = None, workers: int = 1, *, progress: Progress = False
 ) -> dict[str, pd.DataFrame]:
     """Tables of one run or several by name of the analysis; what is kept is read, the rest made in one pass a run.
 
@@ -38,7 +38,7 @@ def run_all(
         only: names of analyses, or of families, which stand for all in them that are not on request only; all analyses
             but for those, if not given.
         workers: how many checkpoints to look at at a time (see `in_one_pass`).
-        progress: show a progress bar over the checkpoints of each run.
+        progress: see `Progress`.
 
     Returns: the tables in the order of `only`, and within a family, or without `only`, in that of `analyses`.
 
@@ -93,7 +93,9 @@ def resolve(only: Iterable[str], runs: Sequence[Run], *, explain: bool = True) -
     return list(dict.fromkeys(names))
 
 
-def _tables_of_run(run: Run, wanted: Sequence[Analysis], workers: int, *, progress: bool) -> dict[str, pd.DataFrame]:
+def _tables_of_run(
+    run: Run, wanted: Sequence[Analysis], workers: int, *, progress: Progress
+) -> dict[str, pd.DataFrame]:
     """The tables of some analyses of one run, made of one pass over its checkpoints; but for those of several runs."""
     with_needs = _with_needs(wanted)
     of_checkpoints = {each.name: each for each in with_needs if isinstance(each, CheckpointAnalysis)}

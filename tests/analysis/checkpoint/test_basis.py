@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from grokscope.analysis.checkpoint.basis import GridBasis
+from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.groups import CyclicGroup, DihedralGroup, FiniteGroup, SymmetricGroup, UnitsModulo
 
 GROUPS = {
@@ -55,7 +56,7 @@ def test_functions_of_the_product_are_means_over_pairs_of_equal_product(group: F
         for b in range(n):
             expected[group.table[a, b]] += x[a, b].numpy() / n
     assert basis.product_means(x).numpy() == pytest.approx(expected, abs=1e-12)
-    of_transform = basis.F @ basis.product_coefficients(basis.transform(x))
+    of_transform = basis.F @ Transform.of(basis, [basis.transform(x)]).product
     assert of_transform.numpy() == pytest.approx(expected, abs=1e-12)
 
 
@@ -69,16 +70,14 @@ def test_marginals_are_means_over_the_other_operand(group: FiniteGroup) -> None:
 
 def test_a_function_of_the_product_or_the_quotient_lies_in_diagonal_blocks(group: FiniteGroup) -> None:
     basis, f = GridBasis(group), torch.tensor(group.fourier_basis())
-    for argument, coefficients in (
-        (group.table, basis.product_coefficients),
-        (group.table[:, group.inverse], basis.quotient_coefficients),
-    ):
+    for argument, coefficients in ((group.table, "product"), (group.table[:, group.inverse], "quotient")):
         x_hat = basis.transform(f[torch.tensor(argument)])  # unit m is the function F[., m] of the argument
         energy = basis.block_energy(x_hat)
         diagonal = energy.diagonal().sum(1)
         assert diagonal.numpy() == pytest.approx(group.order)
-        assert basis.diagonal_energy(x_hat).numpy() == pytest.approx(energy.diagonal().T.numpy(), abs=1e-9)
-        assert coefficients(x_hat).numpy() == pytest.approx(np.eye(group.order), abs=1e-9)
+        transform = Transform.of(basis, [x_hat])
+        assert transform.diagonal_energy.numpy() == pytest.approx(energy.diagonal().T.numpy(), abs=1e-9)
+        assert getattr(transform, coefficients).numpy() == pytest.approx(np.eye(group.order), abs=1e-9)
 
 
 def test_index_tables_say_which_pairs_have_a_product_or_a_quotient(group: FiniteGroup) -> None:
