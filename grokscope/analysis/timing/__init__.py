@@ -23,7 +23,7 @@ evaluation that showed it.
 from grokscope.analysis.timing.decomposition import decomposition
 from grokscope.analysis.timing.kaplan_meier import survival
 from grokscope.analysis.timing.log_rank import holm, log_rank
-from grokscope.analysis.timing.medians import medians
+from grokscope.analysis.timing.medians import medians, quantile_times
 from grokscope.analysis.timing.outcomes import Event, Outcomes, Unit, outcomes
 from grokscope.analysis.timing.records import timing_table
 from grokscope.analysis.timing.shares import shares
@@ -41,6 +41,7 @@ __all__ = [
     "log_rank",
     "medians",
     "outcomes",
+    "quantile_times",
     "shares",
     "speed_up",
     "survival",

@@ -72,12 +72,35 @@ def median_of(curve: Curve) -> Median:
 
     Where it is not below 1/2 when the last run was last watched, both are at least that time.
     """
-    ends = [
-        first_time(curve.time, curve.survival <= 0.5 + ROUNDING),
-        first_time(curve.time, curve.survival < 0.5 - ROUNDING),
-    ]
+    ends = _crossings(curve, 0.5)
     last = float(curve.time[-1])
     return Median(sum(ends) / 2, sum(min(end, last) for end in ends) / 2)
+
+
+def quantile_times(
+    table: pd.DataFrame, quantiles: Sequence[float], event: Event = "grok", unit: Unit = "steps"
+) -> list[float]:
+    """The times by which shares of the runs of one arm have had the event; NaN for a share that is not reached.
+
+    Each is where the Kaplan-Meier curve crosses 1 minus the share, half way if it stays there for a while, as for the
+    median. Raises ValueError for a table of several arms or none, and for a share that is not between 0 and 1.
+    """
+    for share in quantiles:
+        fraction("quantile", share)
+    several = list(outcomes(table, event, unit).values())
+    if len(several) != 1 or not len(several[0].time):
+        raise ValueError(f"quantiles are of one arm, and this table has {len(several)}")
+    curve = Curve.of(several[0])
+    times = [sum(_crossings(curve, 1 - share)) / 2 for share in quantiles]
+    return [nan if isinf(time) else time for time in times]
+
+
+def _crossings(curve: Curve, height: float) -> list[float]:
+    """The first time at which a curve is at most at a height, and the first at which it is below."""
+    return [
+        first_time(curve.time, curve.survival <= height + ROUNDING),
+        first_time(curve.time, curve.survival < height - ROUNDING),
+    ]
 
 
 def _interval(curve: Curve) -> tuple[float, float]:

@@ -1,0 +1,146 @@
+"""The page: every table with its figures, its numbers and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from grokscope import figures
+from grokscope.analysis import names, where
+from grokscope.analysis.timing import medians, survival
+from grokscope.experiments.published_tables.rows import FILE
+from grokscope.experiments.published_tables.summary import as_text, readme_lines, steps
+from grokscope.experiments.published_tables.trained import TABLES, TITLES, PublishedTable
+from grokscope.experiments.wording import by_arm, joined
+from grokscope.figures.plates import Plate
+from grokscope.report import Table
+from grokscope.report.page import write_page
+
+TITLE = "Every table of the method's authors, again"
+COMMAND = "grokscope experiment published-tables"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table as it stands on the page."""
+
+    name: str
+    title: str
+    about: str
+    sentences: tuple[str, ...]
+    plates: tuple[Plate, ...]
+    table: Table
+    missing: tuple[str, ...]
+
+
+def write_tables(
+    out: Path,
+    rows: pd.DataFrame,
+    summaries: Mapping[str, pd.DataFrame],
+    missing: Mapping[str, Sequence[str]],
+    scale: str,
+) -> Path:
+    """Write the page, its figures, `runs.csv`, a CSV a table and `summary.md`; returns the path of the page.
+
+    Arguments:
+        rows: of every run that has ended.
+        summaries: of each table that has runs, by its name.
+        missing: names of the runs of each table that have not ended.
+        scale: of the experiment.
+    """
+    shown = [
+        _shown(table, where(rows, part=table.name), summaries[table.name], missing.get(table.name, ()))
+        for table in TABLES
+        if table.name in summaries
+    ]
+    beside = {FILE: rows.to_csv(index=False).encode()}
+    beside |= {f"{name}.csv": table.to_csv(index=False).encode() for name, table in summaries.items()}
+    if "bounds" in summaries:
+        beside["summary.md"] = ("\n".join(readme_lines(summaries["bounds"])) + "\n").encode()
+    seconds = float(rows["observed_seconds"].sum())
+    values = {
+        "title": TITLE,
+        "opening": _opening(rows, seconds, scale),
+        "command": COMMAND + ("" if scale == "published" else f" --scale {scale}"),
+        "tables": shown,
+    }
+    return write_page(out, "published.html.j2", [plate for one in shown for plate in one.plates], values, beside)
+
+
+def _opening(rows: pd.DataFrame, seconds: float, scale: str) -> tuple[str, ...]:
+    told = (
+        f"{len(rows)} runs of the published settings, {seconds / 3600:.1f} hours of training on one core. Networks are "
+        "evaluated once an epoch. A network groks at the first evaluation with validation accuracy of at least 0.95, "
+        "and the grok is sustained if the next five agree. Times are Kaplan-Meier medians in steps, with 95% "
+        "intervals. A run that has not grokked when its budget ends counts as censored there, and as a failure. The "
+        "rate of failures is at most the number given, with 95% confidence: 0 of n is not 0. In all presets the first "
+        "norm of a block overwrites the residual stream; the last table is about networks where it does not.",
+    )
+    small = ("This is the small scale: it shows that every part works, and its numbers mean nothing.",)
+    return told + (small if scale == "small" else ())
+
+
+def _shown(table: PublishedTable, rows: pd.DataFrame, summary: pd.DataFrame, missing: Sequence[str]) -> Shown:
+    caption = f"{len(rows)} runs. Steps to the first grok; “source” is the published median of the preset."
+    return Shown(
+        table.name,
+        table.title,
+        table.about,
+        tuple(sentences(summary)),
+        tuple(_plates(table.name, rows)),
+        as_text(summary, caption),
+        tuple(by_arm(missing)),
+    )
+
+
+def sentences(summary: pd.DataFrame) -> Iterator[str]:
+    """What reproduces and what does not, and which runs fail."""
+    compared = summary.dropna(subset=["published", "median"])
+    inside = [_of(row) for row in compared.to_dict("records") if row["low"] <= row["published"] <= row["high"]]
+    if inside:
+        yield f"The published median lies in our interval for {joined(inside)}."
+    for row in compared.to_dict("records"):
+        if not row["low"] <= row["published"] <= row["high"]:
+            sooner = "sooner" if row["median"] < row["published"] else "later"
+            yield (
+                f"{_of(row)} is {sooner} than published: {steps(row['median'])} ({steps(row['low'])} to "
+                f"{steps(row['high'])}, n = {row['n']}) against {steps(row['published'])}."
+            )
+    failing = [row for row in summary.to_dict("records") if row["failures"]]
+    for row in failing:
+        yield f"{_of(row)}: {row['failures']} of {row['n']} runs have not grokked in their budget."
+    if len(summary) and not failing:
+        total = int(summary["n"].sum())
+        yield f"None of the {total} runs failed."
+
+
+def _of(row: Mapping[str, object]) -> str:
+    return f"{TITLES[str(row['task'])]}, {row['arm']}"
+
+
+def _plates(name: str, rows: pd.DataFrame) -> Iterator[Plate]:
+    if name == "bounds":
+        for task in names(rows, "task"):
+            runs = where(rows, task=task).assign(optimizer="Lion", max_norm=lambda table: table["bound"])
+            middles = medians(runs).merge(runs.drop_duplicates("arm")[["arm", "optimizer", "max_norm"]], on="arm")
+            yield Plate(
+                f"bounds-{task}", figures.dose_response(runs, middles), middles,
+                f"{TITLES[task]}: steps to the grok against the bound on row norms, {len(runs)} runs.",
+            )  # fmt: skip
+        return
+    labelled = rows.assign(arm=[f"{TITLES[task]}: {arm}" for task, arm in zip(rows["task"], rows["arm"], strict=True)])
+    if name == "reliability":
+        curves = survival(labelled)
+        yield Plate(
+            name, figures.survival_curves(curves), curves,
+            f"Share of networks that have not grokked yet, {len(rows)} runs; bands are pointwise 95% intervals.",
+        )  # fmt: skip
+        return
+    middles = medians(labelled)
+    yield Plate(
+        name, figures.seed_strips(labelled, middles), middles,
+        f"Every run at its grok; bars are medians and bands their 95% intervals, {len(rows)} runs.",
+    )  # fmt: skip

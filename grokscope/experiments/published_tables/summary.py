@@ -1,0 +1,122 @@
+"""Medians, spreads and failures of every arm of a table, beside what the source reports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from scipy.stats import beta
+
+from grokscope.analysis import names, where
+from grokscope.analysis.timing import medians, quantile_times
+from grokscope.experiments.published_tables.trained import TITLES, Arm
+from grokscope.report import Table
+
+COLUMNS = [
+    "part", "task", "arm", "bound", "n", "grokked", "failures", "failure_rate_at_most",
+    "median", "low", "high", "q25", "q75", "q95", "sustained_median", "published", "statement",
+]  # fmt: skip
+
+
+def failure_rate_at_most(failures: int, n: int, level: float = 0.95) -> float:
+    """The upper end of a one-sided interval of a rate, of which `failures` of `n` runs were seen.
+
+    0 of n is not 0: the rate p at which so few failures have the probability 1 - `level`.
+    Source: Clopper & Pearson 1934.
+    """
+    return 1.0 if failures == n else float(beta.ppf(level, failures + 1, n - failures))
+
+
+def summary(rows: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
+    """A row for each arm of a table that has runs, in the order of the arms.
+
+    Returns `COLUMNS`: grokked and failures count runs by the first grok; median, low, high (its 95% interval), q25,
+    q75 and q95 are those of the Kaplan-Meier curve of the first grok, in steps, missing where they are not reached;
+    sustained_median is that of the sustained grok; published is the source's median for the preset.
+    """
+    lines = []
+    for arm in arms:
+        runs = where(rows, task=arm.task, arm=arm.name)
+        if not len(runs):
+            continue
+        (grok,) = medians(runs).to_dict("records")
+        (sustained,) = medians(runs, "sustained_grok").to_dict("records")
+        n, grokked = int(grok["n"]), int(grok["events"])
+        lines.append(
+            {
+                "part": runs["part"].iloc[0],
+                "task": arm.task,
+                "arm": arm.name,
+                "bound": arm.bound,
+                "n": n,
+                "grokked": grokked,
+                "failures": n - grokked,
+                "failure_rate_at_most": failure_rate_at_most(n - grokked, n),
+                **{name: grok[name] for name in ("median", "low", "high", "statement")},
+                **dict(zip(("q25", "q75", "q95"), quantile_times(runs, (0.25, 0.75, 0.95)), strict=True)),
+                "sustained_median": sustained["median"],
+                "published": arm.published,
+            }
+        )
+    return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def best_bounds(bounds: pd.DataFrame) -> dict[str, float]:
+    """The bound with the least median of every task, of a summary in which some arm has grokked."""
+    reached = bounds.dropna(subset=["median"])
+    least = reached.loc[reached.groupby("task", sort=False)["median"].idxmin()]
+    return dict(zip(least["task"], least["bound"].astype(float), strict=True))
+
+
+def as_text(table: pd.DataFrame, caption: str) -> Table:
+    """A summary as it stands on the page."""
+    columns = (
+        "task",
+        "arm",
+        "n",
+        "failures",
+        "rate at most",
+        "median (95%)",
+        "quartiles",
+        "95th",
+        "sustained",
+        "source",
+    )
+    written = []
+    for row in table.to_dict("records"):
+        interval = f"{steps(row['median'])} ({steps(row['low'])} to {steps(row['high'])})"
+        written.append(
+            (
+                TITLES[row["task"]],
+                row["arm"],
+                str(row["n"]),
+                str(row["failures"]),
+                f"{row['failure_rate_at_most']:.1%}",
+                interval,
+                f"{steps(row['q25'])} to {steps(row['q75'])}",
+                *(steps(row[name]) for name in ("q95", "sustained_median", "published")),
+            )
+        )
+    return Table(columns, tuple(written), frozenset(columns[2:]), caption)
+
+
+def readme_lines(bounds: pd.DataFrame) -> list[str]:
+    """The README's table in Markdown: each task at its best bound."""
+    lines = [
+        "| task | best bound | median steps (95% interval) | runs | failures | published |",
+        "|---|---|---|---|---|---|",
+    ]
+    best = best_bounds(bounds)
+    for task in names(bounds, "task"):
+        if task in best:
+            (row,) = where(bounds, task=task, bound=best[task]).to_dict("records")
+            interval = f"{steps(row['median'])} ({steps(row['low'])} to {steps(row['high'])})"
+            cells = (TITLES[task], f"{best[task]:g}", interval, row["n"], row["failures"])
+            published = next((arm for arm in where(bounds, task=task)["published"] if not pd.isna(arm)), None)
+            lines.append(f"| {' | '.join(map(str, cells))} | {steps(published)} |")
+    return lines
+
+
+def steps(value: float | None) -> str:
+    """A number of steps; a dash where there is none."""
+    return "–" if value is None or pd.isna(value) or value == float("inf") else f"{value:,.0f}"

@@ -1,0 +1,154 @@
+"""Every table of the method's authors: what is planned, what is counted, and going on from another machine's rows."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from grokscope.analysis.timing import quantile_times
+from grokscope.config import ConfigError
+from grokscope.disk import DiskError
+from grokscope.experiments.experiment import Request, experiment
+from grokscope.experiments.published_tables import pipeline
+from grokscope.experiments.published_tables.summary import best_bounds, failure_rate_at_most, readme_lines, summary
+from grokscope.experiments.published_tables.trained import TABLES, Arm, residual_arms, sizes
+
+
+def _runs(times, budget=1000, arm="lion", task="mul", bound=2.0):
+    """Runs that grok at the given times; None: not within the budget."""
+    n = len(times)
+    whole = {
+        "grok_step": times,
+        "sustained_grok_step": times,
+        "memorisation_step": [10] * n,
+        "observed": [budget if time is None else time + 50 for time in times],
+        "sustained_observed": [budget if time is None else time + 50 for time in times],
+        "budget": [budget] * n,
+        "cadence": [10] * n,
+    }
+    return pd.DataFrame(
+        {
+            "part": "bounds", "run": [f"{task}-{arm}-{i}" for i in range(n)], "task": task, "arm": arm, "bound": bound,
+            "seed": range(n), "status": "finished", **{name: pd.array(v, dtype="Int64") for name, v in whole.items()},
+        }
+    )  # fmt: skip
+
+
+def test_the_plan_is_the_published_one():
+    # Counted by hand: doses times seeds, and so on.
+    planned = {table.name: Counter(arm.task for arm, _ in sizes(table.arms, ())) for table in TABLES}
+    assert planned["bounds"] == {"add": 30, "sub": 30, "div": 30, "s5": 30, "mixed": 15}
+    assert planned["reliability"] == {"mul": 100 + 4 * 50}
+    assert planned["eight-layers"] == {"mul": 2 * (5 + 3 + 3)}
+    assert planned["quarter"] == {"mul": 23}
+    assert planned["adamw"] == dict.fromkeys(("add", "sub", "mul", "div", "mixed", "s5"), 6)
+    assert planned["unclipped"] == {**dict.fromkeys(("add", "sub", "mul", "div", "s5"), 5), "mixed": 3}
+    assert len(list(sizes(residual_arms({"mul": 2.0, "sub": 1.5, "s5": 1.0}), ()))) == 15
+
+
+def test_a_run_is_evaluated_every_epoch_and_goes_on_for_200_steps():
+    config = Arm("mul", "lion", "mul-lion-clip", 5000, 1).config(3)
+    assert (config.seed, config.arm, config.training.steps) == (3, "lion", 5000)
+    assert config.training.eval_every is None
+    # 4,656 training pairs in batches of 512 are 10 steps an epoch.
+    assert config.training.stop_evaluations == 20
+    bound = Arm("add", "x", "add-lion-clip", 8000, 1, {"max_norm": 1.25}, 1.25).config(0)
+    assert (bound.norms.max_norm, bound.norms.row_norm_at_start) == (1.25, 1.25)
+    alone = Arm("mul", "x", "mul-lion-clip", 5000, 1, {"init_rows": "none"}).config(0)
+    assert (alone.norms.init_rows, alone.norms.max_norm) == ("none", 2.0)
+
+
+def test_the_published_median_stands_beside_the_published_setting_alone():
+    arms = {arm.name: arm for arm in TABLES[0].arms if arm.task == "sub"}
+    assert {name for name, arm in arms.items() if arm.published} == {"lion-max_norm-1.5"}
+    assert arms["lion-max_norm-1.5"].published == 775
+    assert Arm("mul", "x", "mul-lion-clip", 5000, 1, {"init_rows": "none"}).published is None
+
+
+@pytest.mark.parametrize("n", [1, 5, 50, 100])
+def test_no_failure_among_n_bounds_the_rate_at_which_that_is_still_likely(n):
+    assert failure_rate_at_most(0, n) == pytest.approx(1 - 0.05 ** (1 / n))
+    assert failure_rate_at_most(n, n) == 1.0
+
+
+def test_quantiles_without_censoring_are_order_statistics_and_with_it_those_of_the_curve():
+    times = list(range(100, 2100, 100))
+    shares = (0.25, 0.5, 0.75, 0.95)
+    # Half way between the two runs that the share lies between, as for a median.
+    expected = np.quantile(times, shares, method="averaged_inverted_cdf")
+    assert quantile_times(_runs(times), shares) == pytest.approx(expected)
+    # Of 4 runs one is censored: three quarters have grokked by the third time, and 95% never.
+    assert quantile_times(_runs([100, 200, 300, None]), (0.25, 0.95))[0] == 150
+    assert np.isnan(quantile_times(_runs([100, 200, 300, None]), (0.95,))[0])
+    with pytest.raises(ValueError, match=r"quantile = 1\.5"):
+        quantile_times(_runs([100]), (1.5,))
+
+
+def test_a_summary_counts_failures_and_the_best_bound_is_that_of_the_least_median():
+    runs = pd.concat([_runs([400, 500, None], arm="a", bound=1.0), _runs([300, 310, 320], arm="b", bound=1.5)])
+    arms = [Arm("mul", "a", "mul-lion-clip", 1000, 3, {}, 1.0), Arm("mul", "b", "mul-lion-clip", 1000, 3, {}, 1.5)]
+    table = summary(runs, arms)
+    assert table["failures"].tolist() == [1, 0]
+    assert table["median"].tolist() == [500, 310]
+    assert best_bounds(table) == {"mul": 1.5}
+    assert readme_lines(table)[2].startswith("| x · y | 1.5 | 310 (")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The small scale of one table, from training to page."""
+    folder = tmp_path_factory.mktemp("published")
+    request = Request(scale="small", only=("quarter",), runs=folder / "runs", out=folder / "out", workers=1)
+    outcome = experiment("published-tables").start(request)
+    return request, outcome
+
+
+def test_the_page_shows_every_run(finished):
+    request, outcome = finished
+    assert not outcome.failed
+    rows = pd.read_csv(request.out / "runs.csv")
+    assert sorted(rows["run"]) == [f"quarter-mul-{arm}-seed{seed}" for arm in ("adam", "lion") for seed in (0, 1)]
+    page = (request.out / "index.html").read_text()
+    assert "A quarter of the data" in page
+    assert {path.name for path in (request.out / "figures").iterdir()} == {
+        f"quarter.{x}" for x in ("png", "pdf", "csv")
+    }
+
+
+def test_another_machine_goes_on_from_the_rows(finished, tmp_path, monkeypatch):
+    request, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(request.out, out)
+    elsewhere = Request(scale="small", only=("quarter",), runs=tmp_path / "runs", out=out)
+    monkeypatch.setattr(pipeline, "run_sweep", lambda *_, **__: pytest.fail("a run is trained again"))
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
+    experiment("published-tables").start(elsewhere)
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_a_row_of_another_config_does_not_count(finished, tmp_path, monkeypatch):
+    request, _ = finished
+    rows = pd.read_csv(request.out / "runs.csv")
+    rows.loc[0, "config"] = "0" * 12
+    (tmp_path / "out").mkdir()
+    rows.to_csv(tmp_path / "out" / "runs.csv", index=False)
+    trained = []
+    monkeypatch.setattr(pipeline, "run_sweep", lambda sweep, *_, **__: trained.extend(sweep.jobs) or [])
+    experiment("published-tables").start(
+        Request(scale="small", only=("quarter",), runs=tmp_path / "runs", out=tmp_path / "out")
+    )
+    assert [job.name for job in trained] == [rows.loc[0, "run"]]
+
+
+def test_rows_that_cannot_be_read_and_tables_that_there_are_not_are_refused(tmp_path):
+    with pytest.raises(ConfigError, match=r"published-tables has no table 'quarters': did you mean quarter\?"):
+        experiment("published-tables").start(Request(only=("quarters",), runs=tmp_path, out=tmp_path))
+    with pytest.raises(ValueError, match=r"no run of published-tables .* has ended"):
+        experiment("published-tables").start(Request(scale="small", runs=tmp_path, out=tmp_path, training=False))
+    (tmp_path / "runs.csv").write_text("step,train_loss\n1,2\n")
+    with pytest.raises(DiskError, match=r"runs\.csv"):
+        experiment("published-tables").start(Request(scale="small", runs=tmp_path, out=tmp_path, training=False))
