@@ -123,7 +123,7 @@ def compare(run: Run, against: Path, rounds: int, folder: Path) -> dict[str, Any
         old, new = pd.read_parquet(file), pd.read_parquet(folder / "this" / file.name)
         if list(old.columns) != list(new.columns) or len(old) != len(new):
             differences[file.stem] = float("inf")
-        elif largest := max(difference(old[column], new[column]) for column in old):
+        elif largest := max(difference(pd.Series(old[column]), pd.Series(new[column])) for column in old):
             differences[file.stem] = largest
     medians = {name: statistics.median(of_rounds) for name, of_rounds in seconds.items()}
     return {

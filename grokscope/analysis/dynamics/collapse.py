@@ -24,7 +24,7 @@ Outputs = tuple[Float[Tensor, "example answer"], Float[Tensor, "example d_model"
 
 
 @over_checkpoints(
-    family="dynamics", version=1, applies_to=knows_its_split, prepare=RunContext.prepare_outputs, memory=all_pairs
+    family="dynamics", version=2, applies_to=knows_its_split, prepare=RunContext.prepare_outputs, memory=all_pairs
 )
 def collapse(checkpoint: Checkpoint) -> pd.DataFrame:
     """Statistics of the logits over the train set, in the run's dtype and in float64 of the same weights.
