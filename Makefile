@@ -51,4 +51,5 @@ types: $(INSTALLED) ## Check types
 
 bench: $(INSTALLED) ## Measure speed and memory
 	@$(PY) -m benchmarks.speed
+	@$(PY) -m benchmarks.runs
 	@$(PY) -m benchmarks.accelerators

@@ -1,62 +1,79 @@
-"""What is compared, and a process for each that runs when told to.
+"""What is compared: the workloads, and the contestants that train and evaluate them.
 
-Every contestant lives in a process of its own with a fixed thread count; the parent tells one at a time
-to run a few steps, in turn (A B C A B C ...), so that whatever else the machine does hits all alike.
+Nothing of grokscope is imported before a contestant is built, because one of them is built with an older grokscope.
 """
 
 from __future__ import annotations
 
-import multiprocessing as mp
-import os
-import resource
-import time
-from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from benchmarks import before
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from grokscope.config import RunConfig
+    from grokscope.tasks import Task
+    from grokscope.training import BatchStream, Trainer
 
 WORKLOADS = {
-    "mul": ("mul-lion-clip", {}),
-    "s5": ("s5-lion-clip", {}),
-    "nanda-p113": ("nanda-add-p113", {}),
-    "mul-8layer": ("mul-8layer-lion-clip", {}),
+    "mul": "mul-lion-clip",
+    "s5": "s5-lion-clip",
+    "nanda-p113": "nanda-add-p113",
+    "mul-8layer": "mul-8layer-lion-clip",
 }
-"""Name -> (preset, overrides)."""
-
-CONTESTANTS = {"a": "plain PyTorch", "b": "HookedTransformer", "c": "engine", "e": "compiled engine"}
-"""`d`, in the results, is two processes of (c) at once."""
+"""The preset of each workload, by its name."""
 
 
 class Contestant(Protocol):
-    def step(self) -> None: ...
-    def evaluate(self) -> Any: ...
+    """A network in training."""
+
+    batches: BatchStream
+
+    def step(self) -> float:
+        """One training step; returns its loss in nats."""
+        ...
+
+    def evaluate(self) -> object:
+        """Loss and accuracy over all examples of the task; the engines give those of each split."""
+        ...
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        """The weights as they are now, with `HookedTransformer` names and shapes."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a contestant is, and how it is built."""
+
+    title: str
+    build: Callable[[RunConfig, Task], Contestant]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings by which the config of the workload is changed."""
+    processes: int = 1
+    """How many processes of it run at once."""
+    source: Callable[[], Path] | None = None
+    """Gives the checkout that its process imports grokscope from; None: this one."""
 
 
 class EngineContestant:
     """Training steps and evaluations as `grokscope train` does them."""
 
-    def __init__(self, trainer: Any) -> None:
-        self.step = trainer.update
-        self.evaluate = trainer.evaluate
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.batches, self.step, self.evaluate = trainer.batches, trainer.update, trainer.evaluate
+
+    @property
+    def weights(self) -> Mapping[str, Tensor]:
+        return self.trainer.weights
 
 
-def build(contestant: str, preset_name: str, overrides: dict[str, Any], threads: int) -> Contestant:
-    """The contestant, ready to train."""
-    import torch
-
-    from grokscope.config import preset
-    from grokscope.tasks import build_task
-
-    torch.set_num_threads(threads)
-    forward = "compiled" if contestant == "e" else "engine"
-    config = preset(preset_name, **{**overrides, "forward": forward})
-    task = build_task(config.task)
-    if contestant == "a":
-        from benchmarks.plain import PlainContestant
-
-        return PlainContestant(config, task)
-    if contestant == "b":
-        from benchmarks.hooked import HookedContestant
-
-        return HookedContestant(config, task)
+def _engine(config: RunConfig, task: Task) -> Contestant:
     from grokscope.engine import retain_freed_memory
     from grokscope.training import Trainer
 
@@ -64,61 +81,54 @@ def build(contestant: str, preset_name: str, overrides: dict[str, Any], threads:
     return EngineContestant(Trainer(config, task))
 
 
-def _serve(pipe: Connection, contestant: str, preset_name: str, overrides: dict[str, Any], threads: int) -> None:
-    runner = build(contestant, preset_name, overrides, threads)
-    before = _peak_mib()
-    runner.step()
-    pipe.send("ready")
-    while True:
-        command, count = pipe.recv()
-        if command == "stop":
-            break
-        if command == "memory":
-            pipe.send((_peak_mib(), _peak_mib() - before))
-            continue
-        call = runner.step if command == "step" else runner.evaluate
-        times = []
-        for _ in range(count):
-            begin = time.perf_counter()
-            call()
-            times.append(1e3 * (time.perf_counter() - begin))
-        pipe.send(times)
+def _plain(config: RunConfig, task: Task) -> Contestant:
+    from benchmarks.plain import PlainContestant
+
+    return PlainContestant(config, task)
 
 
-def _peak_mib() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+def _torch_compiled(config: RunConfig, task: Task) -> Contestant:
+    from benchmarks.torch_compiled import TorchCompiledContestant
+
+    return TorchCompiledContestant(config, task)
 
 
-class Worker:
-    """A contestant in its own process."""
+def _hooked(config: RunConfig, task: Task) -> Contestant:
+    from benchmarks.hooked import HookedContestant
 
-    def __init__(self, contestant: str, preset_name: str, overrides: dict[str, Any], threads: int) -> None:
-        context = mp.get_context("spawn")
-        self._pipe, theirs = context.Pipe()
-        before = os.environ.get("OMP_NUM_THREADS")
-        os.environ["OMP_NUM_THREADS"] = str(threads)  # read by the child when it imports torch
-        self._process = context.Process(
-            target=_serve, args=(theirs, contestant, preset_name, overrides, threads), daemon=True
-        )
-        self._process.start()
-        if before is None:
-            del os.environ["OMP_NUM_THREADS"]
-        else:
-            os.environ["OMP_NUM_THREADS"] = before
+    return HookedContestant(config, task)
 
-    def wait_ready(self) -> None:
-        assert self._pipe.recv() == "ready"
 
-    def ask(self, command: str, count: int = 1) -> None:
-        self._pipe.send((command, count))
+def _jax(config: RunConfig, task: Task) -> Contestant:
+    from benchmarks.jax_decoder import JaxContestant
 
-    def answer(self) -> Any:
-        return self._pipe.recv()
+    return JaxContestant(config, task)
 
-    def run(self, command: str, count: int = 1) -> Any:
-        self.ask(command, count)
-        return self.answer()
 
-    def stop(self) -> None:
-        self._pipe.send(("stop", 0))
-        self._process.join()
+CONTESTANTS = {
+    "a": Kind("plain PyTorch", _plain),
+    "t": Kind("plain, torch.compile", _torch_compiled),
+    "b": Kind("HookedTransformer", _hooked),
+    "j": Kind("JAX jit", _jax),
+    "o": Kind("engine before", _engine, source=before.checkout),
+    "c": Kind("engine", _engine, {"forward": "engine"}),
+    "d": Kind("two engines at once, each", _engine, {"forward": "engine"}, processes=2),
+    "e": Kind("compiled engine", _engine, {"forward": "compiled"}),
+}
+"""Every contestant by its letter, in the order of their turns."""
+
+
+def build(contestant: str, preset_name: str, overrides: Mapping[str, Any], threads: int) -> Contestant:
+    """The contestant, ready to train.
+
+    Raises `Unavailable` where it cannot run on this machine.
+    """
+    import torch
+
+    from grokscope.config import preset
+    from grokscope.tasks import build_task
+
+    torch.set_num_threads(threads)
+    kind = CONTESTANTS[contestant]
+    config = preset(preset_name, **{**overrides, **kind.settings})
+    return kind.build(config, build_task(config.task))

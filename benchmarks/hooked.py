@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from benchmarks.start import start_weights
 from benchmarks.torch_loop import TorchLoop
 from grokscope.config import RunConfig
-from grokscope.model import in_scope, initial_weights, load_model
+from grokscope.model import Weights, in_scope, load_model
 from grokscope.norms import clip_rows_
 from grokscope.tasks import Task
 
@@ -13,9 +14,8 @@ class HookedContestant(TorchLoop):
     """Training steps and evaluations of a `HookedTransformer`."""
 
     def __init__(self, config: RunConfig, task: Task) -> None:
-        weights = initial_weights(config.model, task, config.seed)
-        super().__init__(config, task, load_model(config.model, task, weights).train())
-        self.weights = dict(self.model.named_parameters())
+        super().__init__(config, task, load_model(config.model, task, start_weights(config, task)).train())
+        self.weights: Weights = dict(self.model.named_parameters())
         self.clipped = in_scope(self.weights, config.norms.scope)
 
     def clip(self, max_norm: float) -> None:

@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-SMALLEST: dict[str, Any] = {"modulus": 13, "n_layers": 1, "d_model": 32, "n_heads": 2, "d_mlp": 64, "batch_size": 64}
-"""Settings, by short name, over those of a preset of modular arithmetic."""
+SMALLEST: dict[str, Any] = {
+    "modulus": 13,
+    "degree": 3,
+    "n_layers": 1,
+    "d_model": 32,
+    "n_heads": 2,
+    "d_mlp": 64,
+    "batch_size": 64,
+}
+"""Settings, by short name, over those of a preset."""
 HELP = "tiny networks, to show that it works; the figures mean nothing"

@@ -1,6 +1,8 @@
-"""What contestants (a) and (b) share: the training loop that a PyTorch user writes around a module."""
+"""What the contestants in PyTorch share: the training loop that a user writes around a module."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -8,6 +10,7 @@ from lion_pytorch import Lion
 from torch import nn
 
 from grokscope.config import RunConfig
+from grokscope.optimizers import learning_rate
 from grokscope.tasks import Task
 from grokscope.training import BatchStream
 
@@ -18,12 +21,15 @@ class TorchLoop:
     def __init__(self, config: RunConfig, task: Task, model: nn.Module) -> None:
         self.config, self.tokens, self.labels, self.model = config, task.tokens, task.labels, model
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        o = config.optimizer
+        o: Any = config.optimizer  # Lion or AdamW
         self.optimizer: torch.optim.Optimizer
         if o.name == "lion":
             self.optimizer = Lion(parameters, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
         else:
             self.optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            self.optimizer, lambda steps_taken: learning_rate(o, steps_taken + 1) / o.lr
+        )
         train, _ = task.split(config.task.train_fraction, config.seed)
         self.batches = BatchStream(train, config.training.batch_size, config.seed)
 
@@ -31,22 +37,25 @@ class TorchLoop:
         """Clip the rows of the module's parameters."""
         raise NotImplementedError
 
-    def step(self) -> None:
+    def step(self) -> float:
+        """One training step; returns its loss in nats."""
         examples = self.batches.next()
         logits = self.model(self.tokens[examples])[:, -1]
         loss = F.cross_entropy(logits, self.labels[examples])
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
+        self.schedule.step()
         if self.config.norms.max_norm is not None:
             self.clip(self.config.norms.max_norm)
-        loss.item()
+        return loss.item()
 
     @torch.no_grad()
-    def evaluate(self) -> float:
-        correct = 0
+    def evaluate(self) -> tuple[float, float]:
+        """Mean loss in nats and accuracy over all examples of the task."""
+        loss, correct = 0.0, 0
         for tokens, labels in zip(self.tokens.split(512), self.labels.split(512), strict=True):
             logits = self.model(tokens)[:, -1]
-            F.cross_entropy(logits, labels).item()
+            loss += F.cross_entropy(logits, labels, reduction="sum").item()
             correct += int((logits.argmax(-1) == labels).sum())
-        return correct / len(self.tokens)
+        return loss / len(self.tokens), correct / len(self.tokens)

@@ -58,6 +58,13 @@ def test_a_browser_is_found_before_the_first_test(make, target):
     )
 
 
+def test_the_benchmarks_are_measured_one_after_the_other_and_the_first_failure_ends_them(make, tmp_path):
+    installed(tmp_path)
+    lines = make("-n", "bench").stdout.splitlines()
+    assert lines == [f".venv/bin/python -m benchmarks.{name}" for name in ("speed", "runs", "accelerators")]
+    assert all((ROOT / "benchmarks" / f"{line.rpartition('.')[2]}.py").exists() for line in lines)
+
+
 def test_what_must_pass_is_three_targets_of_make():
     commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line.startswith("make")]
     assert commands == ["make test", "make lint", "make types"]
@@ -96,6 +103,7 @@ def test_every_dependency_is_pinned_exactly():
     assert all(line.count("==") == 1 and "+" not in line for line in lines)
     pinned = {line.partition("==")[0].lower().replace("_", "-") for line in lines}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    needed = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = project["optional-dependencies"]
+    needed = [*project["dependencies"], *extras["dev"], *extras["bench"]]
     names = {"".join(c if c.isalnum() or c == "-" else " " for c in one).split()[0].lower() for one in needed}
     assert names <= pinned
