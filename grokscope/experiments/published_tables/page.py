@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope import figures
-from grokscope.analysis import names, where
+from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
 from grokscope.experiments.published_tables.rows import FILE
 from grokscope.experiments.published_tables.summary import as_text, readme_lines, steps
@@ -60,7 +60,7 @@ def write_tables(
     beside |= {f"{name}.csv": table.to_csv(index=False).encode() for name, table in summaries.items()}
     if "bounds" in summaries:
         beside["summary.md"] = ("\n".join(readme_lines(summaries["bounds"])) + "\n").encode()
-    seconds = float(rows["observed_seconds"].sum())
+    seconds = float(numbers(rows, "observed_seconds").sum())
     values = {
         "title": TITLE,
         "opening": _opening(rows, seconds, scale),
@@ -113,7 +113,7 @@ def sentences(summary: pd.DataFrame) -> Iterator[str]:
     for row in failing:
         yield f"{_of(row)}: {row['failures']} of {row['n']} runs have not grokked in their budget."
     if len(summary) and not failing:
-        total = int(summary["n"].sum())
+        total = sum(row["n"] for row in summary.to_dict("records"))
         yield f"None of the {total} runs failed."
 
 
