@@ -30,7 +30,7 @@ def describe() -> dict[str, str | int]:
         "family": family,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,
-        "products": str(libraries()),
+        "products": str(libraries(1)),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
@@ -47,11 +47,12 @@ def _rates(a: Tensor, b: Tensor, repeats: int) -> dict[str, float]:
     """GFLOP/s of a @ b with each library, which take turns."""
     calls = _calls(a, b)
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(repeats):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            call()
-            times[name].append(time.perf_counter() - begin)
+    with openblas.threads(torch.get_num_threads()):
+        for _ in range(repeats):
+            for name, call in calls.items():
+                begin = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - begin)
     flop = 2 * a.shape[0] * a.shape[1] * b.shape[1]
     return {name: flop / statistics.median(seconds) / 1e9 for name, seconds in times.items()}
 

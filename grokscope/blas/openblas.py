@@ -7,7 +7,9 @@ of a product are put together once, and a call is one jump.
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +18,23 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+@dataclass(frozen=True)
+class _Functions:
+    sgemm: Any
+    """With 64-bit integers."""
+    get_threads: Any
+    set_threads: Any
+
+
 @cache
-def _functions() -> tuple[Any, Any]:
-    """sgemm with 64-bit integers, and what sets the number of OpenBLAS's threads."""
+def _functions() -> _Functions:
     from numpy.linalg import _umath_linalg
 
     # A library's symbols are found through whatever links to it.
     library = ctypes.CDLL(_umath_linalg.__file__)
-    sgemm, set_threads = library.scipy_sgemm_64_, library.scipy_openblas_set_num_threads64_
+    sgemm = library.scipy_sgemm_64_
     sgemm.restype, sgemm.argtypes = None, [ctypes.c_void_p] * 13
-    return sgemm, set_threads
+    return _Functions(sgemm, library.scipy_openblas_get_num_threads64_, library.scipy_openblas_set_num_threads64_)
 
 
 @cache
@@ -36,6 +45,21 @@ def is_available() -> bool:
     except (ImportError, AttributeError, OSError):
         return False
     return True
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Have OpenBLAS use so many threads, and afterwards as many as before: numpy uses it too."""
+    if not is_available():
+        yield
+        return
+    functions = _functions()
+    before = functions.get_threads()
+    functions.set_threads(count)
+    try:
+        yield
+    finally:
+        functions.set_threads(before)
 
 
 @cache
@@ -65,11 +89,8 @@ def _stored(matrix: Tensor) -> tuple[bytes, int]:
 def product(
     a: Float[Tensor, "row inner"], b: Float[Tensor, "inner column"], out: Float[Tensor, "row column"]
 ) -> Callable[[], object]:
-    """The call out = a @ b in float32, on as many threads as torch has now; the tensors must outlive it."""
-    import torch
-
-    sgemm, set_threads = _functions()
-    set_threads(torch.get_num_threads())
+    """The call out = a @ b in float32, on as many threads as OpenBLAS has then (see `threads`)."""
+    sgemm = _functions().sgemm
     (a_letter, a_length), (b_letter, b_length), (out_letter, out_length) = _stored(a), _stored(b), _stored(out)
     if out_letter != b"N":
         raise ValueError("the result of a product must be stored in rows")

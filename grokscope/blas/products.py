@@ -1,10 +1,12 @@
 """Which library multiplies float32 matrices, and a product as a call.
 
-The rule depends on the processor alone, so that every process on a machine rounds alike:
+The rule depends on the processor and the number of threads alone, so that every process on a machine rounds alike:
 
     AMD with AVX-512      numpy's OpenBLAS: MKL, which torch calls, does not use those registers there
     AMD without           OpenBLAS, but torch's own where the first operand is transposed
     every other           torch's own (MKL on x86)
+    more than one thread  torch's own: threads of two libraries keep the cores from each other (on two cores a step
+                          with both took eight times as long)
 
 float64 always goes to torch. `python -m benchmarks.speed` prints the rate of each library on the machine's own shapes.
 """
@@ -38,18 +40,25 @@ class Libraries:
         return one if one == self.transposed else f"{one}, {self.transposed} where the first operand is transposed"
 
 
+TORCH = Libraries("torch", "torch")
+
+
+def libraries(threads: int) -> Libraries:
+    """The libraries that multiply float32 matrices in this process, on so many threads."""
+    return _on_one_thread() if threads == 1 else TORCH
+
+
 @cache
-def libraries() -> Libraries:
-    """The libraries that multiply float32 matrices in this process."""
+def _on_one_thread() -> Libraries:
     info = Path("/proc/cpuinfo")
     text = info.read_text(encoding="utf-8", errors="replace") if info.exists() else ""
-    return libraries_for(text) if openblas.is_available() else Libraries("torch", "torch")
+    return libraries_for(text) if openblas.is_available() else TORCH
 
 
 def libraries_for(cpuinfo: str) -> Libraries:
-    """The libraries for a processor, from what Linux says of it in /proc/cpuinfo."""
+    """The libraries for one thread of a processor, from what Linux says of it in /proc/cpuinfo."""
     if "AuthenticAMD" not in cpuinfo:
-        return Libraries("torch", "torch")
+        return TORCH
     return Libraries("openblas", "openblas" if "avx512f" in cpuinfo else "torch")
 
 
@@ -64,7 +73,8 @@ def product(
 
     if a.dtype == torch.float32:
         if using is None:
-            using = libraries().in_rows if a.stride(1) == 1 else libraries().transposed
+            chosen = libraries(torch.get_num_threads())
+            using = chosen.in_rows if a.stride(1) == 1 else chosen.transposed
         if using == "openblas":
             return openblas.product(a, b, out)
     return partial(torch.mm, a, b, out=out)

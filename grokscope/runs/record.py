@@ -50,7 +50,7 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
-        "products": str(libraries()),
+        "products": str(libraries(torch.get_num_threads())),
     }
 
 

@@ -112,7 +112,7 @@ def test_of_equal_logits_the_first_counts_as_torch_says():
 @pytest.mark.parametrize("transposed", [(False, False), (True, False), (False, True), (True, True)])
 def test_a_product_is_that_of_float64_however_its_operands_lie(using, shape, transposed):
     if using == "openblas" and not openblas.is_available():
-        pytest.skip("this scipy has no OpenBLAS")
+        pytest.skip("this numpy has no OpenBLAS")
     rows, inner, columns = shape
     kind = torch.float32
     a = _random(inner, rows, dtype=kind).T if transposed[0] else _random(rows, inner, dtype=kind)
@@ -130,7 +130,7 @@ def test_a_product_is_that_of_float64_however_its_operands_lie(using, shape, tra
 @pytest.mark.parametrize("using", ["torch", "openblas"])
 def test_a_product_of_some_columns_of_larger_matrices(using):
     if using == "openblas" and not openblas.is_available():
-        pytest.skip("this scipy has no OpenBLAS")
+        pytest.skip("this numpy has no OpenBLAS")
     a, b, out = _random(9, 3, 8, dtype=torch.float32), _random(8, 20, dtype=torch.float32), torch.zeros(9, 5)
     product(a[:, 1], b[:, 4:9], out, using)()
     torch.testing.assert_close(out, a[:, 1] @ b[:, 4:9])
@@ -145,12 +145,25 @@ def test_a_result_that_is_not_stored_in_rows_is_refused():
         openblas.product(torch.ones(3, 4)[:, ::2], torch.ones(2, 4), torch.empty(3, 4))
 
 
-def test_the_library_depends_on_the_processor_alone():
+def test_the_library_depends_on_processor_and_threads_alone():
     mixed = Libraries("openblas", "torch")
     assert libraries_for("vendor_id : AuthenticAMD\nflags : fma avx2 avx512f") == Libraries("openblas", "openblas")
     assert libraries_for("vendor_id : AuthenticAMD\nflags : fma avx2") == mixed
     assert libraries_for("vendor_id : GenuineIntel\nflags : fma avx2 avx512f") == Libraries("torch", "torch")
     assert libraries_for("") == Libraries("torch", "torch")
-    assert libraries() == libraries()
+    assert libraries(1) in (mixed, *(Libraries(name, name) for name in ("torch", "openblas")))
+    # Threads of two libraries wait for each other's cores.
+    assert libraries(2) == libraries(16) == Libraries("torch", "torch")
     assert str(mixed) == "openblas, torch where the first operand is transposed"
     assert str(Libraries("torch", "torch")) == "torch"
+
+
+def test_openblas_has_the_threads_it_is_given_and_afterwards_those_of_before():
+    if not openblas.is_available():
+        pytest.skip("this numpy has no OpenBLAS")
+    count = openblas._functions().get_threads
+    before = count()
+    with pytest.raises(ZeroDivisionError), openblas.threads(1):
+        assert count() == 1
+        _ = 1 / 0
+    assert count() == before

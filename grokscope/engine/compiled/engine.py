@@ -7,6 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from grokscope.blas import openblas
 from grokscope.config import LossConfig, ModelConfig
 from grokscope.engine.compiled.cross_entropy import cross_entropy, losses_and_hits
 from grokscope.engine.compiled.network import Network
@@ -62,10 +63,11 @@ class CompiledEngine:
         # In the order of the task, neighbours share tokens, whose values are then in the cache.
         order = np.argsort(examples.numpy(), kind="stable")
         chosen = examples.numpy()[order]
-        network.prepare()
-        network.forward(chosen)
-        loss = self._loss_gradient(network.logits, self._labels[chosen], network.d_logits)
-        network.backward()
+        with openblas.threads(torch.get_num_threads()):
+            network.prepare()
+            network.forward(chosen)
+            loss = self._loss_gradient(network.logits, self._labels[chosen], network.d_logits)
+            network.backward()
         logits = torch.empty_like(network.logits)
         logits[torch.from_numpy(order)] = network.logits
         return loss, logits
@@ -94,10 +96,11 @@ class CompiledEngine:
         prepared: set[int] = set()
         for part in np.array_split(order, -(-len(order) // LARGEST_EVALUATION)):
             network = self._network(len(part), backward=False)
-            if len(part) not in prepared:
-                network.prepare()
-                prepared.add(len(part))
-            network.forward(examples[part])
+            with openblas.threads(torch.get_num_threads()):
+                if len(part) not in prepared:
+                    network.prepare()
+                    prepared.add(len(part))
+                network.forward(examples[part])
             losses[part], hits[part] = self._of_each(network.logits, self._labels[examples[part]])
         parts = np.cumsum([len(split) for split in splits])[:-1]
         means = ([float(values.mean()) for values in np.split(both, parts)] for both in (losses, hits))
