@@ -283,7 +283,7 @@ class Checkpoint:
         return self._coefficients(frame, name, self.activations(frame.operation, name))
 
     def _coefficients(
-        self, frame: Frame, name: str, x: Float[Tensor, "row col unit"], units: Int[Tensor, "unit"] | None = None
+        self, frame: Frame, name: str, x: Float[Tensor, "row col unit"], units: Int[Tensor, "chosen"] | None = None
     ) -> Iterator[Float[Tensor, "column column unit"]]:
         """The same of an activation that is at hand, of all units or of some."""
         key, basis = (frame, name), self.context.bases[frame]
