@@ -2,15 +2,15 @@
 
 All pairs of S6 are 518,400, and its logits at all pairs 373 million numbers. What is made of them for a moment is made
 of so much at a time. Tables do not depend on the size but for rounding, in the precision that they are computed in;
-for a group of up to 120 elements, and arithmetic modulo up to 251, a network of the published sizes is one block.
+for a group of up to 120 elements, and arithmetic modulo up to 181, a network of the published sizes is one block.
 """
 
 from __future__ import annotations
 
-BLOCK = 2**25
+BLOCK = 2**24
 """Numbers in an array that is made for a moment."""
 KEPT_BYTES = 2**30
-"""Activations of one checkpoint that are kept for the next analysis, unless one of them is more by itself."""
+"""Activations of one checkpoint that are kept for the next analysis; one that is more by itself is made again."""
 
 
 def in_blocks(count: int, each: int) -> list[slice]:

@@ -226,14 +226,17 @@ class Checkpoint:
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
         """An activation at the answer position for every pair of operands of an operation."""
         key = (operation, name)
-        if key not in self._activations:
-            names = self.context.activation_names
-            if self.context.bytes_of(operation, names) > KEPT_BYTES:
-                names = (name,)
-            self._make_room(self.context.bytes_of(operation, names))
-            for made, x in self.context.grids[operation].activations(self.weights, names).items():
-                self._activations[operation, made] = x
-        return self._activations[key]
+        if key in self._activations:
+            return self._activations[key]
+        names = self.context.activation_names
+        if self.context.bytes_of(operation, names) > KEPT_BYTES:
+            names = (name,)
+        needed = self.context.bytes_of(operation, names)
+        self._make_room(needed)
+        made = self.context.grids[operation].activations(self.weights, names)
+        if needed <= KEPT_BYTES:
+            self._activations |= {(operation, each): x for each, x in made.items()}
+        return made[name]
 
     def _make_room(self, needed: int) -> None:
         """Let go of the activations that were made first, as far as others of so many bytes could not be kept too."""
@@ -268,18 +271,22 @@ class Checkpoint:
         key = (frame, "centred logits")
         if key not in self._transforms:
             answer = torch.from_numpy(frame.answer)
-            total = sum(x_hat.sum(-1, keepdim=True) for x_hat in self.coefficients(frame, "logits", answer))
+            logits = self.activations(frame.operation, "logits")
+            total = sum(x_hat.sum(-1, keepdim=True) for x_hat in self._coefficients(frame, "logits", logits, answer))
             mean = total / len(answer)
-            centred = (x_hat - mean for x_hat in self.coefficients(frame, "logits", answer))
+            centred = (x_hat - mean for x_hat in self._coefficients(frame, "logits", logits, answer))
             self._transforms[key] = Transform.of(self.context.bases[frame], centred)
         return self._transforms[key]
 
-    def coefficients(
-        self, frame: Frame, name: str, units: Int[Tensor, "unit"] | None = None
+    def coefficients(self, frame: Frame, name: str) -> Iterator[Float[Tensor, "column column unit"]]:
+        """The transform of an activation (`GridBasis.transform`), so many units at a time."""
+        return self._coefficients(frame, name, self.activations(frame.operation, name))
+
+    def _coefficients(
+        self, frame: Frame, name: str, x: Float[Tensor, "row col unit"], units: Int[Tensor, "chosen"] | None = None
     ) -> Iterator[Float[Tensor, "column column unit"]]:
-        """The transform of an activation (`GridBasis.transform`), of all units or of some, so many at a time."""
+        """The same of an activation that is at hand, of all units or of some."""
         key, basis = (frame, name), self.context.bases[frame]
-        x = self.activations(frame.operation, name)
         if len(in_blocks(x.shape[-1], x.shape[0] * x.shape[1])) == 1:
             if key not in self._whole_transforms:
                 self._whole_transforms[key] = basis.transform(x)

@@ -57,21 +57,21 @@ def all_pairs(context: RunContext) -> Footprint:
     maps = sum(2 * FLOAT64 * span**3 for of_group in spans.values() for span in of_group)
     pairs = sum(grid.shape[0] * grid.shape[1] for grid in context.grids.values())
     item = context.item_bytes
-    activations, transforms, block = 0, 0, 0
+    activations, transforms, temporary = 0, 0, 0
     for operation in context.grids:
         every = context.bytes_of(operation, context.activation_names)
         largest = max(context.bytes_of(operation, (name,)) for name in context.activation_names)
         activations = max(activations, largest, min(every, KEPT_BYTES))
-        block = max(block, min(largest, item * BLOCK))
+        temporary = max(temporary, AT_ONCE * min(largest, item * BLOCK))
     for frame in context.frames:
         diagonal = sum(span**2 for span in spans[frame.group.name])  # of the last layer and of logits, for ablations
         outputs = context.grids[frame.operation].engine.d_vocab_out
         transforms += item * diagonal * (context.config.d_mlp + outputs)
+        ablated = 3 * FLOAT64 * max(spans[frame.group.name]) ** 2 * max(context.config.d_mlp, outputs)
+        temporary = max(temporary, ablated)
         wholes = [context.bytes_of(frame.operation, (name,)) for name in context.activation_names]
         transforms += sum(size for size in wholes if size <= item * BLOCK)
-    return Footprint(
-        small.shared + maps + pairs * 16 * FLOAT64, small.each + activations + transforms + AT_ONCE * block
-    )
+    return Footprint(small.shared + maps + pairs * 16 * FLOAT64, small.each + activations + transforms + temporary)
 
 
 def check_memory(context: RunContext, footprints: Mapping[str, Footprint], workers: int) -> None:

@@ -55,6 +55,8 @@ COLUMNS = (
 )
 
 Irreps = Int[np.ndarray, " irrep"]
+Sampled = dict[str, Float[Tensor, "example unit"]]
+"""Activations at the pairs of a sample, by name."""
 
 
 @over_checkpoints(family="fourier", version=2, applies_to=has_group, steps=spread_steps(CHECKPOINTS))
@@ -82,15 +84,17 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
         stand_in = np.random.default_rng(0).permutation(others)[: len(candidates)]
         controls = dict(zip(candidates.tolist(), stand_in.tolist(), strict=False))
         sample = Sample.of(checkpoint, frame)
-        full = sample.outcomes(sample.at_pairs(checkpoint.activations(frame.operation, "logits")))
+        names = ("logits", _resid(checkpoint))
+        sampled = {name: sample.at_pairs(checkpoint.activations(frame.operation, name)) for name in names}
+        full = sample.outcomes(sampled["logits"])
         for site, without in SITES.items():
             for name, irreps in sets:
-                after = sample.outcomes(without(checkpoint, frame, sample, irreps, irreps))
+                after = sample.outcomes(without(checkpoint, frame, sample, sampled, irreps, irreps))
                 table = [{"split": split, **_row(full[split], after[split])} for split in after]
                 instead = np.array([controls[irrep] for irrep in irreps.tolist() if irrep in controls], dtype=int)
                 enough = len(instead) == len(irreps)
                 if enough:
-                    control = sample.outcomes(without(checkpoint, frame, sample, irreps, instead))
+                    control = sample.outcomes(without(checkpoint, frame, sample, sampled, irreps, instead))
                     for row in table:
                         row["control_loss"], row["control_accuracy"] = control[row["split"]]
                 single = int(irreps[0]) if name == "one" else None
@@ -172,7 +176,7 @@ class Sample:
 
 
 def without_in_embedding(
-    checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
     basis = checkpoint.context.bases[frame]
     weights = dict(checkpoint.weights)
@@ -193,28 +197,30 @@ def without_in_embedding(
 
 
 def without_in_neurons(
-    checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
     context = checkpoint.context
     block = f"blocks.{context.last}"
-    resid = sample.at_pairs(checkpoint.activations(frame.operation, f"{block}.hook_resid_post"))
     W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
     taken = _operand_part(checkpoint, frame, f"{block}.mlp.hook_post", sample, irreps, instead, W_out)
-    return unembedded(context.config, checkpoint.weights, resid.double() - taken)
+    return unembedded(context.config, checkpoint.weights, sampled[_resid(checkpoint)].double() - taken)
 
 
 def without_in_logits(
-    checkpoint: Checkpoint, frame: Frame, sample: Sample, irreps: Irreps, instead: Irreps
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, instead: Irreps
 ) -> Float[Tensor, "example d_vocab_out"]:
-    logits = sample.at_pairs(checkpoint.activations(frame.operation, "logits"))
-    return logits.double() - _operand_part(checkpoint, frame, "logits", sample, irreps, instead)
+    return sampled["logits"].double() - _operand_part(checkpoint, frame, "logits", sample, irreps, instead)
+
+
+def _resid(checkpoint: Checkpoint) -> str:
+    return f"blocks.{checkpoint.context.last}.hook_resid_post"
 
 
 SITES = {"embedding": without_in_embedding, "neurons": without_in_neurons, "logits": without_in_logits}
 """The network's logits at sampled pairs without some irreps at a site, by the name of the site.
 
-Arguments of each: checkpoint, frame, sample, irreps, instead. The latter are the irreps themselves, or others of which
-components of equal power are removed instead.
+Arguments of each: checkpoint, frame, sample, sampled (activations there), irreps, instead. The latter are the irreps
+themselves, or others of which components of equal power are removed instead.
 """
 
 

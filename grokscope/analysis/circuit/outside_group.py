@@ -37,12 +37,15 @@ def outside_group(checkpoint: Checkpoint) -> pd.DataFrame:
     for frame in checkpoint.context.own:
         grid = checkpoint.context.grids[frame.operation]
         inside = set(frame.left.tolist())
+        outside = sorted({*grid.left.tolist(), *grid.right.tolist()} - inside)
+        if not outside:
+            continue
         logits = checkpoint.activations(frame.operation, "logits")
         embedding = checkpoint.weights["embed.W_E"].double()
         others = embedding[torch.from_numpy(frame.left)]
         rows_of = torch.from_numpy(grid.left)
         columns_of = torch.from_numpy(grid.right)
-        for token in sorted({*grid.left.tolist(), *grid.right.tolist()} - inside):
+        for token in outside:
             uses = (rows_of == token)[:, None] | (columns_of == token)[None, :]
             own, mean = embedding[token], others.mean(0)
             for split, mask in grid.splits.items():

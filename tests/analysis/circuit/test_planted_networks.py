@@ -224,9 +224,11 @@ def test_removing_an_irrep_that_is_not_planted_has_no_effect(planted: tuple[Plan
     checkpoint = Checkpoint(RunContext(run), 0)
     frame = checkpoint.context.own[0]
     sample = Sample.of(checkpoint, frame)
-    full = checkpoint.activations(frame.operation, "logits").flatten(0, 1)[sample.pairs]
+    names = ("logits", "blocks.0.hook_resid_post")
+    sampled = {name: sample.at_pairs(checkpoint.activations(frame.operation, name)) for name in names}
+    full = sampled["logits"]
     others = np.array([i for i, rho in enumerate(frame.group.irreps) if i and rho.name not in plant.irreps])
     # The look-up neurons are no functions of a * b, but what they write is: the head reads nothing else.
     for site, without in SITES.items():
-        found = without(checkpoint, frame, sample, others, others)
+        found = without(checkpoint, frame, sample, sampled, others, others)
         assert found.numpy() == pytest.approx(full.numpy(), abs=1e-9), site
