@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -149,7 +150,7 @@ TINY = {
 
 TRAIN = """
 import importlib, json, sys
-module, settings, out, stop = sys.argv[1], json.loads(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4])
+module, jobs, stop = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
 if module: importlib.import_module(module)
 import grokscope as gs
 from grokscope.training import loop
@@ -160,27 +161,24 @@ def until(self, *, record):
     if self.step == stop: raise KeyboardInterrupt
     return step(self, record=record)
 Trainer._step = until
-try: run = gs.train(gs.preset("mul-lion", **settings), out, progress=False)
+try: runs = [gs.train(gs.preset("mul-lion", **settings), out, progress=False) for out, settings in jobs.items()]
 except KeyboardInterrupt: sys.exit(3)
-print(json.dumps(run.digests))
+print(json.dumps([run.digests for run in runs]))
 """
-RESUME = """
-import importlib, json, sys
-if sys.argv[1]: importlib.import_module(sys.argv[1])
-import grokscope as gs
-print(json.dumps(gs.resume(sys.argv[2], progress=False).digests))
-"""
-BRANCH = """
+CONTINUE = """
 import importlib, json, sys
 importlib.import_module(sys.argv[1])
 import grokscope as gs
-print(json.dumps(gs.branch(sys.argv[2], 4, sys.argv[3], progress=False).digests))
+resumed = gs.resume(sys.argv[2], progress=False)
+same = gs.branch(sys.argv[3], 4, sys.argv[4], progress=False)
+print(json.dumps([resumed.digests, same.digests]))
 """
 OPEN = """
 import json, sys
 import grokscope as gs
-try: gs.open_run(sys.argv[1])
-except gs.RunError as error: print(error)
+for path in sys.argv[1:]:
+    try: gs.open_run(path)
+    except gs.RunError as error: print(error)
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -203,6 +201,14 @@ def python(folder: Path, code: str, *words: str, code_expected: int = 0) -> str:
     return done.stdout
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory) -> dict[str, str]:
+    """Digests of the checkpoints of a run in a process that has never seen a toy."""
+    folder = tmp_path_factory.mktemp("plain")
+    (digests,) = json.loads(python(folder, TRAIN, "", json.dumps({str(folder / "plain"): TINY}), "null"))
+    return digests
+
+
 def files_of_the_package() -> dict[str, str]:
     """The digest of every file but compiled ones."""
     files = sorted(path for path in ROOT.rglob("*") if path.is_file() and "__pycache__" not in path.parts)
@@ -210,44 +216,40 @@ def files_of_the_package() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("name", TOYS)
-def test_a_method_is_one_file_outside_the_package(folder, tmp_path, name):
+def test_a_method_is_one_file_outside_the_package(folder, tmp_path, plain, name):
     before = files_of_the_package()
     assert len(before) > 200
     module, (_, own, unknown) = f"toy_{name}", TOYS[name]
-    settings = json.dumps(TINY | own)
-
-    whole = json.loads(python(folder, TRAIN, module, settings, str(tmp_path / "whole"), "null"))
-    plain = json.loads(python(folder, TRAIN, "", json.dumps(TINY), str(tmp_path / "plain"), "null"))
+    # Two runs of the toy, and one without it that is trained where it has been imported.
+    changed = {**own, **{key: value * 0.5 for key, value in own.items() if key in ("pull", "ceiling")}, "seed": 0}
+    paths = {name: str(tmp_path / name) for name in ("whole", "other", "beside", "cut", "same")}
+    jobs = {paths["whole"]: TINY | own, paths["other"]: TINY | changed, paths["beside"]: TINY}
+    whole, other, beside = json.loads(python(folder, TRAIN, module, json.dumps(jobs), "null"))
+    assert beside == plain
     assert whole.keys() == plain.keys()
     assert whole["12"] != plain["12"]
-    changed = {**own, **{key: value * 0.5 for key, value in own.items() if key in ("pull", "ceiling")}, "seed": 0}
-    if name != "steady":
-        other = json.loads(python(folder, TRAIN, module, json.dumps(TINY | changed), str(tmp_path / "other"), "null"))
-        assert other["12"] != whole["12"]
+    assert (other["12"] != whole["12"]) == (name != "steady")
 
     # Killed after step 7, and resumed in another process: what the method remembers comes from the saved state.
-    cut = str(tmp_path / "cut")
-    python(folder, TRAIN, module, settings, cut, "7", code_expected=3)
+    cut = {paths["cut"]: TINY | own}
+    python(folder, TRAIN, module, json.dumps(cut), "7", code_expected=3)
     state = (tmp_path / "cut").glob("state*.safetensors")
     assert any(
         b"mean" in path.read_bytes() or b"size" in path.read_bytes() or b"height" in path.read_bytes() for path in state
     )
-    assert json.loads(python(folder, RESUME, module, cut)) == whole
-
+    shutil.copytree(paths["cut"], tmp_path / "unopened")
     # A branch with nothing changed goes on with what the method remembers.
-    same = json.loads(python(folder, BRANCH, module, str(tmp_path / "whole"), str(tmp_path / "same")))
+    resumed, same = json.loads(python(folder, CONTINUE, module, paths["cut"], paths["whole"], paths["same"]))
+    assert resumed == whole
     assert same == {step: digest for step, digest in whole.items() if int(step) >= 4}
 
-    # Without the module: one sentence, and nothing executed.
-    told, modules = python(folder, OPEN, cut).splitlines()
-    assert told.startswith(f"{cut}/config.json needs a method that no imported module declares (")
+    # Without the module: one sentence, and nothing executed. A run that does not use the toy opens without it.
+    unopened = str(tmp_path / "unopened")
+    told, modules = python(folder, OPEN, unopened, paths["beside"]).splitlines()
+    assert told.startswith(f"{unopened}/config.json needs a method that no imported module declares (")
     assert unknown in told
     assert told.endswith("): import the module that declares it, then open the run again")
     assert module not in json.loads(modules)
-
-    # A run that does not use the toy opens without it, even where the module was imported when it was trained.
-    python(folder, TRAIN, module, json.dumps(TINY), str(tmp_path / "beside"), "null")
-    assert len(python(folder, OPEN, str(tmp_path / "beside")).splitlines()) == 1
     assert files_of_the_package() == before
 
 
