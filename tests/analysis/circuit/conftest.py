@@ -1,4 +1,4 @@
-"""Planted networks of S5 have 14,403 neurons in float64: 1.7 GB of activations, which are kept between analyses here."""
+"""Planted networks of S5 have 14,403 neurons in float64: 1.7 GB of activations, kept between the analyses here."""
 
 import pytest
 
