@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope.analysis.timing import timing_table
-from grokscope.config import RunConfig, to_dict
+from grokscope.config import RunConfig, override, settings_of
 from grokscope.disk.errors import DiskError, disk_errors
 from grokscope.experiments.published_tables.trained import Arm
 from grokscope.runs import ENDED, open_run
@@ -46,8 +46,15 @@ def planned(table: str, arm: Arm, seed: int, config: RunConfig) -> PlannedRun:
 
 
 def digest(config: RunConfig) -> str:
-    """The first 12 digits of the sha256 of everything that a config says."""
-    return hashlib.sha256(json.dumps(to_dict(config), sort_keys=True).encode()).hexdigest()[:12]
+    """The first 12 digits of the sha256 of what a config sets otherwise than the methods that it names do by default.
+
+    So a setting that is new to grokscope does not make rows stale, as long as it is left at its default.
+    """
+    settings = settings_of(config)
+    methods = {name: value for name, value in settings.items() if name.endswith(".name")}
+    defaults = settings_of(override(RunConfig(), methods))
+    changed = {name: value for name, value in settings.items() if name in methods or defaults.get(name) != value}
+    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def published_rows(folder: Path) -> pd.DataFrame:
