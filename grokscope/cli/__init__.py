@@ -9,6 +9,7 @@ sweeping       sweep, and the display of a sweep
 importing      import
 browsing       presets, runs, verify, report, scrub
 analyze        analyze
+analysis_worker  runs that are analysed side by side, as a kind of a sweep's work
 experimenting  experiment
 demo           demo
 doctor         doctor

@@ -2,6 +2,7 @@
 
 why_clipping  why does clipping weight norms make networks grok sooner? Claims in, a report out
 published     small experiments, one a module, each of which publishes tables
+published_tables  every table of the method's authors, again
 
 experiment    what an experiment is; `experiments` collects those that there are
 table         what the published tables have in common

@@ -5,7 +5,7 @@ transforms  the gradient transforms, a module each
 rule        what a trainer needs of an update rule
 transform   what a trainer needs of a gradient transform
 build       rules and transforms by config, warm-up
-vector_rule rules that treat every entry alike
+vector_rule  rules that treat every entry alike
 loops       updates of rules as compiled loops
 library     an optimizer of torch.optim's kind as a rule
 flat        all trained parameters in one vector

@@ -7,6 +7,7 @@ rounding: another machine adds in another order. Bits are compared between files
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from hashlib import sha256
@@ -64,7 +65,8 @@ def test_an_old_config_is_the_config_that_it_was_made_of(name):
     # Every setting was written then, those that the chosen method does not read among them.
     assert {"betas", "momentum", "rho"} <= written["optimizer"].keys()
     assert {"max_norm", "cap", "clamp_norm"} <= written["norms"].keys()
-    assert from_dict(written, recorded=True) == CONFIGS[name] == gs.open_run(DATA / name).config
+    made_of = dataclasses.replace(CONFIGS[name], forward="engine")  # what the default was then
+    assert from_dict(written, recorded=True) == made_of == gs.open_run(DATA / name).config
 
 
 @pytest.mark.parametrize("name", CONFIGS)
