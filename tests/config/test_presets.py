@@ -80,7 +80,7 @@ def test_a_preset_has_the_published_settings(task, arm):
     config = preset(f"{task}-{arm}")
     assert config.arm == arm
     assert config.seed == 0
-    assert config.forward == "engine"
+    assert config.forward == "compiled"
 
     if task == "s5":
         assert (config.task.name, config.task.degree) == ("permutation", 5)
