@@ -19,7 +19,6 @@ from grokscope.experiments.published_tables.page import write_tables
 from grokscope.experiments.published_tables.rows import (
     FILE,
     PlannedRun,
-    has_ended,
     planned,
     published_rows,
     rows_of,
@@ -55,11 +54,11 @@ def published_tables(request: Request) -> Outcome:
     for needs_bounds in (False, True) if request.training else ():  # the last table is of bounds that the first finds
         plan = [one for one in _plan(request, runs, out) if one.table in chosen]
         failed += _train([one for one in plan if (one.table == "residual") == needs_bounds], runs, out, request)
-    rows = rows_of(_plan(request, runs, out), runs, published_rows(out))
+    plan = _plan(request, runs, out)
+    rows = rows_of(plan, runs, published_rows(out))
     if not len(rows):
         raise ValueError(f"no run of {NAME} in {runs} has ended: train some (without --report-only)")
     request.say("writing the page")
-    plan = _plan(request, runs, out)
     arms = {name: list(dict.fromkeys(one.arm for one in plan if one.table == name)) for name in table_names()}
     summaries = {name: summary(where(rows, part=name), arms[name]) for name in table_names()}
     summaries = {name: table for name, table in summaries.items() if len(table)}
@@ -81,9 +80,7 @@ def _plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
     """Every run of every table, as far as it is known: the last table needs the first."""
     plan = [run for table in TABLES for run in _of_table(table.name, table.arms, request)]
     of_bounds = [one for one in plan if one.table == "bounds"]
-    rows = rows_of(of_bounds, runs, published_rows(out))
-    arms = list(dict.fromkeys(one.arm for one in of_bounds))
-    bounds = summary(rows, arms) if len(rows) else pd.DataFrame({"task": [], "bound": [], "median": []})
+    bounds = summary(rows_of(of_bounds, runs, published_rows(out)), list(dict.fromkeys(one.arm for one in of_bounds)))
     best = {task: bound for task, bound in best_bounds(bounds).items() if task in ("sub", "s5")}
     return plan + list(_of_table("residual", residual_arms({"mul": BEST_ON_MUL, **best}), request))
 
@@ -114,8 +111,7 @@ _TINY_TASKS: Mapping[str, Mapping[str, Any]] = {
 def _train(plan: Sequence[PlannedRun], runs: Path, out: Path, request: Request) -> list[str]:
     """Train what has not ended, some runs at a time; returns the names of those that failed."""
     published = published_rows(out)
-    known = {(str(row["run"]), str(row["config"])) for _, row in published.iterrows()}
-    left = iter([one for one in plan if one.key not in known and not has_ended(runs / one.job.name)])
+    left = iter([one for one in plan if one.key not in published and not one.has_ended(runs)])
     failed = []
     while of_round := list(islice(left, ROUND)):
         request.say(f"{of_round[0].table}: {len(of_round)} runs")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,8 +17,7 @@ from grokscope.analysis.timing import timing_table
 from grokscope.config import RunConfig, override, settings_of
 from grokscope.disk.errors import DiskError, disk_errors
 from grokscope.experiments.published_tables.trained import Arm
-from grokscope.runs import ENDED, open_run
-from grokscope.runs.layout import is_run
+from grokscope.runs import open_run
 from grokscope.sweeps import Job
 
 FILE = "runs.csv"
@@ -40,6 +39,10 @@ class PlannedRun:
         """What its row goes by: the name of its directory, and a digest of its config."""
         return self.job.name, digest(self.job.config)
 
+    def has_ended(self, runs: Path) -> bool:
+        """Whether its directory, in the folder of all runs, has nothing left to train."""
+        return self.job.ended(runs / self.job.name) is not None
+
 
 def planned(table: str, arm: Arm, seed: int, config: RunConfig) -> PlannedRun:
     return PlannedRun(table, arm, Job(config, f"{table}-{arm.task}-{arm.name}-seed{seed}"))
@@ -57,34 +60,32 @@ def digest(config: RunConfig) -> str:
     return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def published_rows(folder: Path) -> pd.DataFrame:
-    """The rows that are published in a folder; none where there are none. Raises `DiskError` for a damaged file."""
+def published_rows(folder: Path) -> dict[tuple[str, str], pd.DataFrame]:
+    """The rows that are published in a folder, each by the key of its run; none where there are none.
+
+    Raises `DiskError` for a damaged file.
+    """
     file = folder / FILE
     if not file.exists():
-        return pd.DataFrame({"run": [], "config": []})
+        return {}
     try:
         with disk_errors(f"read {file}"):
-            rows = pd.read_csv(file, dtype={"config": str})
-        return rows.astype(dict.fromkeys(WHOLE, "Int64")).astype({"run": str, "part": str})
+            table = pd.read_csv(file, dtype={"config": str})
+        rows = table.astype(dict.fromkeys(WHOLE, "Int64")).astype({"run": str, "part": str})
+        keys = zip(rows["run"], rows["config"], strict=True)
+        return {key: rows.iloc[[place]] for place, key in enumerate(keys)}
     except (KeyError, ValueError) as error:
-        raise DiskError(
-            f"{file} has no rows of this experiment: {error}; remove it, or restore what was committed"
-        ) from None
+        raise DiskError(f"{file} does not hold rows of this experiment: {error}; restore it, or remove it") from None
 
 
-def rows_of(plan: Iterable[PlannedRun], runs: Path, published: pd.DataFrame) -> pd.DataFrame:
+def rows_of(plan: Iterable[PlannedRun], runs: Path, published: Mapping[tuple[str, str], pd.DataFrame]) -> pd.DataFrame:
     """A row for every planned run that has ended, here or elsewhere, in the order of the plan."""
-    elsewhere = {
-        (str(row["run"]), str(row["config"])): published.iloc[[place]]
-        for place, (_, row) in enumerate(published.iterrows())
-    }
     parts = []
     for one in plan:
-        here = runs / one.job.name
-        if has_ended(here):
-            row = timing_table(open_run(here))
-        elif one.key in elsewhere:
-            row = elsewhere[one.key]
+        if one.has_ended(runs):
+            row = timing_table(open_run(runs / one.job.name))
+        elif one.key in published:
+            row = published[one.key]
         else:
             continue
         # A task is called by its preset's name here: s5, not permutation.
@@ -92,14 +93,9 @@ def rows_of(plan: Iterable[PlannedRun], runs: Path, published: pd.DataFrame) -> 
             row.assign(part=one.table, task=one.arm.task, arm=one.arm.name, bound=one.arm.bound, config=one.key[1])
         )
     if not parts:
-        return pd.DataFrame({"part": [], "run": [], "config": []})
+        return pd.DataFrame({name: [] for name in (*_FIRST, "config")})
     rows = pd.concat(parts, ignore_index=True)
     return rows.reindex(columns=[*_FIRST, *(name for name in rows if name not in _FIRST)])
 
 
 _FIRST = ("part", "run", "task", "arm", "bound")
-
-
-def has_ended(path: Path) -> bool:
-    """Whether a directory holds a run with nothing left to train."""
-    return is_run(path) and open_run(path).status in ENDED

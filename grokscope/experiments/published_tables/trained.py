@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
-from grokscope.config import RunConfig, override, preset, presets
+from grokscope.config import RunConfig, TaskConfig, override, preset, presets
 from grokscope.tasks import build_task
+from grokscope.training.batches import BatchStream
 
 STEPS_AFTER_GROK = 200
 """Steps that a run goes on for when its grok has been sustained."""
@@ -71,8 +73,13 @@ class PublishedTable:
 
 def steps_per_epoch(config: RunConfig) -> int:
     """Steps from one evaluation to the next, which is once an epoch."""
-    n_train = len(build_task(config.task).split(config.task.train_fraction, config.seed)[0])
-    return -(-n_train // min(config.training.batch_size or n_train, n_train))
+    return _steps_per_epoch(config.task, config.training.batch_size)
+
+
+@cache  # a few tasks have hundreds of runs
+def _steps_per_epoch(task: TaskConfig, batch_size: int | None) -> int:
+    train, _ = build_task(task).split(task.train_fraction, 0)
+    return BatchStream(train, batch_size, 0).steps_per_epoch
 
 
 def _bounds() -> Iterator[Arm]:
