@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from grokscope.blas import libraries, openblas, product
+from grokscope.blas import library, openblas, product
 from grokscope.engine.linear import matmul_transposed
 
 
@@ -30,7 +30,7 @@ def describe() -> dict[str, str | int]:
         "family": family,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,
-        "products": str(libraries(1)),
+        "products": library(1),
         "torch": torch.__version__,
         "python": platform.python_version(),
     }

@@ -5,6 +5,6 @@ openblas  numpy's OpenBLAS
 """
 
 from grokscope.blas import openblas
-from grokscope.blas.products import Libraries, Library, libraries, product
+from grokscope.blas.products import Library, library, product
 
-__all__ = ["Libraries", "Library", "libraries", "openblas", "product"]
+__all__ = ["Library", "library", "openblas", "product"]

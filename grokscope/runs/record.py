@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 import psutil
 import torch
 
-from grokscope.blas import libraries
+from grokscope.blas import library
 from grokscope.config import ConfigError, RunConfig, UnknownMethod, from_dict, to_dict
 from grokscope.disk.files import read_json, write_json
 from grokscope.runs.errors import RunError
@@ -50,7 +50,7 @@ def environment() -> dict[str, Any]:
         "platform": f"{platform.system()} {platform.release()}",
         "machine": platform.machine(),
         "threads": torch.get_num_threads(),
-        "products": str(libraries(torch.get_num_threads())),
+        "products": library(torch.get_num_threads()),
     }
 
 

@@ -1,4 +1,7 @@
-"""Bias and activation of the MLP in one pass, with the derivative that the backward pass multiplies by."""
+"""Bias and activation of the MLP in one pass, with the derivative that the backward pass multiplies by.
+
+As many columns are read and written as there are biases: rows may go on with something else.
+"""
 
 from __future__ import annotations
 
@@ -27,19 +30,32 @@ def gelu_alone(pre: np.ndarray, bias: np.ndarray) -> None:
 
 
 @compiled
-def relu(pre: np.ndarray, bias: np.ndarray, post: np.ndarray) -> None:
-    """post = max(0, pre + bias);  pre becomes 1 where that is positive and 0 elsewhere."""
-    zero, one = pre.dtype.type(0), pre.dtype.type(1)
+def relu(pre: np.ndarray, bias: np.ndarray) -> None:
+    """pre becomes post = max(0, pre + bias)."""
+    zero = pre.dtype.type(0)
     for row in range(pre.shape[0]):
-        x, y = pre[row], post[row]
+        x = pre[row]
         for i in range(len(bias)):
             value = x[i] + bias[i]
-            y[i] = zero if value <= zero else value
-            x[i] = one if value > zero else zero
+            x[i] = zero if value <= zero else value
 
 
 @compiled
-def multiply_and_sum(d: np.ndarray, slope: np.ndarray, sums: np.ndarray) -> None:
+def relu_backward(d: np.ndarray, post: np.ndarray, sums: np.ndarray) -> None:
+    """d becomes d where post is positive, and 0 elsewhere;  sums = its sum over rows."""
+    zero = d.dtype.type(0)
+    for i in range(len(sums)):
+        sums[i] = 0
+    for row in range(d.shape[0]):
+        x, y = d[row], post[row]
+        for i in range(len(sums)):
+            value = x[i] if y[i] > zero else zero
+            x[i] = value
+            sums[i] += value
+
+
+@compiled
+def gelu_backward(d: np.ndarray, slope: np.ndarray, sums: np.ndarray) -> None:
     """d becomes d * slope;  sums = its sum over rows."""
     for i in range(len(sums)):
         sums[i] = 0
@@ -49,14 +65,3 @@ def multiply_and_sum(d: np.ndarray, slope: np.ndarray, sums: np.ndarray) -> None
             value = x[i] * y[i]
             x[i] = value
             sums[i] += value
-
-
-@compiled
-def relu_alone(pre: np.ndarray, bias: np.ndarray) -> None:
-    """pre becomes max(0, pre + bias)."""
-    zero = pre.dtype.type(0)
-    for row in range(pre.shape[0]):
-        x = pre[row]
-        for i in range(len(bias)):
-            value = x[i] + bias[i]
-            x[i] = zero if value <= zero else value

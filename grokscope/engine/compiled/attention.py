@@ -213,26 +213,20 @@ def attend_output(
         y, first = out[query], base[own[query]]
         for i in range(width):
             y[i] = first[i]
-        # Four terms at a time: a sum is loaded and stored once for four multiplications.
-        n_terms = (stop - start) * n_heads
-        term = 0
-        while term + 4 <= n_terms:
-            key0, head0 = start + term // n_heads, term % n_heads
-            key1, head1 = start + (term + 1) // n_heads, (term + 1) % n_heads
-            key2, head2 = start + (term + 2) // n_heads, (term + 2) % n_heads
-            key3, head3 = start + (term + 3) // n_heads, (term + 3) % n_heads
-            v0, v1 = v[keys[key0] * n_heads + head0], v[keys[key1] * n_heads + head1]
-            v2, v3 = v[keys[key2] * n_heads + head2], v[keys[key3] * n_heads + head3]
-            w0, w1, w2, w3 = pattern[key0, head0], pattern[key1, head1], pattern[key2, head2], pattern[key3, head3]
-            for i in range(width):
-                y[i] += w0 * v0[i] + w1 * v1[i] + w2 * v2[i] + w3 * v3[i]
-            term += 4
-        while term < n_terms:
-            key, head = start + term // n_heads, term % n_heads
-            value, weight = v[keys[key] * n_heads + head], pattern[key, head]
-            for i in range(width):
-                y[i] += weight * value[i]
-            term += 1
+        for j in range(start, stop):
+            row, head = keys[j] * n_heads, 0
+            # Four heads at a time: a sum is loaded and stored once for four multiplications.
+            while head + 4 <= n_heads:
+                v0, v1, v2, v3 = v[row + head], v[row + head + 1], v[row + head + 2], v[row + head + 3]
+                w0, w1, w2, w3 = pattern[j, head], pattern[j, head + 1], pattern[j, head + 2], pattern[j, head + 3]
+                for i in range(width):
+                    y[i] += w0 * v0[i] + w1 * v1[i] + w2 * v2[i] + w3 * v3[i]
+                head += 4
+            while head < n_heads:
+                value, weight = v[row + head], pattern[j, head]
+                for i in range(width):
+                    y[i] += weight * value[i]
+                head += 1
 
 
 @compiled
@@ -251,7 +245,7 @@ def attend_output_backward(
     dv: Array,
     d_base: Array,
 ) -> None:
-    """dq, dk, dv and d_base are written over."""
+    """dq, dk, dv and d_base are written over; scratch has room for the keys of a query, [key, head]."""
     n_heads, d_head, width = k.shape[1], k.shape[2], v.shape[1]
     scale = d_out.dtype.type(1.0 / math.sqrt(d_head))
     dq[:] = 0
@@ -263,20 +257,22 @@ def attend_output_backward(
         d, first = d_out[query], d_base[own[query]]
         for i in range(width):
             first[i] += d[i]
-        for head in range(n_heads):
-            a, da = q[own[query], head], dq[own[query], head]
-            mean = d_out.dtype.type(0)
-            for j in range(start, stop):
+        for j in range(start, stop):
+            for head in range(n_heads):
                 value, d_value = v[keys[j] * n_heads + head], dv[keys[j] * n_heads + head]
                 weight = pattern[j, head]
                 d_weight = d_out.dtype.type(0)
                 for i in range(width):
                     d_weight += d[i] * value[i]
                     d_value[i] += weight * d[i]
-                scratch[j - start] = d_weight
-                mean += weight * d_weight
+                scratch[j - start, head] = d_weight
+        for head in range(n_heads):
+            a, da = q[own[query], head], dq[own[query], head]
+            mean = d_out.dtype.type(0)
             for j in range(start, stop):
-                d_score = pattern[j, head] * (scratch[j - start] - mean) * scale
+                mean += pattern[j, head] * scratch[j - start, head]
+            for j in range(start, stop):
+                d_score = pattern[j, head] * (scratch[j - start, head] - mean) * scale
                 b, db = k[keys[j], head], dk[keys[j], head]
                 for i in range(d_head):
                     da[i] += d_score * b[i]

@@ -22,6 +22,10 @@ from grokscope.engine.compiled.heads import TokenValues
 from grokscope.engine.compiled.plan import Queries
 from grokscope.engine.compiled.program import Program
 
+ALIGNED = 32
+"""Rows of the wide tables are as long as a multiple of so many numbers, with zeros at their ends: loops over them then
+have no remainder, and every row starts at a cache line."""
+
 
 def applies(config: ModelConfig, n_unigrams: int, n_rows: int) -> bool:
     """Whether a network has this form, and there are at least as many rows as values of tokens, so that it pays."""
@@ -49,43 +53,45 @@ class FoldedLayer:
         self._w_in, self._w_out = parameters.matrix("blocks.0.mlp.W_in"), parameters.matrix("blocks.0.mlp.W_out")
         self._w_u = parameters.matrix("unembed.W_U")
         d_model, n_out = self._w_u.shape
-        self._both = program.empty(d_model, d_mlp + n_out)
-        program.add(torch.cat, [self._w_in, self._w_u], 1, out=self._both)
-        self._wide_table = program.empty(len(table), d_mlp + n_out)
+        width = -(-(d_mlp + n_out) // ALIGNED) * ALIGNED
+        self._both = program.zeros(d_model, width)
+        program.add(self._both[:, :d_mlp].copy_, self._w_in)
+        self._logits_part = slice(d_mlp, d_mlp + n_out)
+        program.add(self._both[:, self._logits_part].copy_, self._w_u)
+        self._wide_table = program.empty(len(table), width)
         program.multiply(table, self._both, self._wide_table)
         self._last = program.empty(d_mlp, n_out)
         program.multiply(self._w_out, self._w_u, self._last)
         program.n_shared_calls = len(program.calls)
 
         n_rows = len(queries.own)
-        self._wide = program.empty(n_rows, d_mlp + n_out)
-        """Of every row: pre, which becomes the derivative of the activation, and what attention adds to the logits."""
+        self._wide = program.empty(n_rows, width)
+        """Of every row: pre, which becomes post, and what attention adds to the logits."""
         self._pattern = program.empty(len(queries.keys), config.n_heads)
         program.loop(
             attention.attend_output, self._values.q, queries.own, self._values.k, self._wide_table[: self._n_values],
             self._wide_table[self._n_values :], queries.starts, queries.keys, self._pattern, self._wide,
         )  # fmt: skip
-        self._post = program.empty(n_rows, d_mlp)
-        self._no_bias = program.zeros(d_mlp)
-        program.loop(activations.relu, self._wide, self._no_bias, self._post)
+        self._post = self._wide[:, :d_mlp]
+        program.loop(activations.relu, self._wide, program.zeros(d_mlp))
         program.multiply(self._post, self._last, logits)
-        program.add(logits.add_, self._wide[:, d_mlp:])
+        program.add(logits.add_, self._wide[:, self._logits_part])
 
     def backward(self, d_logits: Tensor) -> Tensor:
         """Add the backward pass; returns where it writes the gradient of the embedding."""
         program, d_mlp, queries, values = self._program, self._d_mlp, self._queries, self._values
         parameters = program.parameters
         d_last, d_both = program.empty(*self._last.shape), program.empty(*self._both.shape)
-        d_wide, d_wide_table = program.empty(*self._wide.shape), program.empty(*self._wide_table.shape)
+        d_wide, d_wide_table = program.zeros(*self._wide.shape), program.empty(*self._wide_table.shape)
         program.multiply(self._post.T, d_logits, d_last)
         program.multiply(d_logits, self._last.T, d_wide[:, :d_mlp])
-        program.add(d_wide[:, d_mlp:].copy_, d_logits)
-        program.loop(activations.multiply_and_sum, d_wide, self._wide, program.empty(d_mlp))
+        program.add(d_wide[:, self._logits_part].copy_, d_logits)
+        program.loop(activations.relu_backward, d_wide, self._wide, program.empty(d_mlp))
         dq, dk = torch.empty_like(values.q), torch.empty_like(values.k)
         program.loop(
             attention.attend_output_backward, d_wide, values.q, queries.own, values.k,
             self._wide_table[: self._n_values], queries.starts, queries.keys, self._pattern,
-            program.scratch("scores", queries.most_keys), dq, dk,
+            program.scratch("d_pattern", queries.most_keys, self._pattern.shape[1]), dq, dk,
             d_wide_table[: self._n_values], d_wide_table[self._n_values :],
         )  # fmt: skip
         d_table = program.empty(*self._table.shape)
@@ -95,7 +101,7 @@ class FoldedLayer:
         program.add(d_w_in.copy_, d_both[:, :d_mlp])
         program.multiply(d_last, self._w_u.T, parameters.d_matrix("blocks.0.mlp.W_out"))
         program.multiply(self._w_out.T, d_last, d_w_u)
-        program.add(d_w_u.add_, d_both[:, d_mlp:])
+        program.add(d_w_u.add_, d_both[:, self._logits_part])
         d_embedded = program.empty(len(self._table) - self._n_values, self._table.shape[1])
         values.backward(dq, dk, d_table[: self._n_values], d_embedded)
         program.add(d_embedded.add_, d_table[self._n_values :])

@@ -87,24 +87,23 @@ def mlp(program: Program, name: str, kind: Activation, x: Tensor) -> tuple[Tenso
     n, d_mlp = len(x), w_in.shape[1]
     pre = program.empty(n, d_mlp)
     bias = parameters.vector(name + ".b_in", pre[0])
-    post = program.empty(n, d_mlp) if program.has_backward else pre
     out = program.empty(n, w_out.shape[1])
     program.multiply(x, w_in, pre)
-    if kind == "gelu" and not program.has_backward:
-        program.loop(activations.gelu_alone, pre, bias)
-    elif kind == "gelu":
+    post, act_backward = pre, activations.relu_backward
+    if kind == "relu":
+        program.loop(activations.relu, pre, bias)
+    elif program.has_backward:
+        post, act_backward = program.empty(n, d_mlp), activations.gelu_backward
         program.loop(activations.gelu, pre, bias, post)
-    elif not program.has_backward:
-        program.loop(activations.relu_alone, pre, bias)
     else:
-        program.loop(activations.relu, pre, bias, post)
+        program.loop(activations.gelu_alone, pre, bias)
     program.multiply(post, w_out, out)
 
     def backward(d_out: Tensor, d_x: Tensor) -> None:
         d_post = program.scratch("d_post", n, d_mlp)
         program.multiply(post.T, d_out, parameters.d_matrix(name + ".W_out"))
         program.multiply(d_out, w_out.T, d_post)
-        program.loop(activations.multiply_and_sum, d_post, pre, parameters.d_vector(name + ".b_in", pre[0]))
+        program.loop(act_backward, d_post, pre, parameters.d_vector(name + ".b_in", pre[0]))
         program.multiply(x.T, d_post, parameters.d_matrix(name + ".W_in"))
         program.multiply(d_post, w_in.T, d_x)
 
