@@ -53,7 +53,6 @@ def product(
     """The call out = a @ b, to be made as often as a and b change. Each may be a transposed view, or some columns."""
     import torch
 
-    if a.dtype == torch.float32:
-        if (using or library(torch.get_num_threads())) == "openblas":
-            return openblas.product(a, b, out)
+    if a.dtype == torch.float32 and (using or library(torch.get_num_threads())) == "openblas":
+        return openblas.product(a, b, out)
     return partial(torch.mm, a, b, out=out)

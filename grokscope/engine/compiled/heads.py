@@ -87,7 +87,8 @@ def first(
         dq, dk, d_values = (torch.empty_like(value) for value in (values.q, values.k, values.values))
         program.loop(
             attention.attend_output_backward, d_out, values.q, queries.own, values.k, values.values, queries.starts,
-            queries.keys, pattern, program.scratch("d_pattern", queries.most_keys, config.n_heads), dq, dk, d_values, d_residual,
+            queries.keys, pattern, program.scratch("d_pattern", queries.most_keys, config.n_heads),
+            dq, dk, d_values, d_residual,
         )  # fmt: skip
         values.backward(dq, dk, d_values, dx)
 
