@@ -20,7 +20,7 @@ from grokscope.tasks import build_task
 from tests.planted import planted_config, planted_weights, write_run
 
 PLANTED = {"k=2": 1.0, "k=3": 1.0}
-NAMES = ("keys", "neurons", "restricted_loss", "logit_characters", "circles", "ablation")
+NAMES = ("keys", "neurons", "neuron_tuning", "restricted_loss", "logit_characters", "circles", "ablation")
 
 
 def evaluations(grok: int | None) -> list[dict[str, float]]:
@@ -107,6 +107,23 @@ def test_neurons_have_a_panel_per_layer_and_a_bar_each(tables: dict) -> None:
     last = table[(table["step"] == 20) & (table["basis"] == "own")]
     assert len(shown) == len(last)
     assert sorted(bar.get_height() for bar in shown) == pytest.approx(sorted(last["share"]))  # type: ignore[attr-defined]
+
+
+def test_neurons_stand_by_irrep_and_by_answer_in_the_order_of_the_table(tables: dict) -> None:
+    table = of(tables["neuron_tuning"], "planted")
+    figure = figures.neuron_tuning(table)
+    assert titles(figure) == ["planted, layer 0 by frequency", "layer 0 by answer"]
+    for ax, by, labels in zip(figure.axes[:2], ("irrep", "answer"), (range(1, 7), range(0, 13, 2)), strict=True):
+        (image,) = ax.images
+        expected = table[table["by"] == by].pivot(index="place", columns="at", values="value").to_numpy()
+        assert np.asarray(image.get_array()) == pytest.approx(expected)
+        assert [text.get_text() for text in ax.get_xticklabels()] == [str(label) for label in labels]
+    assert figure.axes[0].images[0].get_clim() == (0.0, 1.0)
+    mixed = figures.neuron_tuning(of(tables["neuron_tuning"], "mixed"))
+    assert [title.split(",")[0] for title in titles(mixed)[::2]] == ["mixed: add", "mixed: mul"]
+    permutations = figures.neuron_tuning(of(tables["neuron_tuning"], "s3"))
+    assert titles(permutations)[0] == "s3, layer 0 by irrep"
+    assert [text.get_text() for text in permutations.axes[0].get_xticklabels()] == ["standard", "sign"]
 
 
 def test_characters_are_drawn_with_their_sum(tables: dict) -> None:

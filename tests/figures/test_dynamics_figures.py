@@ -100,6 +100,16 @@ def effective() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).astype({"layer": "Int64", "head": "Int64"})
 
 
+def knowledge() -> pd.DataFrame:
+    return over_steps(
+        signal=lambda r, s: s / 20 - 0.5,
+        memory=lambda r, s: 4.0 - s / 50,
+        noise_val=lambda r, s: 1.0,
+        train_accuracy=lambda r, s: 1.0,
+        val_accuracy=lambda r, s: s / 100,
+    ).assign(operation="mul")
+
+
 def phases() -> pd.DataFrame:
     return over_steps(norm=lambda r, s: 100.0 + s, val_loss=lambda r, s: 5.0 / (1 + s), train_loss=lambda r, s: 1.0)
 
@@ -132,6 +142,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "clip_accounting": lambda: figures.clip_accounting(update_parts(steps()), milestones()),
     "update_anatomy": lambda: figures.update_anatomy(update_parts(steps()), milestones()),
     "angular_steps": lambda: figures.angular_steps(steps(), milestones()),
+    "signal_and_memory": lambda: figures.signal_and_memory(knowledge(), milestones()),
     "gradient_entropy": lambda: figures.gradient_entropy(steps(), milestones()),
     "logit_scale": lambda: figures.logit_scale(logits(), milestones()),
     "effective_ranks": lambda: figures.effective_ranks(effective(), milestones()),
@@ -171,6 +182,33 @@ def test_every_figure_fits_a_page_with_its_legend_and_is_the_same_each_time(name
         figures.save(DRAWN[name](), pd.DataFrame(), tmp_path, f"{name}{i}")["png"].read_bytes() for i in range(2)
     )
     assert first == second
+
+
+def test_signal_memory_and_noise_stand_above_accuracy_on_one_axis_of_steps():
+    figure = figures.signal_and_memory(knowledge(), milestones())
+    assert titles(figure) == ["mul"]
+    signal, memory, noise, accuracy = figure.axes
+    assert [ax.get_ylabel() for ax in figure.axes] == ["signal (nats)", "memory (nats)", "noise (nats)", "accuracy"]
+    for run in RUNS:
+        assert lines(signal, run) == [(STEPS, [s / 20 - 0.5 for s in STEPS])]
+        assert lines(memory, run) == [(STEPS, [4.0 - s / 50 for s in STEPS])]
+        assert lines(noise, run) == [(STEPS, [1.0] * 5)]
+        assert lines(accuracy, f"{run} val") == [(STEPS, [s / 100 for s in STEPS])]
+        assert lines(accuracy, f"{run} train") == [(STEPS, [1.0] * 5)]
+    assert len({ax.get_xlim() for ax in figure.axes}) == 1
+    assert [lines(ax, "_grok_step")[0][0] for ax in figure.axes] == [[50.0, 50.0]] * 4
+    (low, high) = signal.get_ylim()
+    assert low < -0.5
+    assert high > 4.5
+    assert memory.get_ylim()[0] < 0 < memory.get_ylim()[1]  # from zero, so that heights compare
+    assert legend_of(figure) == ["clip", "free", "training", "validation", "grokked"]
+
+
+def test_several_operations_have_a_column_each_and_what_is_not_known_no_line():
+    table = pd.concat([knowledge(), knowledge().assign(operation="add", memory=np.nan)], ignore_index=True)
+    figure = figures.signal_and_memory(table, milestones())
+    assert titles(figure) == ["mul: mul", "mul: add"]
+    assert len(figure.axes) == 8
 
 
 def test_rows_are_drawn_in_their_band_with_the_bound_while_it_holds():
