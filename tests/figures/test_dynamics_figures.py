@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from grokscope import figures
 from grokscope.analysis import DelayLaw, delay_law, update_parts
-from grokscope.analysis.dynamics.delay_law import PUBLISHED_DELAYS
+from grokscope.analysis.dynamics.delay_published import published_delays
 from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR
 
 STEPS = [0, 10, 20, 50, 100]
@@ -309,7 +309,7 @@ def test_branches_fan_out_of_their_parent_on_the_validation_split():
 
 
 def test_the_delay_law_shows_groks_censored_and_excluded_runs_and_the_published_line():
-    table = delays()
+    table = delays().assign(published_setting=True)
     law = delay_law(table)
     (ax,) = figures.delay_law(table, law).axes
     by_label = {str(line.get_label()): line for line in ax.lines}
@@ -318,12 +318,27 @@ def test_the_delay_law_shows_groks_censored_and_excluded_runs_and_the_published_
     assert by_label["not grokked in these steps"].get_marker() == "^"
     assert list(by_label["not grokked in these steps"].get_ydata()) == [9000]
     assert list(by_label["left out of the fit"].get_xdata()) == [0.8]
-    assert list(by_label["published delays"].get_ydata()) == pytest.approx(list(PUBLISHED_DELAYS.values()))
-    x, y = (np.asarray(data, dtype=float) for data in by_label["published: alpha 15.45"].get_data())
-    assert np.diff(np.log(y)) / np.diff(x) == pytest.approx(15.45)
+    published = list(published_delays("delay_from_clamp").values())
+    assert list(by_label["published delays"].get_ydata()) == pytest.approx(published)
+    x, y = (np.asarray(data, dtype=float) for data in by_label["published: alpha 21.44"].get_data())
+    assert np.diff(np.log(y)) / np.diff(x) == pytest.approx(21.4418, abs=1e-4)
     (fit,) = [label for label in by_label if label.startswith("fit")]
     assert fit == f"fit: alpha {law.alpha:.2f} ({law.alpha_low:.2f} to {law.alpha_high:.2f})"
     assert ax.get_yscale() == "log"
+
+
+def test_the_delay_law_has_no_published_line_beside_runs_of_another_setting():
+    figure = figures.delay_law(delays(), delay_law(delays()))
+    assert not [label for label in legend_of(figure) if "published" in label]
+
+
+def test_the_delay_law_draws_a_line_for_each_group():
+    table = pd.concat([delays().assign(modulus=59), delays().assign(modulus=97, run="other")], ignore_index=True)
+    law = delay_law(table, groups="modulus")
+    (ax,) = figures.delay_law(table, law).axes
+    drawn = [line for line in ax.lines if str(line.get_label()).startswith(("fit", "_fit"))]
+    assert len(drawn) == 2
+    assert {text.get_text() for text in ax.texts} == {"59", "97"}
 
 
 def empty_law() -> DelayLaw:

@@ -20,8 +20,10 @@ from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.blocks import KEPT_BYTES, in_blocks
 from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of
 from grokscope.analysis.checkpoint.grid import PairGrid
-from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
+from grokscope.analysis.checkpoint.null import RelabellingNull
 from grokscope.analysis.checkpoint.parts import PairParts
+from grokscope.analysis.checkpoint.removal import Removal
+from grokscope.analysis.checkpoint.step_down import StepDown, step_down
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.engine import Engine, Loss, loss_function
 from grokscope.model import Weights, dtype_of
@@ -215,7 +217,7 @@ class Checkpoint:
         self._whole_transforms: dict[tuple[Frame, str], Tensor] = {}
         self._transforms: dict[tuple[Frame, str], Transform] = {}
         self._diagonals: dict[tuple[Frame, str], dict[int, Tensor]] = {}
-        self._embedding_tests: dict[Frame, Significance] = {}
+        self._embedding_tests: dict[Frame, StepDown] = {}
 
     @cached_property
     def weights(self) -> Weights:
@@ -228,17 +230,21 @@ class Checkpoint:
         embedding = self.weights["embed.W_E"].double().numpy()
         return embedding[frame.left], embedding[frame.right]
 
-    def embedding_test(self, frame: Frame) -> Significance:
-        """Power by irrep of the embedding, and its null: left and right operand side by side, relabelled together.
+    def embedding_test(self, frame: Frame) -> StepDown:
+        """Power by irrep of the embedding, and its test: left and right operand side by side, relabelled together.
 
         *This is what key sets are chosen by.* The rows of an untrained embedding are drawn alike, so the null is
         exact there, while activations of an untrained network already depend on whether a = b. And what a
         network knows about most answers shows as power of every irrep of a * b, memorised or computed;
-        which irreps it computes *with* shows in what it reads the operands as.
+        which irreps it computes *with* shows in what it reads the operands as. Weak irreps beside strong ones are keys
+        where the network loses more without them than without as much power of random functions (`Removal`).
         """
         if frame not in self._embedding_tests:
             tables = np.concatenate(self.operand_tables(frame), axis=1)
-            self._embedding_tests[frame] = self.context.nulls[frame].test(tables)
+            tested = step_down(self.context.nulls[frame], tables)
+            if len(tested.weak):
+                tested = tested.confirm(Removal(self, frame).is_used)
+            self._embedding_tests[frame] = tested
         return self._embedding_tests[frame]
 
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:

@@ -5,7 +5,8 @@ Tables come in the order of this list (`grokscope.analysis.tables.declared.analy
 spectra            power by irrep at every site
 neurons            what each neuron computes, and the clusters
 logit_characters   how much of the logits is a character of a * b * c^-1
-keys               key irreps: those that exceed the relabelling null
+keys               key irreps: those that exceed the relabelling null, and weak ones that are used
+key_use            which irreps of the embedding the network uses
 irrep_blocks       through which pairs of irreps neurons depend on both operands
 answer_share       how much of every site is about the answer
 answer_spectrum    what the logits make of the answer, by irrep

@@ -18,4 +18,6 @@ learning_coefficient  by SGLD, at a few checkpoints; made when asked for by name
 What they are made of:
 
 parameter_groups      parameters by role, and all together
+censored_line         lines through points some of which are known only to lie above
+delay_published       what was published about delays under a held norm, and for which setting
 """
