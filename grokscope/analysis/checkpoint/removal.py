@@ -25,7 +25,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.final_layers import losses
+from grokscope.engine import cross_entropies
 
 if TYPE_CHECKING:
     from grokscope.analysis.checkpoint.checkpoint import Checkpoint
@@ -86,4 +86,4 @@ class Removal:
         embedding[self._tokens] -= taken.to(embedding.dtype)
         with torch.no_grad():
             logits = self._engine.answer_logits({**self._weights, "embed.W_E": embedding}, self._pairs)
-        return float(losses(logits, self._labels).double().mean())
+        return float(cross_entropies(logits, self._labels).double().mean())
