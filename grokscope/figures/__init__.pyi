@@ -1,4 +1,5 @@
 from .circuit.ablation import ablation as ablation
+from .circuit.accuracy_by_margins import accuracy_by_margins as accuracy_by_margins
 from .circuit.circles import embedding_circles as embedding_circles
 from .circuit.circuit_losses import circuit_losses as circuit_losses
 from .circuit.circuit_losses import irrep_losses as irrep_losses

@@ -50,7 +50,8 @@ class Removal:
         self._weights = checkpoint.weights
         self._tokens = torch.from_numpy(frame.left)
         self._embedding = checkpoint.weights["embed.W_E"][self._tokens].double()
-        examples = (grid.splits["all"] & grid.in_frame(frame)).flatten().nonzero()[:, 0]
+        of_group = self._basis.pairs.flatten().sort().values
+        examples = of_group[grid.splits["all"].flatten()[of_group]]
         order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))
         self._pairs: Int[Tensor, " example"] = examples[order[:pairs]]
         self._labels = grid.labels.flatten()[self._pairs]

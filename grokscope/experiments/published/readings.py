@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from grokscope import figures
 from grokscope.analysis import Checkpoint, where
 from grokscope.analysis.checkpoint.checkpoint import RunContext
+from grokscope.analysis.checkpoint.parts import PARTS
 from grokscope.analysis.circuit.accuracy_rule import RULES, fitted_rules
 from grokscope.analysis.circuit.answer_share import answer_share
 from grokscope.analysis.circuit.answer_spectrum import answer_forms, answer_spectrum
@@ -40,7 +40,10 @@ TITLES = {
     "s5-clip": "S5, Lion, clip",
     "s5-adamw": "S5, AdamW, tuned",
 }
-PARTS = ("answer", "left", "right", "quotient", "rest")
+DRAWN = (
+    *("run", "task", "arm", "seed", "step", "answers"),
+    *("val_accuracy", "signal", "memory", "noise_val", "fitted"),
+)
 
 
 def rounds(plan: Plan) -> Iterator[list[Job]]:
@@ -74,14 +77,17 @@ def rounds(plan: Plan) -> Iterator[list[Job]]:
 def readings(plan: Plan, runs: list[Run]) -> Publication:
     """A row for each run at its grok and at its end, and all checkpoints with the rules that predict accuracy."""
     table = pd.concat([at_grok_and_end(run) for run in runs], ignore_index=True)
+    shown = table.reindex(columns=["run", "at", "step", "val_accuracy", "signal", "memory", "noise_val"])
+    if len(runs) < 2:
+        return Publication(
+            {TABLE: table}, shown=shown, lines=("no rule of accuracy: it is fitted on one half of runs",)
+        )
     measured = pd.concat([margins(run) for run in runs], ignore_index=True)
     answers = {run.name: run.task.n_answers for run in runs}
     measured = measured.assign(answers=measured["run"].map(answers.__getitem__))
-    order = list(dict.fromkeys(measured["run"]))
-    fitted_on = measured["run"].map(order.index) % 2 == 0
-    rules, predicted = fitted_rules(measured, fitted_on.to_numpy())
-    drawn = predicted.assign(arm=predicted["arm"].map(lambda arm: TITLES.get(arm, arm)))
-    shown = table.reindex(columns=["run", "at", "step", "val_accuracy", "signal", "memory", "noise_val"])
+    order = [run.name for run in runs]
+    rules, predicted = fitted_rules(measured, (measured["run"].map(order.index) % 2 == 0).to_numpy())
+    drawn = predicted.assign(arm=predicted["arm"].map(TITLES.__getitem__))[[*DRAWN, *(f"by {name}" for name in RULES)]]
     return Publication(
         {TABLE: table, "accuracy-rules": rules, "accuracy-by-margins": drawn},
         {"accuracy-by-margins": figures.accuracy_by_margins(drawn)},
@@ -90,7 +96,7 @@ def readings(plan: Plan, runs: list[Run]) -> Publication:
 
 
 def at_grok_and_end(run: Run) -> pd.DataFrame:
-    """Everything that is read of a run at the first checkpoint at or after its grok (if it has one), and at its last."""
+    """What is read of a run at the first checkpoint at or after its grok, if it has one, and at its last."""
     places = {"end": run.steps[-1]}
     if run.grok_step is not None:
         places = {"grok": next((step for step in run.steps if step >= run.grok_step), run.steps[-1]), **places}

@@ -17,6 +17,7 @@ from grokscope.figures.plates import plate
 ANSWER_MAP = "vlag"
 STRONG = 3.0
 """Standard deviations at which the colours of the answers end."""
+BARS = {"irrep": "share of variance", "answer": "mean, in standard deviations"}
 LABELS = 12
 """At most so many labels stand on an axis."""
 
@@ -53,6 +54,7 @@ def neuron_tuning(table: pd.DataFrame) -> Figure:
             style.title(ax, f"{name}, layer {layer} by {what}" if by == "irrep" else f"layer {layer} by {what}")
             ax.set_xlabel(what, size=style.LABEL)
             bar = figure.colorbar(image, ax=ax, pad=0.02, aspect=25)
+            bar.set_label(BARS[by], size=style.TICK, color=style.INK)
             bar.ax.tick_params(labelsize=style.TICK, color=style.INK, labelcolor=style.INK, width=0.6, length=2)
             bar.outline.set_visible(False)  # type: ignore[operator]
         axes[0].set_ylabel("neuron, sorted", size=style.LABEL)

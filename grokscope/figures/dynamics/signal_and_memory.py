@@ -46,14 +46,14 @@ def signal_and_memory(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         for ax, label in zip(stack, (*QUANTITIES.values(), "accuracy"), strict=True):
             ax.set_ylabel(label, size=style.LABEL)
     if columns:
-        label_steps([ax for stack in columns for ax in stack], numbers(table, "step"))
+        label_steps([ax for stack in columns for ax in stack], numbers(table, "step"), linear=True)
     figure.align_ylabels()
     splits = [
         Line2D([], [], color=style.INK, linestyle=style.SPLIT_STYLE[split], linewidth=1, label=style.SPLIT_NAME[split])
         for split in ACCURACIES.values()
     ]
     grok = Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
-    style.legend(figure, [*arm_handles(milestones, colours, dot=False), *splits, grok], 4)
+    style.legend(figure, [*arm_handles(milestones, colours, dot=False), *splits, grok])
     return figure
 
 
