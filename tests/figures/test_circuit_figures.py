@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from grokscope import figures
 from grokscope.analysis import milestones, run_all
+from grokscope.analysis.circuit.accuracy_rule import accuracy_of, fitted_rules
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.figures.circuit.circuit_panels import spread
 from grokscope.model import initial_weights
@@ -219,3 +220,39 @@ def test_labels_are_spread_in_order_and_no_further_than_needed(places: list[floa
     assert sum(moved) == pytest.approx(sum(places))
     if all(b - a >= 2.5 for a, b in pairwise(places)):
         assert moved == places
+
+
+def test_accuracy_stands_against_what_it_should_be_fixed_by() -> None:
+    """Planted: accuracies that the rule gives exactly, so that every dot is on the line."""
+    signal, noise = np.linspace(0, 8, 9), np.linspace(1, 2, 9)
+    margins = pd.DataFrame({"arm": ["a", "b", "b"] * 3, "signal": signal, "noise_val": noise, "memory": 1.0})
+    margins = margins.assign(answers=97, val_accuracy=accuracy_of(signal / noise, np.full(9, 97)))
+    _, predictions = fitted_rules(margins, np.arange(9) % 2 == 0)
+    figure = figures.accuracy_by_margins(predictions)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["signal (nats)", "signal / noise", "memory (nats)"]
+    middle = figure.axes[1]
+    dots = [line for line in middle.lines if line.get_label() == "_b"]
+    assert [line.get_fillstyle() for line in dots] == ["full", "none"]
+    assert sum(len(line.get_xdata()) for line in dots) == 6
+    rule = middle.lines[-1]
+    np.testing.assert_allclose(rule.get_xdata(), np.sort(signal / noise))
+    np.testing.assert_allclose(rule.get_ydata(), np.sort(predictions["val_accuracy"]), atol=1e-3)
+    assert len(figure.axes[2].lines) == 4, "memory has no rule"
+
+
+def test_a_curve_that_leaves_the_axis_is_marked_where_it_does(tables: dict, runs: list[Run]) -> None:
+    table = of(tables["restricted_loss"], "planted")
+    low = (table["set"] == "answer") & (table["step"] >= 10)
+    table = table.assign(restricted_loss=table["restricted_loss"].mask(low, 1e-5))
+    figure = figures.circuit_losses(table, milestones(runs))
+    for ax in figure.axes:
+        marks = [line for line in ax.lines if line.get_label() == "_cut" and line.get_color() == "#009E73"]
+        assert [list(mark.get_xdata()) for mark in marks] == [[10]]
+
+
+def test_runs_of_one_task_share_their_axis_of_steps(tables: dict, runs: list[Run]) -> None:
+    short = of(tables["restricted_loss"], "planted")
+    long = short.assign(run="longer", step=10 * short["step"])
+    both = pd.concat([short, long], ignore_index=True)
+    drawn = figures.circuit_losses(both, milestones(runs))
+    assert {ax.get_xlim() for ax in drawn.axes} == {(0.0, 200.0)}
