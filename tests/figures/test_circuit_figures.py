@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy.special import ndtr
 
 from grokscope import figures
 from grokscope.analysis import milestones, run_all
-from grokscope.analysis.circuit.accuracy_rule import accuracy_of, fitted_rules
+from grokscope.analysis.circuit.accuracy_rule import fitted_rules
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.figures.circuit.circuit_panels import spread
 from grokscope.model import initial_weights
@@ -226,7 +227,7 @@ def test_accuracy_stands_against_what_it_should_be_fixed_by() -> None:
     """Planted: accuracies that the rule gives exactly, so that every dot is on the line."""
     signal, noise = np.linspace(0, 8, 9), np.linspace(1, 2, 9)
     margins = pd.DataFrame({"arm": ["a", "b", "b"] * 3, "signal": signal, "noise_val": noise, "memory": 1.0})
-    margins = margins.assign(answers=97, val_accuracy=accuracy_of(signal / noise, np.full(9, 97)))
+    margins = margins.assign(val_accuracy=ndtr(1.3 * (signal / noise - 1.0)))
     _, predictions = fitted_rules(margins, np.arange(9) % 2 == 0)
     figure = figures.accuracy_by_margins(predictions)
     assert [ax.get_xlabel() for ax in figure.axes] == ["signal (nats)", "signal / noise", "memory (nats)"]

@@ -13,14 +13,16 @@ from grokscope.figures.timing.times import PALETTE
 
 RULES = {"signal": "by signal", "signal / noise": "by signal / noise"}
 """The column that a panel's curve is in, by what the panel is of."""
+SHOWN = {"signal / noise": (-1.0, 5.0)}
+"""Where a panel's axis ends: accuracy is 0 or 1 beyond. A triangle on the edge stands for what is further out."""
 AXES = {"signal": "signal (nats)", "signal / noise": "signal / noise", "memory": "memory (nats)"}
 
 
 def accuracy_by_margins(table: pd.DataFrame) -> Figure:
     """A dot for every checkpoint, in the colour of its arm; the rule that was fitted as a line.
 
-    Full dots are checkpoints that the rules were fitted on, open ones those that they are judged by. A rule depends
-    on the number of answers, so that there is a line for each.
+    Full dots are checkpoints that the rules were fitted on, open ones those that they are judged by. Triangles
+    are dots beyond the end of an axis.
 
     Args:
         table: predictions of `grokscope.analysis.circuit.accuracy_rule.fitted_rules`.
@@ -33,15 +35,23 @@ def accuracy_by_margins(table: pd.DataFrame) -> Figure:
         for arm in arms:
             for fitted in (True, False):
                 dots = where(table, arm=arm, fitted=fitted)
-                ax.plot(
-                    numbers(dots, column), numbers(dots, "val_accuracy"), linestyle="none", marker="o", markersize=3,
-                    markeredgewidth=0.7, alpha=0.7, fillstyle="full" if fitted else "none", color=colours[arm],
-                    label=f"_{arm}",
-                )  # fmt: skip
+                x, y = numbers(dots, column), numbers(dots, "val_accuracy")
+                low, high = SHOWN.get(column, (-np.inf, np.inf))
+                look = {
+                    "linestyle": "none", "markersize": 3, "markeredgewidth": 0.7, "alpha": 0.7,
+                    "fillstyle": "full" if fitted else "none", "color": colours[arm],
+                }  # fmt: skip
+                inside = (x >= low) & (x <= high)
+                ax.plot(x[inside], y[inside], marker="o", label=f"_{arm}", **look)
+                for edge, beyond, marker in ((low, x < low, "<"), (high, x > high, ">")):
+                    if beyond.any():
+                        ends = np.full(int(beyond.sum()), edge)
+                        ax.plot(ends, y[beyond], marker=marker, clip_on=False, label="_beyond", **look)
         if column in RULES:
-            for n in np.unique(numbers(table, "answers")):
-                line = where(table, answers=int(n)).sort_values(column)
-                ax.plot(numbers(line, column), numbers(line, RULES[column]), color=style.INK, linewidth=1, zorder=3)
+            line = table.sort_values(column)
+            ax.plot(numbers(line, column), numbers(line, RULES[column]), color=style.INK, linewidth=1, zorder=3)
+        if column in SHOWN:
+            ax.set_xlim(SHOWN[column])
         ax.set_xlabel(words, size=style.LABEL)
         ax.set_ylim(-0.03, 1.03)
         ax.set_yticks([0, 0.5, 1])
