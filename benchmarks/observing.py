@@ -1,4 +1,5 @@
-"""What watching costs: the same training with dense checkpoints, with probes, with both, and with neither.
+"""What watching costs: the same training with dense checkpoints, with probes, with both, and with neither; and what
+signal, memory and noise cost that are recorded around steps.
 
     python -m benchmarks.observing [--rounds 7] [--steps 200] [--smallest] [--out FILE]
 
@@ -28,6 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "a checkpoint every 10 steps": {"checkpoints.every": 10, "record_every": None},
     "probes every 10 steps": {"checkpoints.every": NEVER, "record_every": 10},
     "both": {"checkpoints.every": 10, "record_every": 10},
+    "signal, memory and noise every 10 steps": {"checkpoints.every": NEVER, "record_every": None, "margins_every": 10},
 }
 
 

@@ -17,10 +17,13 @@ class ProbeConfig:
 
     record_every: int | None = 10
     """Steps between recordings: steps 0, 1, 1 + record_every, ... are recorded; left out: none."""
+    margins_every: int | None = None
+    """Steps between recordings of signal, memory and noise around a step: 1, 1 + margins_every, ...; left out: none."""
 
     def __post_init__(self) -> None:
-        if self.record_every is not None:
-            integer("probes.record_every", self.record_every, 1)
+        for name in ("record_every", "margins_every"):
+            if getattr(self, name) is not None:
+                integer(f"probes.{name}", getattr(self, name), 1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,5 @@
 from .circuit.ablation import ablation as ablation
+from .circuit.accuracy_by_margins import accuracy_by_margins as accuracy_by_margins
 from .circuit.circles import embedding_circles as embedding_circles
 from .circuit.circuit_losses import circuit_losses as circuit_losses
 from .circuit.circuit_losses import irrep_losses as irrep_losses
@@ -6,6 +7,7 @@ from .circuit.irrep_blocks import irrep_blocks as irrep_blocks
 from .circuit.learning_order import learning_order as learning_order
 from .circuit.logit_characters import logit_characters as logit_characters
 from .circuit.neuron_clusters import neuron_clusters as neuron_clusters
+from .circuit.neuron_tuning import neuron_tuning as neuron_tuning
 from .circuit.spectrum import right_and_wrong_basis as right_and_wrong_basis
 from .circuit.spectrum import spectrum_over_training as spectrum_over_training
 from .cosets.coset_ablation import coset_ablation as coset_ablation
@@ -20,6 +22,7 @@ from .dynamics.gradient_entropy import gradient_entropy as gradient_entropy
 from .dynamics.learning_curves import learning_curves as learning_curves
 from .dynamics.logit_scale import logit_scale as logit_scale
 from .dynamics.phase_portrait import phase_portrait as phase_portrait
+from .dynamics.signal_and_memory import signal_and_memory as signal_and_memory
 from .dynamics.update_parts import angular_steps as angular_steps
 from .dynamics.update_parts import clip_accounting as clip_accounting
 from .dynamics.update_parts import update_anatomy as update_anatomy

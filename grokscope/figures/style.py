@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FixedFormatter, FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from grokscope.analysis import names, numbers, where
 
@@ -114,6 +114,19 @@ def log_steps(ax: Axes, steps: Float[np.ndarray, "..."]) -> None:
     ax.xaxis.set_minor_locator(FixedLocator(minor))
     ax.xaxis.set_minor_formatter(NullFormatter())
     ax.set_xlim(0.0 if (steps <= 0).any() else first, max(last, first * 1.01) * 1.02)
+
+
+def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
+    """Make the horizontal axis a linear one of steps: a circuit forms late, where a logarithmic axis is crowded.
+
+    Args:
+        steps: of all runs that are compared, so that their axes are one.
+    """
+    last = max(float(steps.max()), 1.0) if len(steps) else 1.0
+    ax.set_xlim(min(float(steps.min()), 0.0) if len(steps) else 0.0, last)
+    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
+    ax.set_xlabel("step", size=LABEL)
 
 
 def log_ticks(axis: Axis, low: float, high: float, wide: float = 50.0) -> None:

@@ -17,6 +17,9 @@ class DihedralGroup(FiniteGroup):
         "sign"    A2   r -> 1,  s -> -1        "B2" (n even)  r -> -1, s -> -1
         "k=1".. E1..   r -> rotation by 2 pi k / n, s -> diag(1, -1), k = 1..floor((n-1)/2)
 
+    The frequency is k, and n/2 for B1 and B2, which turn by half. The sign has none: rotations do not tell it from the
+    trivial irrep, which alone has frequency 0.
+
     Arguments:
         n: number of corners, at least 1 (D_1 is Z_2, D_2 is Z_2 x Z_2).
 
@@ -41,7 +44,10 @@ class DihedralGroup(FiniteGroup):
         turns = np.tile(np.arange(n), 2)
         sign = np.repeat([1.0, -1.0], n)
         alternating = np.where(turns % 2 == 0, 1.0, -1.0)
-        linear = [("trivial", "A1", np.ones(2 * n), 0), ("sign", "A2", sign, 0)]
+        linear: list[tuple[str, str, np.ndarray, int | None]] = [
+            ("trivial", "A1", np.ones(2 * n), 0),
+            ("sign", "A2", sign, None),
+        ]
         if n % 2 == 0:
             linear += [("B1", "B1", alternating, n // 2), ("B2", "B2", alternating * sign, n // 2)]
         irreps = [

@@ -25,7 +25,8 @@ class Irrep:
         matrices: `[element, d, d]`, float64, rho(a * b) = rho(a) @ rho(b); stored read-only.
         label: a second usual name where there is one (partition "(4,1)"; Mulliken symbol "E1").
         partition: of n, for irreps of S_n and A_n.
-        frequency: k for irreps of cyclic and dihedral groups (0 trivial, n/2 for the sign of Z_n).
+        frequency: k for irreps of cyclic and dihedral groups (0 trivial, n/2 for the sign of Z_n; the sign of D_n has
+            none).
 
     Raises ValueError for matrices that are not `[element, d, d]` or a kind that is none of the three.
 

@@ -1,7 +1,9 @@
 """Probes of a run: what was recorded about its training, a JSON line per recorded step.
 
-A line is {"step": step, "rows": [row, ...]}, a row for each parameter group and each parameter, with the columns of
-`grokscope.training.Recorder`. A run that recorded nothing has no such file.
+A line is {"step": step, "rows": [row, ...], "margins": [row, ...]}. `rows` has one for each parameter group and each
+parameter, with the columns of `grokscope.training.Recorder`; `margins`, left out where it is empty, has one for each
+stage of the step and each operation, with those of `grokscope.training.MarginRecorder`. A run that recorded nothing has
+no such file.
 """
 
 from __future__ import annotations
@@ -19,12 +21,20 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 KEYS = ("step", "group", "parameter")
+MARGIN_KEYS = ("step", "stage", "operation")
 
 
-def probe_line(step: int, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def probe_line(
+    step: int, rows: Sequence[Mapping[str, Any]], margins: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
     """One line. Raises `RunError` for values that are no scalars."""
+    line: dict[str, Any] = {"step": step, "rows": _plain(step, rows)}
+    return line | ({"margins": _plain(step, margins)} if margins else {})
+
+
+def _plain(step: int, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     plain = [metric_row({"step": step, **row}) for row in rows]
-    return {"step": step, "rows": [{name: value for name, value in row.items() if name != "step"} for row in plain]}
+    return [{name: value for name, value in row.items() if name != "step"} for row in plain]
 
 
 def probe_lines(path: Path) -> list[dict[str, Any]]:
@@ -34,12 +44,23 @@ def probe_lines(path: Path) -> list[dict[str, Any]]:
     for line in lines:
         if not isinstance(line.get("step"), int) or not isinstance(line.get("rows"), list):
             raise RunError(f"{file} is damaged: a line needs 'step' and 'rows'")
+        if not isinstance(line.get("margins", []), list):
+            raise RunError(f"{file} is damaged: the 'margins' of a line are a list")
     return lines
 
 
 def read_probes(path: Path) -> DataFrame:
-    """Everything recorded as a table, a row per step, group and parameter (`""`: the whole group)."""
+    """What was recorded by parameter as a table, a row per step, group and parameter (`""`: the whole group)."""
+    return _table(path, "rows", KEYS)
+
+
+def read_margins(path: Path) -> DataFrame:
+    """What was recorded of signal, memory and noise as a table, a row per step, stage and operation."""
+    return _table(path, "margins", MARGIN_KEYS)
+
+
+def _table(path: Path, part: str, keys: Sequence[str]) -> DataFrame:
     import pandas as pd
 
-    rows = [{"step": line["step"], **row} for line in probe_lines(path) for row in line["rows"]]
-    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(KEYS))
+    rows = [{"step": line["step"], **row} for line in probe_lines(path) for row in line.get(part, ())]
+    return pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(keys))

@@ -21,7 +21,7 @@ from grokscope.runs.errors import RunError
 from grokscope.runs.manifest import Entry, deserialise, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
 from grokscope.runs.milestones import Milestones, milestones
-from grokscope.runs.probes import read_probes
+from grokscope.runs.probes import read_margins, read_probes
 from grokscope.runs.record import State, Status, read_config, read_origin, read_status
 from grokscope.tasks import Task, build_task
 
@@ -119,6 +119,15 @@ class Run:
         recorded nothing has a table without rows.
         """
         return self._probe_table.copy()
+
+    @property
+    def recorded_margins(self) -> DataFrame:
+        """Signal, memory and noise around recorded steps, a row per step, stage and operation.
+
+        `stage` is `before`, `updated` (by the optimizer) or `after` (norm control); the other columns are those of
+        `grokscope.probes.margin_rows`. A run that recorded none has a table without rows.
+        """
+        return read_margins(self.path)
 
     @cached_property
     def milestones(self) -> Milestones:

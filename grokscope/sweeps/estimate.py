@@ -24,7 +24,7 @@ from grokscope.runs import create_run
 from grokscope.sweeps.job import Job
 from grokscope.sweeps.process import environment
 from grokscope.tasks import build_task
-from grokscope.training import Diverged, Recorder, Trainer
+from grokscope.training import Diverged, MarginRecorder, Recorder, Trainer
 from grokscope.training.loop import FULL_BATCH_EVALUATION, threads
 
 _SECONDS = 0.5
@@ -50,21 +50,26 @@ class Calibration:
     step: Cost
     evaluation: Cost
     record: Cost
+    margins: Cost
     checkpoint: Cost
     steps_per_epoch: int
 
     def run(self, config: RunConfig) -> Cost:
         """A whole run of this kind."""
-        steps, every = config.training.steps, config.probes.record_every
+        steps = config.training.steps
         cadence = config.training.eval_every
         if cadence is None:
             cadence = FULL_BATCH_EVALUATION if config.training.batch_size is None else self.steps_per_epoch
+        every = config.probes.record_every
         records = 0 if every is None else 1 + ceil(steps / every)
+        every = config.probes.margins_every
+        margins = 0 if every is None else ceil(steps / every)
         parts = (
             (1, self.start),
             (steps, self.step),
             (2 + steps // cadence, self.evaluation),
             (records, self.record),
+            (margins, self.margins),
             (checkpoints(config.checkpoints, steps), self.checkpoint),
         )
         return Cost(sum(n * one.seconds for n, one in parts), sum(n * one.bytes for n, one in parts))
@@ -109,7 +114,9 @@ def kind(config: RunConfig) -> str:
             return value
         return {k: v for k, v in value.items() if not isinstance(v, float) and k not in _LENGTHS}
 
-    return json.dumps({name: shape(name, value) for name, value in values.items()}, sort_keys=True)
+    # Recording signal, memory and noise can cost more than a step: it is measured where it is asked for.
+    shapes = {name: shape(name, value) for name, value in values.items()}
+    return json.dumps({**shapes, "margins": config.probes.margins_every is not None}, sort_keys=True)
 
 
 @cache
@@ -122,7 +129,7 @@ def calibrate(config: RunConfig, start_seconds: float) -> Calibration:
     """The costs of one kind of run, whose process takes `start_seconds` to start, measured by training it a little."""
     with TemporaryDirectory() as folder, threads(config.training.threads), _stopwatch() as building:
         trainer = Trainer(config, build_task(config.task))
-        recorder = Recorder(trainer)
+        recorder, margin_recorder = Recorder(trainer), MarginRecorder(trainer)
         path = Path(folder, "run")
         with create_run(path, config) as writer:
             fixed = _bytes(path)
@@ -143,6 +150,12 @@ def calibrate(config: RunConfig, start_seconds: float) -> Calibration:
                     writer.log_probes(next(number), rows)
                 writer.flush()
 
+            def record_margins() -> None:
+                with suppress(Diverged):
+                    rows = margin_recorder.rows(trainer.recorded_update())
+                    writer.log_probes(next(number), [], rows)
+                writer.flush()
+
             def checkpoint() -> None:
                 writer.checkpoint(trainer.step, trainer.weights)
                 writer.flush()
@@ -161,9 +174,10 @@ def calibrate(config: RunConfig, start_seconds: float) -> Calibration:
                 steps += 1
             step = Cost((time.perf_counter() - begin) / steps)
             evaluation, recorded = _cost(evaluate, path), _cost(record, path)
+            margins = _cost(record_margins, path) if config.probes.margins_every is not None else Cost(0.0)
             saved, kept = _cost(save, path), _cost(checkpoint, path)
     start = Cost(start_seconds + built + saved.seconds, fixed + saved.bytes)
-    return Calibration(start, step, evaluation, recorded, kept, trainer.batches.steps_per_epoch)
+    return Calibration(start, step, evaluation, recorded, margins, kept, trainer.batches.steps_per_epoch)
 
 
 def _cost(act: Callable[[], None], path: Path) -> Cost:

@@ -1,22 +1,25 @@
 """From a config to a run.
 
-loop       `train` and `resume`
-branching  `branch`: from a checkpoint under another config
-recorder   probes of a run while it trains
-trainer    the state of a run in training, and one step of it
-batches    the order of examples
-progress   the progress bar
+loop             `train` and `resume`
+branching        `branch`: from a checkpoint under another config
+recorder         probes of a run while it trains
+margin_recorder  signal, memory and noise around a step
+trainer          the state of a run in training, and one step of it
+batches          the order of examples
+progress         the progress bar
 """
 
 from grokscope.training.batches import BatchStream
 from grokscope.training.branching import branch, replayed
 from grokscope.training.loop import resume, train
+from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.recorder import Recorder
 from grokscope.training.trainer import Diverged, StepRecord, Trainer
 
 __all__ = [
     "BatchStream",
     "Diverged",
+    "MarginRecorder",
     "Recorder",
     "StepRecord",
     "Trainer",

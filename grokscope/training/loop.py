@@ -26,6 +26,7 @@ from grokscope.runs import (
     run_name,
 )
 from grokscope.tasks import build_task
+from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
 from grokscope.training.recorder import Recorder
 from grokscope.training.trainer import Diverged, Trainer
@@ -143,15 +144,17 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
             size = sum(value.nbytes for value in tensors.values())
             state_due = time.monotonic() + STATE_EVERY_SECONDS * max(1.0, size / STATE_BYTES)
 
-    recorder = Recorder(trainer)
+    recorder, margins = Recorder(trainer), MarginRecorder(trainer)
     if not writer.rows:  # a resume from the state of step 0 has seen that step
         if recorder.due(trainer.step):
             writer.log_probes(trainer.step, recorder.start())
         observe()
     while not done():
-        if recorder.due(trainer.step + 1):
-            rows = recorder.rows(trainer.recorded_update())
-            writer.log_probes(trainer.step, rows)
+        due = recorder.due(trainer.step + 1), margins.due(trainer.step + 1)
+        if any(due):
+            record = trainer.recorded_update()
+            rows = recorder.rows(record) if due[0] else []
+            writer.log_probes(trainer.step, rows, margins.rows(record) if due[1] else [])
         else:
             trainer.update()
         shown.step(trainer.step)

@@ -154,6 +154,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "loss.name": (NO_CHOICE, "stablemax"),
     "loss.temperature": (NO_POSITIVE, "(0, inf)"),
     "probes.record_every": (NO_COUNT_OR_NONE, ">= 1"),
+    "probes.margins_every": (NO_COUNT_OR_NONE, ">= 1"),
     "training.steps": (NO_COUNT, ">= 1"),
     "training.batch_size": (NO_COUNT_OR_NONE, ">= 1"),
     "training.eval_every": (NO_COUNT_OR_NONE, ">= 1"),

@@ -31,16 +31,18 @@ WRITTEN = {
     "delay-law": ("delay-law", "delay-law-fit"),
     "max-norm": ("max-norm-mul", "max-norm-mul-published"),
     "presets": ("presets",),
+    "readings": ("readings-at-grok", "accuracy-rules", "accuracy-by-margins"),
     "s5-irreps": ("s5-irreps",),
     "which-tensor": ("which-tensor",),
 }
-DRAWN = ("accelerators", "delay-law", "max-norm-mul")
+DRAWN = ("accelerators", "accuracy-by-margins", "delay-law", "max-norm-mul")
 """Tables that are drawn."""
 PLANNED = {
     "accelerators": 2 * len(ARMS),
     "delay-law": 2 + 2 * 2,
     "max-norm": 5,
     "presets": 2,
+    "readings": 4,
     "s5-irreps": 1,
     "which-tensor": 3,
 }

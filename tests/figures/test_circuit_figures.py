@@ -9,9 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from scipy.special import ndtr
 
 from grokscope import figures
 from grokscope.analysis import milestones, run_all
+from grokscope.analysis.circuit.accuracy_rule import fitted_rules
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.figures.circuit.circuit_panels import spread
 from grokscope.model import initial_weights
@@ -20,7 +22,7 @@ from grokscope.tasks import build_task
 from tests.planted import planted_config, planted_weights, write_run
 
 PLANTED = {"k=2": 1.0, "k=3": 1.0}
-NAMES = ("keys", "neurons", "restricted_loss", "logit_characters", "circles", "ablation")
+NAMES = ("keys", "neurons", "neuron_tuning", "restricted_loss", "logit_characters", "circles", "ablation")
 
 
 def evaluations(grok: int | None) -> list[dict[str, float]]:
@@ -107,6 +109,23 @@ def test_neurons_have_a_panel_per_layer_and_a_bar_each(tables: dict) -> None:
     last = table[(table["step"] == 20) & (table["basis"] == "own")]
     assert len(shown) == len(last)
     assert sorted(bar.get_height() for bar in shown) == pytest.approx(sorted(last["share"]))  # type: ignore[attr-defined]
+
+
+def test_neurons_stand_by_irrep_and_by_answer_in_the_order_of_the_table(tables: dict) -> None:
+    table = of(tables["neuron_tuning"], "planted")
+    figure = figures.neuron_tuning(table)
+    assert titles(figure) == ["planted, layer 0 by frequency", "layer 0 by answer"]
+    for ax, by, labels in zip(figure.axes[:2], ("irrep", "answer"), (range(1, 7), range(0, 13, 2)), strict=True):
+        (image,) = ax.images
+        expected = table[table["by"] == by].pivot(index="place", columns="at", values="value").to_numpy()
+        assert np.asarray(image.get_array()) == pytest.approx(expected)
+        assert [text.get_text() for text in ax.get_xticklabels()] == [str(label) for label in labels]
+    assert figure.axes[0].images[0].get_clim() == (0.0, 1.0)
+    mixed = figures.neuron_tuning(of(tables["neuron_tuning"], "mixed"))
+    assert [title.split(",")[0] for title in titles(mixed)[::2]] == ["mixed: add", "mixed: mul"]
+    permutations = figures.neuron_tuning(of(tables["neuron_tuning"], "s3"))
+    assert titles(permutations)[0] == "s3, layer 0 by irrep"
+    assert [text.get_text() for text in permutations.axes[0].get_xticklabels()] == ["standard", "sign"]
 
 
 def test_characters_are_drawn_with_their_sum(tables: dict) -> None:
@@ -202,3 +221,39 @@ def test_labels_are_spread_in_order_and_no_further_than_needed(places: list[floa
     assert sum(moved) == pytest.approx(sum(places))
     if all(b - a >= 2.5 for a, b in pairwise(places)):
         assert moved == places
+
+
+def test_accuracy_stands_against_what_it_should_be_fixed_by() -> None:
+    """Planted: accuracies that the rule gives exactly, so that every dot is on the line."""
+    signal, noise = np.linspace(0, 8, 9), np.linspace(1, 2, 9)
+    margins = pd.DataFrame({"arm": ["a", "b", "b"] * 3, "signal": signal, "noise_val": noise, "memory": 1.0})
+    margins = margins.assign(val_accuracy=ndtr(1.3 * (signal / noise - 1.0)))
+    _, predictions = fitted_rules(margins, np.arange(9) % 2 == 0)
+    figure = figures.accuracy_by_margins(predictions)
+    assert [ax.get_xlabel() for ax in figure.axes] == ["signal (nats)", "signal / noise", "memory (nats)"]
+    middle = figure.axes[1]
+    dots = [line for line in middle.lines if line.get_label() == "_b"]
+    assert [line.get_fillstyle() for line in dots] == ["full", "none"]
+    assert sum(len(line.get_xdata()) for line in dots) == 6
+    rule = middle.lines[-1]
+    np.testing.assert_allclose(rule.get_xdata(), np.sort(signal / noise))
+    np.testing.assert_allclose(rule.get_ydata(), np.sort(predictions["val_accuracy"]), atol=1e-3)
+    assert len(figure.axes[2].lines) == 4, "memory has no rule"
+
+
+def test_a_curve_that_leaves_the_axis_is_marked_where_it_does(tables: dict, runs: list[Run]) -> None:
+    table = of(tables["restricted_loss"], "planted")
+    low = (table["set"] == "answer") & (table["step"] >= 10)
+    table = table.assign(restricted_loss=table["restricted_loss"].mask(low, 1e-5))
+    figure = figures.circuit_losses(table, milestones(runs))
+    for ax in figure.axes:
+        marks = [line for line in ax.lines if line.get_label() == "_cut" and line.get_color() == "#009E73"]
+        assert [list(mark.get_xdata()) for mark in marks] == [[10]]
+
+
+def test_runs_of_one_task_share_their_axis_of_steps(tables: dict, runs: list[Run]) -> None:
+    short = of(tables["restricted_loss"], "planted")
+    long = short.assign(run="longer", step=10 * short["step"])
+    both = pd.concat([short, long], ignore_index=True)
+    drawn = figures.circuit_losses(both, milestones(runs))
+    assert {ax.get_xlim() for ax in drawn.axes} == {(0.0, 200.0)}

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from grokscope import figures
 from grokscope.analysis import DelayLaw, delay_law, update_parts
-from grokscope.analysis.dynamics.delay_law import PUBLISHED_DELAYS
+from grokscope.analysis.dynamics.delay_published import published_delays
 from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR
 
 STEPS = [0, 10, 20, 50, 100]
@@ -100,6 +100,16 @@ def effective() -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).astype({"layer": "Int64", "head": "Int64"})
 
 
+def knowledge() -> pd.DataFrame:
+    return over_steps(
+        signal=lambda r, s: s / 20 - 0.5,
+        memory=lambda r, s: 4.0 - s / 50,
+        noise_val=lambda r, s: 1.0,
+        train_accuracy=lambda r, s: 1.0,
+        val_accuracy=lambda r, s: s / 100,
+    ).assign(operation="mul")
+
+
 def phases() -> pd.DataFrame:
     return over_steps(norm=lambda r, s: 100.0 + s, val_loss=lambda r, s: 5.0 / (1 + s), train_loss=lambda r, s: 1.0)
 
@@ -132,6 +142,7 @@ DRAWN: dict[str, Callable[[], Figure]] = {
     "clip_accounting": lambda: figures.clip_accounting(update_parts(steps()), milestones()),
     "update_anatomy": lambda: figures.update_anatomy(update_parts(steps()), milestones()),
     "angular_steps": lambda: figures.angular_steps(steps(), milestones()),
+    "signal_and_memory": lambda: figures.signal_and_memory(knowledge(), milestones()),
     "gradient_entropy": lambda: figures.gradient_entropy(steps(), milestones()),
     "logit_scale": lambda: figures.logit_scale(logits(), milestones()),
     "effective_ranks": lambda: figures.effective_ranks(effective(), milestones()),
@@ -171,6 +182,33 @@ def test_every_figure_fits_a_page_with_its_legend_and_is_the_same_each_time(name
         figures.save(DRAWN[name](), pd.DataFrame(), tmp_path, f"{name}{i}")["png"].read_bytes() for i in range(2)
     )
     assert first == second
+
+
+def test_signal_memory_and_noise_stand_above_accuracy_on_one_axis_of_steps():
+    figure = figures.signal_and_memory(knowledge(), milestones())
+    assert titles(figure) == ["mul"]
+    signal, memory, noise, accuracy = figure.axes
+    assert [ax.get_ylabel() for ax in figure.axes] == ["signal (nats)", "memory (nats)", "noise (nats)", "accuracy"]
+    for run in RUNS:
+        assert lines(signal, run) == [(STEPS, [s / 20 - 0.5 for s in STEPS])]
+        assert lines(memory, run) == [(STEPS, [4.0 - s / 50 for s in STEPS])]
+        assert lines(noise, run) == [(STEPS, [1.0] * 5)]
+        assert lines(accuracy, f"{run} val") == [(STEPS, [s / 100 for s in STEPS])]
+        assert lines(accuracy, f"{run} train") == [(STEPS, [1.0] * 5)]
+    assert len({ax.get_xlim() for ax in figure.axes}) == 1
+    assert [lines(ax, "_grok_step")[0][0] for ax in figure.axes] == [[50.0, 50.0]] * 4
+    (low, high) = signal.get_ylim()
+    assert low < -0.5
+    assert high > 4.5
+    assert memory.get_ylim()[0] < 0 < memory.get_ylim()[1]  # from zero, so that heights compare
+    assert legend_of(figure) == ["clip", "free", "training", "validation", "grokked"]
+
+
+def test_several_operations_have_a_column_each_and_what_is_not_known_no_line():
+    table = pd.concat([knowledge(), knowledge().assign(operation="add", memory=np.nan)], ignore_index=True)
+    figure = figures.signal_and_memory(table, milestones())
+    assert titles(figure) == ["mul: mul", "mul: add"]
+    assert len(figure.axes) == 8
 
 
 def test_rows_are_drawn_in_their_band_with_the_bound_while_it_holds():
@@ -271,7 +309,7 @@ def test_branches_fan_out_of_their_parent_on_the_validation_split():
 
 
 def test_the_delay_law_shows_groks_censored_and_excluded_runs_and_the_published_line():
-    table = delays()
+    table = delays().assign(published_setting=True)
     law = delay_law(table)
     (ax,) = figures.delay_law(table, law).axes
     by_label = {str(line.get_label()): line for line in ax.lines}
@@ -280,12 +318,27 @@ def test_the_delay_law_shows_groks_censored_and_excluded_runs_and_the_published_
     assert by_label["not grokked in these steps"].get_marker() == "^"
     assert list(by_label["not grokked in these steps"].get_ydata()) == [9000]
     assert list(by_label["left out of the fit"].get_xdata()) == [0.8]
-    assert list(by_label["published delays"].get_ydata()) == pytest.approx(list(PUBLISHED_DELAYS.values()))
-    x, y = (np.asarray(data, dtype=float) for data in by_label["published: alpha 15.45"].get_data())
-    assert np.diff(np.log(y)) / np.diff(x) == pytest.approx(15.45)
+    published = list(published_delays("delay_from_clamp").values())
+    assert list(by_label["published delays"].get_ydata()) == pytest.approx(published)
+    x, y = (np.asarray(data, dtype=float) for data in by_label["published: alpha 21.44"].get_data())
+    assert np.diff(np.log(y)) / np.diff(x) == pytest.approx(21.4418, abs=1e-4)
     (fit,) = [label for label in by_label if label.startswith("fit")]
     assert fit == f"fit: alpha {law.alpha:.2f} ({law.alpha_low:.2f} to {law.alpha_high:.2f})"
     assert ax.get_yscale() == "log"
+
+
+def test_the_delay_law_has_no_published_line_beside_runs_of_another_setting():
+    figure = figures.delay_law(delays(), delay_law(delays()))
+    assert not [label for label in legend_of(figure) if "published" in label]
+
+
+def test_the_delay_law_draws_a_line_for_each_group():
+    table = pd.concat([delays().assign(modulus=59), delays().assign(modulus=97, run="other")], ignore_index=True)
+    law = delay_law(table, groups="modulus")
+    (ax,) = figures.delay_law(table, law).axes
+    drawn = [line for line in ax.lines if str(line.get_label()).startswith(("fit", "_fit"))]
+    assert len(drawn) == 2
+    assert {text.get_text() for text in ax.texts} == {"59", "97"}
 
 
 def empty_law() -> DelayLaw:

@@ -26,6 +26,17 @@ def test_dihedral_irreps_have_their_frequencies_and_mulliken_symbols(n):
     assert all(i.kind == "real" for i in irreps)
 
 
+@pytest.mark.parametrize("n", range(1, 13))
+def test_a_dihedral_frequency_is_how_fast_a_rotation_turns_and_the_sign_has_none(n):
+    group = DihedralGroup(n)
+    assert group.irrep("sign").frequency is None
+    for irrep in group.irreps:
+        if irrep.frequency is not None:
+            turned = irrep.matrices[1 % n][0, 0]  # cos(2 pi k / n); -1 for B1 and B2
+            assert turned == pytest.approx(np.cos(2 * np.pi * irrep.frequency / n))
+    assert [i.name for i in group.irreps if i.frequency == 0] == ["trivial"]
+
+
 def test_dihedral_rotations_by_n_corners_leave_the_polygon_in_place():
     """The 2-dim irrep k = 1 moves the corners of the n-gon as the elements do."""
     n = 7

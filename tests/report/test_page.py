@@ -30,6 +30,7 @@ from tests.planted import write_run as write_weights
 
 VOID = {"meta", "link", "img", "br", "hr"}
 PLATES = (
+    "signal_and_memory",
     "learning_curves",
     "weight_norms",
     "row_norms",
@@ -43,6 +44,8 @@ PLATES = (
     "irrep_losses",
     "ablation",
     "neuron_clusters",
+    "neuron_tuning_1",
+    "neuron_tuning_2",
     "irrep_blocks",
     "learning_order",
     "logit_characters",

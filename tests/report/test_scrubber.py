@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from playwright.sync_api import Page
 
-from grokscope.analysis import circles, keys, learning_curves, norm_trajectories, where
+from grokscope.analysis import circles, keys, learning_curves, margins, norm_trajectories, where
 from grokscope.config import RunConfig, TaskConfig, override
 from grokscope.figures import style
 from grokscope.model import Weights, initial_weights, is_buffer
@@ -127,6 +127,16 @@ def test_norms_and_curves_are_those_of_the_tables(pair):
         assert [kept["step"][at] for at in kept["at"]] == shown["steps"]  # evaluated at every checkpoint
 
 
+def test_signal_memory_and_noise_are_those_of_the_table(pair):
+    data, table = scrubber_data(pair), margins(pair)
+    assert [quantity["title"] for quantity in data["margins"]] == ["signal", "memory", "noise"]
+    for run, shown in zip(pair, data["runs"], strict=True):
+        (of_operation,) = shown["margins"]
+        assert of_operation["operation"] == "add"
+        for quantity in data["margins"]:
+            close(of_operation[quantity["key"]], where(table, run=run.name)[quantity["key"]].to_numpy())
+
+
 def test_runs_are_in_step_and_one_that_has_ended_stays_at_its_last_checkpoint(pair):
     data = scrubber_data(pair)
     assert data["steps"] == list(range(0, 161, EVERY))
@@ -153,11 +163,12 @@ def test_a_group_that_is_not_cyclic_has_irreps_and_no_circles(permutations):
     assert spectrum["planes"] == []
 
 
-def test_a_task_without_a_group_has_norms_and_curves_alone(write_run):
+def test_a_task_without_a_group_has_neither_spectrum_nor_planes(write_run):
     run = write_run("parity", **{"task.name": "parity", "bits": 4, "parity_bits": 2}, train_fraction=0.6)
     (shown,) = scrubber_data([run])["runs"]
     assert shown["spectra"] == []
     assert len(shown["norms"]["all"]) == len(run.steps)
+    assert [len(of["signal"]) for of in shown["margins"]] == [len(run.steps)]
 
 
 def test_steps_are_thinned_evenly_over_their_logarithm_and_what_matters_stays():
@@ -269,7 +280,7 @@ def test_moving_the_slider_moves_the_plots_to_the_values_of_that_step(pair, open
     page = opened(scrubber_page(pair, tmp_path / "page.html"))
     data = scrubber_data(pair)
     steps, free = data["steps"], data["runs"][1]
-    seen: dict[str, list[np.ndarray]] = {"bars": [], "norms": [], "curves": [], "planes": []}
+    seen: dict[str, list[np.ndarray]] = {"bars": [], "norms": [], "curves": [], "planes": [], "margins": []}
     frames = [0, 3, 8]
     for frame in frames:
         go(page, frame, steps)
@@ -277,6 +288,7 @@ def test_moving_the_slider_moves_the_plots_to_the_values_of_that_step(pair, open
         seen["bars"].append(bars(page, 1))
         seen["norms"].append(markers(page, 1, "norms"))
         seen["curves"].append(markers(page, 1, "curves"))
+        seen["margins"].append(markers(page, 1, "margins"))
         seen["planes"].append(markers(page, 1, "planes")[:13])
     power = np.array(free["spectra"][0]["power"])[frames]
     drawn = np.stack(seen["bars"])
@@ -296,6 +308,10 @@ def test_moving_the_slider_moves_the_plots_to_the_values_of_that_step(pair, open
     np.testing.assert_allclose(along(norms[:, all_parameters, 1]), along(norm), atol=0.03)
     accuracy = [free["curves"]["val_accuracy"][free["curves"]["at"][frame]] for frame in frames]
     np.testing.assert_allclose(along(curves[:, 1, 1]), along(np.array(accuracy)), atol=0.02)
+    signal = np.array(free["margins"][0]["signal"])[frames]
+    margins_drawn = np.stack(seen["margins"])
+    np.testing.assert_allclose(along(margins_drawn[:, 0, 0]), at, atol=0.01)
+    np.testing.assert_allclose(along(margins_drawn[:, 0, 1]), along(signal), atol=0.03)
     plane = free["spectra"][0]["planes"][0]
     x = np.array(plane["x"])[frames]
     pixels = planes[:, :, 0] - planes[:, :, 0].mean(1, keepdims=True)

@@ -89,7 +89,7 @@ def test_a_plate_of_a_section_that_does_not_exist_is_refused_naming_those_that_d
     def lost(table: pd.DataFrame) -> Figure:
         return Figure()
 
-    known = "learning, norms, dynamics, circuit, cosets"
+    known = "signal, learning, norms, dynamics, circuit, cosets"
     with pytest.raises(ValueError, match=rf"plate 'lost' names section = 'norm', which does not exist.*{known}"):
         build_report("x", runs, tmp_path / "report")
     assert not (tmp_path / "report").exists()

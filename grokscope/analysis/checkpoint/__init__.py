@@ -8,7 +8,10 @@ basis             transforms on G x G, functions of a, of b, of a * b
 transform         what is read of a transform
 blocks            large groups, some units or products at a time
 memory            what memory analyses need, and a refusal where there is less
+parts             functions on pairs in orthogonal parts: about the answer, one operand, the rest
 null              the relabelling null
+step_down         weak irreps beside strong ones
+removal           what the network loses without an irrep of its embedding
 marginals         neurons as functions of one operand
 columns           the columns of irreps
 """

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.blocks import KEPT_BYTES, in_blocks
-from grokscope.analysis.checkpoint.frames import Frame, frames, has_group
+from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of
 from grokscope.analysis.checkpoint.grid import PairGrid
-from grokscope.analysis.checkpoint.null import RelabellingNull, Significance
+from grokscope.analysis.checkpoint.null import RelabellingNull
+from grokscope.analysis.checkpoint.parts import PairParts
+from grokscope.analysis.checkpoint.removal import Removal
+from grokscope.analysis.checkpoint.step_down import StepDown, step_down
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.engine import Engine, Loss, loss_function
 from grokscope.model import Weights, dtype_of
@@ -73,8 +76,6 @@ class RunContext:
     @cached_property
     def grids(self) -> dict[str, PairGrid]:
         """Every pair of operands, by operation."""
-        is_train = torch.zeros(self.task.n_examples, dtype=torch.bool)
-        is_train[self._train] = True
         used = {frame.operation for frame in self.frames}
         return {
             operation.name: PairGrid(
@@ -82,11 +83,23 @@ class RunContext:
                 operation,
                 [frame for frame in self.frames if frame.operation == operation.name],
                 self.config,
-                is_train,
+                self.is_train,
             )
             for operation in self.task.operations
             if operation.name in used
         }
+
+    @property
+    def grids_by_operation(self) -> dict[str, PairGrid]:
+        """The grids; none for a task that cannot be read in a group."""
+        return self.grids if groups_of(self.run) else {}
+
+    @cached_property
+    def is_train(self) -> Bool[Tensor, "example"]:
+        """Which examples of the task the run was trained on; none where that is not known."""
+        is_train = torch.zeros(self.task.n_examples, dtype=torch.bool)
+        is_train[self._train] = True
+        return is_train
 
     @cached_property
     def train_pairs(self) -> dict[str, Int[Tensor, "pair"]]:
@@ -94,15 +107,22 @@ class RunContext:
 
         Empty where some of them are on no grid, as with a task without a group.
         """
-        if not has_group(self.run):
-            return {}
-        by_operation = {name: grid.pair_of[self.train] for name, grid in self.grids.items()}
+        by_operation = {name: grid.pair_of[self.train] for name, grid in self.grids_by_operation.items()}
         pairs = {name: of_examples[of_examples >= 0] for name, of_examples in by_operation.items()}
         return pairs if sum(map(len, pairs.values())) == len(self.train) else {}
 
     @cached_property
     def bases(self) -> dict[Frame, GridBasis]:
         return {frame: self.grids[frame.operation].basis(frame) for frame in self.frames}
+
+    @cached_property
+    def parts(self) -> dict[Frame, PairParts]:
+        """The parts of functions on pairs, over each split, in the task's own frames."""
+        splits = {frame: self.grids[frame.operation].splits for frame in self.own}
+        return {
+            frame: PairParts(self.bases[frame], {split: of[split] for split in ("train", "val")})
+            for frame, of in splits.items()
+        }
 
     @cached_property
     def nulls(self) -> dict[Frame, RelabellingNull]:
@@ -158,8 +178,8 @@ class RunContext:
     def activation_names(self) -> tuple[str, ...]:
         """The activations that analyses of a circuit read, at the answer position."""
         blocks = [f"blocks.{layer}" for layer in self.layers]
-        names = [f"{block}.{hook}" for block in blocks for hook in ("hook_attn_out", "mlp.hook_post")]
-        return (*names, f"{blocks[-1]}.hook_resid_post", "logits")
+        hooks = ("hook_attn_out", "mlp.hook_post", "hook_resid_post")
+        return (*(f"{block}.{hook}" for block in blocks for hook in hooks), "logits")
 
     @property
     def item_bytes(self) -> int:
@@ -197,7 +217,7 @@ class Checkpoint:
         self._whole_transforms: dict[tuple[Frame, str], Tensor] = {}
         self._transforms: dict[tuple[Frame, str], Transform] = {}
         self._diagonals: dict[tuple[Frame, str], dict[int, Tensor]] = {}
-        self._embedding_tests: dict[Frame, Significance] = {}
+        self._embedding_tests: dict[Frame, StepDown] = {}
 
     @cached_property
     def weights(self) -> Weights:
@@ -210,17 +230,21 @@ class Checkpoint:
         embedding = self.weights["embed.W_E"].double().numpy()
         return embedding[frame.left], embedding[frame.right]
 
-    def embedding_test(self, frame: Frame) -> Significance:
-        """Power by irrep of the embedding, and its null: left and right operand side by side, relabelled together.
+    def embedding_test(self, frame: Frame) -> StepDown:
+        """Power by irrep of the embedding, and its test: left and right operand side by side, relabelled together.
 
         *This is what key sets are chosen by.* The rows of an untrained embedding are drawn alike, so the null is
         exact there, while activations of an untrained network already depend on whether a = b. And what a
         network knows about most answers shows as power of every irrep of a * b, memorised or computed;
-        which irreps it computes *with* shows in what it reads the operands as.
+        which irreps it computes *with* shows in what it reads the operands as. Weak irreps beside strong ones are keys
+        where the network loses more without them than without as much power of random functions (`Removal`).
         """
         if frame not in self._embedding_tests:
             tables = np.concatenate(self.operand_tables(frame), axis=1)
-            self._embedding_tests[frame] = self.context.nulls[frame].test(tables)
+            tested = step_down(self.context.nulls[frame], tables)
+            if len(tested.weak):
+                tested = tested.confirm(Removal(self, frame).is_used)
+            self._embedding_tests[frame] = tested
         return self._embedding_tests[frame]
 
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
@@ -244,6 +268,15 @@ class Checkpoint:
             if sum(x.nbytes for x in self._activations.values()) + needed <= KEPT_BYTES:
                 return
             del self._activations[key]
+
+    def example_logits(self, operation: str, examples: Int[Tensor, "example"]) -> Float[Tensor, "example d_vocab_out"]:
+        """The logits of an operation's examples: from its grid of pairs, which other analyses use, if it has one."""
+        grid = self.context.grids_by_operation.get(operation)
+        if grid is not None:
+            of_pairs, places = self.activations(operation, "logits").flatten(0, 1), grid.pair_of[examples]
+            is_whole = len(places) == len(of_pairs) and bool((places == torch.arange(len(places))).all())
+            return of_pairs if is_whole else of_pairs[places]
+        return self.context.engine.answer_activations(self.weights, examples, ["logits"])["logits"]
 
     def transform(self, frame: Frame, name: str) -> Transform:
         """What is read of the transform of an activation over the pairs of a frame's group."""

@@ -71,7 +71,7 @@ def all_pairs(context: RunContext) -> Footprint:
         temporary = max(temporary, ablated)
         wholes = [context.bytes_of(frame.operation, (name,)) for name in context.activation_names]
         transforms += sum(size for size in wholes if size <= item * BLOCK)
-    return Footprint(small.shared + maps + pairs * 16 * FLOAT64, small.each + activations + transforms + temporary)
+    return Footprint(small.shared + maps + pairs * 32 * FLOAT64, small.each + activations + transforms + temporary)
 
 
 def check_memory(context: RunContext, footprints: Mapping[str, Footprint], workers: int) -> None:

@@ -20,11 +20,22 @@ frequencies this is the order of their powers; without it a sign could never be 
 
 Since P_rho depends on g h^-1 alone, a draw needs the n numbers A[h] = sum_g K[pi(hg), pi(g)] of the Gram matrix
 K = T T^T, however many units there are.
+
+The test can also be made of what is left of a table without some irreps (`without`), R = T - sum_S P_rho T. A
+relabelling of R is no longer free of S, as R is, so S is taken out of the relabelled table again and powers are shares
+of what then is left:
+
+    power'(rho) = ||P_rho R'||^2 / (||R'||^2 - sum_S ||P_sigma R'||^2),     R'[g] = R[pi(g)],     rho not in S
+
+because P_rho and P_sigma are orthogonal. Without this every irrep of R would look too large, for R spreads over
+n - 1 - sum_S s dimensions and R' over n - 1. R and R' are alike in distribution up to that projection (the
+permutation of residuals of Freedman and Lane 1983, "A Nonstochastic Interpretation of Reported Significance Levels").
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,34 +92,55 @@ class RelabellingNull:
         n = group.order
         self._kernels = np.stack([irrep.character * (irrep.dim / (irrep.commutant_dim * n)) for irrep in group.irreps])
         self._kernels[0] = 0.0  # a centred table has nothing there
-        spans = np.array([irrep.span_dim for irrep in group.irreps])
-        self._mean, self._unit = spans / (n - 1), np.sqrt(spans)
+        self.spans: Int[np.ndarray, " irrep"] = np.array([irrep.span_dim for irrep in group.irreps])
+        """The dimension s of each irrep's span."""
         self._identity = np.arange(n)
         # Each test reads its Gram matrix at the same places; for a large group they take too much memory to be kept.
         self._places = [self._places_of(pi) for pi in self.relabellings] if draws * n**2 <= BLOCK else None
 
-    def test(self, table: Float[np.ndarray, "element unit"]) -> Significance:
+    def test(self, table: Float[np.ndarray, "element unit"], without: Sequence[int] = ()) -> Significance:
         """The power of every irrep in a table, whether labelled by operand or by answer, with its null.
 
         A table that is constant over the elements has no power anywhere, and no keys.
+
+        Arguments:
+            table: of any units.
+            without: irreps that are taken out of the table first. Powers and thresholds are then shares of what is
+                left, where these irreps have power 0 and p_value 1; if nothing is left, so have all.
         """
         centred = np.asarray(table, dtype=np.float64)
         centred = centred - centred.mean(0)
         scale = np.abs(table).max(initial=0.0)
+        whole = float(np.square(centred).sum())
+        if whole <= (64 * np.finfo(np.float64).eps * scale) ** 2 * table.size:
+            return self._nothing()
+        for irrep in without:
+            basis = self.group.irreps[irrep].basis()
+            centred = centred - basis @ (basis.T @ centred)
         gram = centred @ centred.T
         total = float(np.trace(gram))
-        if total <= (64 * np.finfo(np.float64).eps * scale) ** 2 * table.size:
-            none = np.zeros(len(self._kernels))
-            return Significance(none, none + 1.0, none + 1.0)
+        if without and total <= ROUNDING * whole:
+            return self._nothing()
+        tested = np.setdiff1d(np.arange(1, len(self.spans)), without)
+        if not len(tested):
+            return self._nothing()
         gram = gram / total
         power = self._power(gram, self._identity[None])[0]
-        largest = np.sort(self._scores(self._power(gram, self.relabellings)).max(axis=1))
-        exceeded = len(largest) - np.searchsorted(largest, self._scores(power) - ROUNDING)
-        threshold = self._mean + self._unit * largest[self.rank - 1]
-        return Significance(power, threshold, np.concatenate([[1.0], (1 + exceeded) / (1 + len(largest))]))
+        drawn = self._power(gram, self.relabellings)
+        drawn = drawn / (1.0 - drawn[:, list(without)].sum(axis=1, keepdims=True))
+        spans = self.spans[tested]
+        mean, unit = spans / spans.sum(), np.sqrt(spans)
+        largest = np.sort(((drawn[:, tested] - mean) / unit).max(axis=1))
+        exceeded = len(largest) - np.searchsorted(largest, (power[tested] - mean) / unit - ROUNDING)
+        result = self._nothing()
+        result.power[tested] = power[tested]
+        result.threshold[tested] = mean + unit * largest[self.rank - 1]
+        result.p_value[tested] = (1 + exceeded) / (1 + len(largest))
+        return result
 
-    def _scores(self, power: Float[np.ndarray, "*draw irrep"]) -> Float[np.ndarray, "*draw nontrivial"]:
-        return ((power - self._mean) / self._unit)[..., 1:]
+    def _nothing(self) -> Significance:
+        count = len(self.spans)
+        return Significance(np.zeros(count), np.ones(count), np.ones(count))
 
     def _power(
         self, gram: Float[np.ndarray, "element element"], relabellings: Int[np.ndarray, "draw element"]

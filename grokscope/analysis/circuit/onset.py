@@ -22,8 +22,9 @@ from grokscope.analysis.tables.declared import analysis
 if TYPE_CHECKING:
     from grokscope.runs import Run
 
-LEAST_FALL = 0.1
-"""A loss that falls by less than this share of its first value has not fallen."""
+THRESHOLDS = {"full_loss": (3.0, 1.0, 0.1), "restricted_loss": (3.0, 1.0, 0.1), "restricted_accuracy": (0.95,)}
+"""Losses (nats) that are fallen below, and the accuracy that is exceeded. They are the same for every run: the least
+loss that a run reaches differs from run to run."""
 
 
 @analysis(
@@ -34,16 +35,17 @@ LEAST_FALL = 0.1
     keep=False,
 )
 def onset(run: Run) -> pd.DataFrame:
-    """The onset of every key irrep of the final checkpoint, and of the fall of the losses.
+    """The onset of every key irrep of the final checkpoint, and of losses and accuracy passing fixed levels.
 
     quantity:
-        power              the irrep's power in the embedding exceeds its null, from then on
-        restricted_loss    the loss restricted to the hindsight key set is, for the first time, nearer to its lowest
-                           value of the run than to its value at the first checkpoint
-        full_loss          likewise the network's own loss on the same pairs, for comparison
+        power                 the irrep's power in the embedding exceeds its null, from then on
+        full_loss             the network's own loss is below the threshold for the first time: 3, 1 and 0.1 nats
+        restricted_loss       the same of the loss restricted to every function of the answer (set `answer`)
+        restricted_accuracy   the accuracy of the network restricted to them exceeds 0.95 for the first time
 
     Returns:
-        run, task, arm, seed, operation, group, quantity, level, split, irrep and frequency (of `power`), after and by
+        run, task, arm, seed, operation, group, quantity, level, split, threshold (nats, or the accuracy), irrep and
+        frequency (of `power`), after and by
         (steps; <NA> where it never happened or, for `after`, was so at the first checkpoint), grok_step, lead_least
         and lead_most (steps; <NA> without grok or onset), note (why something is missing; else empty).
 
@@ -75,16 +77,19 @@ def held_from(steps: Sequence[int], holds: Bool[np.ndarray, " checkpoint"]) -> t
     return (steps[first - 1] if first > 0 and by is not None else None), by
 
 
-def half_fallen(steps: Sequence[int], values: Float[np.ndarray, " checkpoint"]) -> tuple[int | None, int | None]:
-    """(after, by): the checkpoints between which a series first got nearer to its lowest value than to its first.
+def first_beyond(
+    steps: Sequence[int], values: Float[np.ndarray, " checkpoint"], threshold: float, *, below: bool
+) -> tuple[int | None, int | None]:
+    """(after, by): the checkpoints between which a series first got below a threshold (or above it).
 
-    The lowest and not the last, and not for good, for losses spike late. None, None where it never falls by a tenth of
-    its first value.
+    The first time, and not for good, for losses spike late. None for `by` where it never does, and for `after` where it
+    is so at the first checkpoint.
     """
-    if values.min() > (1 - LEAST_FALL) * values[0] or values.min() == values[0]:
+    beyond = values < threshold if below else values > threshold
+    if not beyond.any():
         return None, None
-    fallen = int(np.argmax(values < (values[0] + values.min()) / 2))
-    return steps[fallen - 1], steps[fallen]
+    at = int(np.argmax(beyond))
+    return (steps[at - 1] if at > 0 else None), steps[at]
 
 
 def _of_power(table: pd.DataFrame) -> Iterator[dict[str, object]]:
@@ -98,6 +103,7 @@ def _of_power(table: pd.DataFrame) -> Iterator[dict[str, object]]:
             "quantity": "power",
             "level": None,
             "split": None,
+            "threshold": np.nan,
             "irrep": irrep,
             "frequency": rows["frequency"].iloc[0],
             "after": after,
@@ -107,24 +113,25 @@ def _of_power(table: pd.DataFrame) -> Iterator[dict[str, object]]:
 
 
 def _of_losses(table: pd.DataFrame) -> Iterator[dict[str, object]]:
-    chosen = select.where(table, basis="own", set="hindsight")
+    chosen = select.where(table, basis="own", set="answer")
     for key, rows in chosen.groupby(["operation", "group", "level", "split"], sort=False):
         operation, group, level, split = cast("tuple[str, str, str, str]", key)
-        for quantity in ("restricted_loss", "full_loss"):
-            values = rows[quantity].to_numpy(dtype=np.float64)
-            after, by = half_fallen(rows["step"].tolist(), values)
-            note = "" if by is not None else "it never falls by a tenth of its first value"
-            if quantity == "restricted_loss" and int(rows["n_irreps"].iloc[0]) == 0:
-                note = "the final checkpoint has no key irreps"
-            yield {
-                "operation": operation,
-                "group": group,
-                "quantity": quantity,
-                "level": level,
-                "split": split,
-                "irrep": None,
-                "frequency": None,
-                "after": after,
-                "by": by,
-                "note": note,
-            }
+        for quantity, thresholds in THRESHOLDS.items():
+            below = quantity.endswith("loss")
+            for threshold in thresholds:
+                values = select.numbers(rows, quantity)
+                after, by = first_beyond(rows["step"].tolist(), values, threshold, below=below)
+                never = f"it is never {'below' if below else 'above'} {threshold:g}"
+                yield {
+                    "operation": operation,
+                    "group": group,
+                    "quantity": quantity,
+                    "level": level,
+                    "split": split,
+                    "threshold": threshold,
+                    "irrep": None,
+                    "frequency": None,
+                    "after": after,
+                    "by": by,
+                    "note": never if by is None else "",
+                }

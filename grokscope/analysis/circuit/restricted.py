@@ -16,6 +16,12 @@ the set, r the residual stream after that MLP and `head` the final norm and the 
 
 so a network that computes the answer before its last MLP can keep it, in the excluded loss, in the residual stream.
 
+Two more sets ask for less than the key irreps (see `restricted_to_answer`): `characters`, those of all irreps, with one
+coefficient for each, and `answer`, every function of a * b. Where the loss restricted to `key` is far above the full
+loss they say whether the network computes with other irreps, or answers by more than one coefficient for each (as
+networks under a norm clip do, whose answers have heights of their own), or not by the answer at all:
+`reading_that_holds`.
+
 Source: Nanda et al. 2023, "Progress measures for grokking via mechanistic interpretability", sections 5.1 and 5.2.
 The paper defines both at the logits, restricted over all the data and excluded on the training data; it projects
 each logit on cos(w(a + b)) and sin(w(a + b)) (2 terms per frequency and answer; level `logits` here keeps only the one
@@ -27,6 +33,7 @@ for more, one coefficient per irrep for all answers, and can stay high in a netw
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,30 +43,38 @@ from einops import rearrange
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import Frame, has_group
-from grokscope.analysis.checkpoint.grid import SPLITS
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.circuit.logit_characters import character_products
+from grokscope.analysis.circuit.restricted_to_answer import restricted_to_answer
+from grokscope.analysis.circuit.split_pairs import Pairs
+from grokscope.analysis.tables.identity import IDENTITY
 from grokscope.engine import EPS, cross_entropies, unembedded
 from grokscope.model import Weights
 
+READINGS = ("key", "characters", "answer")
+"""Sets of the own basis, from the one that asks for most."""
+FAR = 0.1
+"""nats: a restricted loss that exceeds the full loss by more is far above it."""
 
-@over_checkpoints(family="fourier", version=1, applies_to=has_group)
+
+@over_checkpoints(family="fourier", version=2, applies_to=has_group)
 def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
     """Loss of the network restricted to irreps, and with them excluded, beside its full loss.
 
     Sets of irreps: `one` (each on its own; in the own basis), `key` (the embedding's at this checkpoint), `hindsight`
     (at the final one), and in the wrong basis `matched`, the control: as many irreps of the wrong group as the own
-    one has in hindsight, those of largest power in the final embedding.
+    one has in hindsight, those of largest power in the final embedding. In the own basis there are also `characters`
+    and `answer`, which are estimated from the pairs that were not trained on (see `restricted_to_answer`).
 
     Returns:
         run, task, arm, seed, step, operation, basis, group, level (`logits`, `neurons`), split (`train`, `val`,
         `all`: those of the split's pairs that are pairs of group elements), set, irrep and frequency (of set `one`),
         n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the model's
-        outputs). A split without such pairs has no rows.
+        outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses restricted to
+        `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
     """
     tables = []
     for frame in checkpoint.context.frames:
@@ -68,7 +83,7 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
         for level, compute in (("logits", logits_level), ("neurons", neurons_level)):
             restricted, excluded = compute(checkpoint, frame, pairs, sets.members.double())
             # Restricted logits depend on a * b alone.
-            log_probabilities = restricted.log_softmax(-1)
+            log_probabilities, guesses = restricted.log_softmax(-1), restricted.argmax(-1)
             for split, weight in pairs.label_weights.items():
                 tables.append(
                     pd.DataFrame(
@@ -82,10 +97,58 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
                             "full_loss": pairs.mean(pairs.full, split).item(),
                             "restricted_loss": -(log_probabilities * weight).sum((1, 2)).numpy(),
                             "excluded_loss": pairs.mean(excluded, split).numpy(),
+                            "full_accuracy": pairs.mean(pairs.right, split).item(),
+                            "restricted_accuracy": weight.gather(1, guesses.T).sum(0).numpy(),
                         }
                     )
                 )
+            if frame.basis == "own":
+                tables.append(pd.DataFrame(_of_answer(checkpoint, frame, pairs, level)))
     return pd.concat(tables, ignore_index=True)
+
+
+def _of_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, level: str) -> Iterator[dict[str, object]]:
+    """The rows of `characters` and `answer`."""
+    nothing = {name: column[0] for name, column in irrep_columns(frame.group, [None]).items()}
+    for restricted in restricted_to_answer(checkpoint, frame, pairs, level):
+        for split in pairs.splits:
+            yield {
+                **frame.keys,
+                "level": level,
+                "split": split,
+                "set": restricted.name,
+                **nothing,
+                "n_irreps": len(frame.group.irreps) - 1,
+                "full_loss": pairs.mean(pairs.full, split).item(),
+                "restricted_loss": pairs.mean(restricted.loss, split).item(),
+                "excluded_loss": pairs.mean(restricted.excluded, split).item(),
+                "full_accuracy": pairs.mean(pairs.right, split).item(),
+                "restricted_accuracy": pairs.mean(restricted.right, split).item(),
+            }
+
+
+def reading_that_holds(table: pd.DataFrame) -> pd.DataFrame:
+    """Which reading accounts for a network: the one that asks for most of those whose restricted loss is near the full.
+
+    Arguments:
+        table: of `restricted_loss`.
+
+    A reading holds where its restricted loss is at most 0.1 nats above the full loss.
+
+    Returns, of the own basis:
+        run, task, arm, seed, step, operation, group, level, split, full_loss, key, characters, answer (restricted
+        losses, nats), reading (`key`, `characters`, `answer`, or `none`).
+    """
+    keys = [*IDENTITY, "step", "operation", "group", "level", "split"]
+    own = table.loc[(table["basis"] == "own") & table["set"].isin(READINGS)]
+    wide = own.pivot(index=keys, columns="set", values="restricted_loss")[list(READINGS)]
+    full = own.drop_duplicates(keys).set_index(keys)["full_loss"]
+    losses = wide.loc[full.index]
+    holds = losses.le(full + FAR, axis=0).to_numpy()
+    reading = np.where(holds.any(1), np.array(READINGS, dtype=object)[holds.argmax(1)], "none")
+    found = losses.rename_axis(columns=None).reset_index()
+    found.insert(len(keys), "full_loss", full.to_numpy())
+    return found.assign(reading=pd.array(reading, dtype="string"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,62 +178,6 @@ def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> IrrepSets:
     return IrrepSets([name for name, _ in chosen], single, members)
 
 
-@dataclass(frozen=True, eq=False)
-class Pairs:
-    """The pairs of a frame's group, those of one product together: index [g, a] is the pair (a, a^-1 g)."""
-
-    labels: Int[Tensor, "product left"]
-    """The answer's token; 0 where the pair is no example, which is in no split."""
-    splits: dict[str, Bool[Tensor, "product left"]]
-    """Splits without pairs are left out."""
-    label_weights: dict[str, Float[Tensor, "product d_vocab_out"]]
-    """The share of a split's pairs that have this product and this label."""
-    blocks: list[slice]
-    """Of products, so many at a time."""
-    full: Float[Tensor, "product left"]
-    """The network's own loss."""
-    mean_logits: Float[Tensor, "product d_vocab_out"]
-    """Means over the pairs of each product, in float64."""
-    of_grid: Float[Tensor, "pair d_vocab_out"]
-    """The logits of all pairs, in the order of the grid."""
-    order: Int[Tensor, "product left"]
-    """Where in it the pairs are."""
-
-    @staticmethod
-    def of(checkpoint: Checkpoint, frame: Frame) -> Pairs:
-        """At one checkpoint."""
-        grid, order = checkpoint.context.grids[frame.operation], checkpoint.context.bases[frame].pairs
-        labels = grid.labels.flatten()[order].clamp(min=0)
-        splits = {split: grid.splits[split].flatten()[order] for split in SPLITS}
-        splits = {split: mask for split, mask in splits.items() if bool(mask.any())}
-        logits = checkpoint.activations(frame.operation, "logits")
-        of_grid = rearrange(logits, "row col answer -> (row col) answer")
-        weights = {}
-        for split, mask in splits.items():
-            count = torch.zeros((len(labels), logits.shape[-1]), dtype=torch.float64)
-            count.scatter_add_(1, labels, mask.double())
-            weights[split] = count / count.sum()
-        blocks = in_blocks(len(order), 2 * len(order) * logits.shape[-1])  # 2: some of it is in float64
-        full, means = [], []
-        for block in blocks:
-            some = of_grid[order[block]]
-            full.append(cross_entropies(some, labels[block]))
-            means.append(some.double().mean(1))
-        return Pairs(labels, splits, weights, blocks, torch.cat(full), torch.cat(means), of_grid, order)
-
-    def excluded(self, taken: Float[Tensor, "set product d_vocab_out"]) -> Float[Tensor, "set product left"]:
-        """Losses without logits that depend on the product alone, for every set."""
-        parts = [
-            losses_after_shift(self.of_grid[self.order[block]], taken[:, block], self.labels[block])
-            for block in self.blocks
-        ]
-        return torch.cat(parts, dim=1)
-
-    def mean(self, of_pairs: Float[Tensor, "*set product left"], split: str) -> Float[Tensor, "*set"]:
-        """The mean over the pairs of a split."""
-        return of_pairs[..., self.splits[split]].double().mean(-1)
-
-
 def logits_level(
     checkpoint: Checkpoint, frame: Frame, pairs: Pairs, members: Float[Tensor, "set irrep"]
 ) -> tuple[Float[Tensor, "set product d_vocab_out"], Float[Tensor, "set product left"]]:
@@ -184,7 +191,7 @@ def logits_level(
     at_answers = characters[:, torch.tensor(group.table[:, group.inverse])]  # [irrep, g, c]
     kept = means.new_zeros((len(members), *means.shape))
     kept[..., answer] = torch.einsum("si,igc->sgc", members * torch.from_numpy(inner / square), at_answers)
-    return means.mean(0) + kept, pairs.excluded(kept)
+    return means.mean(0) + kept, _excluded(pairs, kept)
 
 
 def neurons_level(
@@ -203,13 +210,19 @@ def neurons_level(
     mean = sum(resid[pairs.order[some]].double().sum((0, 1)) for some in pairs.blocks) / pairs.order.numel()
     restricted = unembedded(context.config, weights, mean + kept)
     if context.config.normalization == "none":
-        return restricted, pairs.excluded(kept @ weights["unembed.W_U"].double())
+        return restricted, _excluded(pairs, kept @ weights["unembed.W_U"].double())
     taken = kept.to(resid.dtype)
     parts = [
         _losses_behind_norm(weights, resid[pairs.order[some]], taken[:, some], pairs.labels[some])
         for some in pairs.blocks
     ]
     return restricted, torch.cat(parts, dim=1)
+
+
+def _excluded(pairs: Pairs, taken: Float[Tensor, "set product d_vocab_out"]) -> Float[Tensor, "set product left"]:
+    """Losses without logits that depend on the product alone, for every set."""
+    parts = [losses_after_shift(pairs.logits(some), taken[:, some], pairs.labels[some]) for some in pairs.blocks]
+    return torch.cat(parts, dim=1)
 
 
 def losses_after_shift(

@@ -11,6 +11,7 @@ What they are made of:
 
 partitions      a group by the cosets of its subgroups
 coset_null      the coset null
+irrep_null      the coset null of functions of one irrep
 irrep_reading   functions on pairs fitted by one irrep
 coset_reading   functions on pairs fitted by a table over cosets
 """

@@ -35,10 +35,12 @@ AT_ONCE = 8192
 """Relabelled functions held at a time."""
 
 
-def is_above(scores: Float[np.ndarray, " unit"], threshold: float) -> Bool[np.ndarray, " unit"]:
-    """Whether scores exceed a threshold by more than rounding; False for NaN."""
+def is_above(
+    scores: Float[np.ndarray, " unit"], threshold: float | Float[np.ndarray, " unit"]
+) -> Bool[np.ndarray, " unit"]:
+    """Whether scores exceed a threshold, or each its own, by more than rounding; False for NaN."""
     # With few elements every relabelling may have the same score.
-    return scores > threshold + ROUNDING * max(threshold, 1.0)
+    return scores > threshold + ROUNDING * np.maximum(threshold, 1.0)
 
 
 def threshold(partitions: CosetPartitions, f: Float[Tensor, "element unit"], draws: int, alpha: float = ALPHA) -> float:

@@ -27,6 +27,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.marginals import Marginal, marginals
 from grokscope.analysis.checkpoint.over_checkpoints import last_step, over_checkpoints
 from grokscope.analysis.cosets.coset_null import draws_for, is_above, threshold
+from grokscope.analysis.cosets.irrep_null import best_scores, irrep_thresholds, own_irreps
 from grokscope.analysis.cosets.partitions import (
     CosetPartitions,
     coset_frames,
@@ -47,7 +48,7 @@ OPERANDS = ("left", "right", "either")
 KEYS = ["step", "operation", "layer"]
 
 
-@over_checkpoints(family="subgroups", version=1, applies_to=has_cosets, prepare=prepare_cosets)
+@over_checkpoints(family="subgroups", version=2, applies_to=has_cosets, prepare=prepare_cosets)
 def cosets(checkpoint: Checkpoint) -> pd.DataFrame:
     """The best subgroup of each neuron and operand, and whether it is better than random partitions of its sizes.
 
@@ -59,8 +60,10 @@ def cosets(checkpoint: Checkpoint) -> pd.DataFrame:
         subgroup (class of the best one), member (which of its conjugates), side (of the cosets: `left` gH, `right` Hg,
         `both` for a normal subgroup), order, index (number of cosets), concentration, score, threshold (the 99th
         percentile under random relabellings, over the neurons of this layer and operand), significant (score >
-        threshold), explains (significant, and concentration <= 0.15), note (of a neuron that does not vary with this
-        operand, whose subgroup is <NA>; else empty).
+        threshold), explains (significant, and concentration <= 0.15), irrep (with the largest share of the mean's
+        variance), irrep_share, irrep_threshold (the 99th percentile of the score for random functions of that irrep),
+        beyond_irrep (score > irrep_threshold: more constant on cosets than its irrep alone makes it), note (of a
+        neuron that does not vary with this operand, whose subgroup and irrep are <NA>; else empty).
 
     Raises ValueError for a task without such a group.
     """
@@ -104,14 +107,17 @@ def coset_summary(run: Run) -> pd.DataFrame:
     Returns:
         run, task, arm, seed, step, operation, basis, group, layer, operand (`left`, `right`, or `either`: a neuron
         that the class explains in one operand or in both counts once), subgroup (class; `any`: all together), order and
-        index (<NA> for `any`), n_explained, share_of_variance (of those neurons, over pairs, in the layer's), n_neurons
-        (of the layer).
+        index (<NA> for `any`), n_explained, n_beyond_irrep (of those, how many are more constant on cosets than random
+        functions of their own irrep, in an operand that the class explains), share_of_variance (of the n_explained,
+        over pairs, in the layer's), n_neurons (of the layer).
     """
     table = cosets(run)
     whole = _sums(table.drop_duplicates([*KEYS, "neuron"]), KEYS)
     explained = table.loc[table["explains"]]
     explained = pd.concat([explained, explained.assign(operand="either")], ignore_index=True)
     explained = pd.concat([explained, explained.assign(subgroup="any")], ignore_index=True)
+    # Of a neuron's two operands under `either`, the one that is beyond its irrep's null.
+    explained = explained.sort_values("beyond_irrep", ascending=False, kind="stable")
     once = explained.drop_duplicates([*KEYS, "neuron", "operand", "subgroup"])
     explained_sums = _sums(once, [*KEYS, "operand", "subgroup"])
     parts = [_counts(run, operation, explained_sums, whole) for operation in dict.fromkeys(table["operation"])]
@@ -123,16 +129,17 @@ def coset_table(partitions: CosetPartitions, marginal: Marginal) -> pd.DataFrame
     varies = marginal.varies.numpy()
     which = np.full(len(varies), -1)
     concentration, score = np.full(len(varies), np.nan), np.full(len(varies), np.nan)
+    own, share, of_irrep = np.full(len(varies), -1), np.full(len(varies), np.nan), np.full(len(varies), np.nan)
     limit = np.nan
     if varies.any():
         f = marginal.f[:, marginal.varies]
-        between = partitions.between(f)
-        scores = partitions.scores(between)
-        best = partitions.best(between, scores)
+        best, between, best_score = best_scores(partitions, f)
         which[varies] = best.numpy()
-        concentration[varies] = 1.0 - between.gather(0, best[None])[0].numpy()
-        score[varies] = scores.gather(0, best[None])[0].numpy()
+        concentration[varies] = 1.0 - between.numpy()
+        score[varies] = best_score.numpy()
         limit = threshold(partitions, f.float(), draws_for(len(varies)))
+        own[varies], share[varies] = own_irreps(partitions, f)
+        of_irrep[varies] = irrep_thresholds(partitions, own[varies])
     significant = is_above(score, limit)
     whole = marginal.neuron_variance.numpy()
     return pd.DataFrame(
@@ -147,6 +154,10 @@ def coset_table(partitions: CosetPartitions, marginal: Marginal) -> pd.DataFrame
             "threshold": limit,
             "significant": significant,
             "explains": significant & (concentration <= CONCENTRATION),
+            "irrep": pd.array([partitions.group.irreps[i].name if i >= 0 else None for i in own], dtype="string"),
+            "irrep_share": share,
+            "irrep_threshold": of_irrep,
+            "beyond_irrep": is_above(score, of_irrep),
             "note": pd.array(np.where(varies, "", CONSTANT), dtype="string"),
         }
     )
@@ -189,8 +200,9 @@ def _matrix(partitions: CosetPartitions, marginal: Marginal) -> pd.DataFrame:
 
 
 def _sums(rows: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """The neurons' variance, and how many there are."""
-    return pd.DataFrame(rows.groupby(keys)["neuron_variance"].agg(["sum", "size"]))
+    """The neurons' variance, how many there are, and how many of them are beyond their irrep's null."""
+    groups = rows.groupby(keys)
+    return pd.DataFrame(groups["neuron_variance"].agg(["sum", "size"])).assign(beyond=groups["beyond_irrep"].sum())
 
 
 def _counts(run: Run, operation: str, counted: pd.DataFrame, whole: pd.DataFrame) -> pd.DataFrame:
@@ -216,6 +228,7 @@ def _counts(run: Run, operation: str, counted: pd.DataFrame, whole: pd.DataFrame
             "order": pd.array([classes[x].order if x in classes else None for x in names], dtype="Int64"),
             "index": pd.array([classes[x].index if x in classes else None for x in names], dtype="Int64"),
             "n_explained": explained["size"].to_numpy(dtype=int),
+            "n_beyond_irrep": explained["beyond"].to_numpy(dtype=int),
             "share_of_variance": explained["sum"].to_numpy() / np.where(variance > 0, variance, np.inf),
             "n_neurons": layer["size"].to_numpy(dtype=int),
         }

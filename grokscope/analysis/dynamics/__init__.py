@@ -8,6 +8,7 @@ ranks                 effective rank of matrices and circuits
 norm_trajectories     norms of parameter groups, of parameters and of their rows
 phase                 weight norm against loss
 probes                what was recorded while training: steps part by part, gradients, logits
+clip_effect           what the optimizer and the clip do to signal, memory and noise
 curves                learning curves, and the steps of memorisation and of the grok
 branches              a run and the futures that were branched off it
 delay_table           how long clamped runs took to grok, at which norm
@@ -17,4 +18,6 @@ learning_coefficient  by SGLD, at a few checkpoints; made when asked for by name
 What they are made of:
 
 parameter_groups      parameters by role, and all together
+censored_line         lines through points some of which are known only to lie above
+delay_published       what was published about delays under a held norm, and for which setting
 """

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from grokscope.analysis.dynamics.delay_published import is_published_setting
 from grokscope.analysis.tables.declared import analysis
 from grokscope.analysis.tables.select import numbers
 from grokscope.config import NormConfig
@@ -31,9 +32,10 @@ def delay_table(run: Run, reference_norm: float | None = None) -> pd.DataFrame:
         reference_norm: W_c, the norm that rho is in units of, for runs that do not say (`norms.clamp_reference`).
 
     Returns:
-        run, task, arm, seed, rho, clamp_norm (rho W_c), clamp_from_step, status, grok_step, delay_from_clamp
-        (grok_step - clamp_from_step) and delay_from_start (grok_step; both <NA> where the run has not grokked),
-        budget_from_clamp and budget_from_start (steps trained so far, which such a run did not grok within), censored.
+        run, task, arm, seed, rho, clamp_norm (rho W_c), clamp_from_step, published_setting (whether the law was
+        published for runs like this one: `delay_published`), status, grok_step, delay_from_clamp (grok_step -
+        clamp_from_step) and delay_from_start (grok_step; both <NA> where the run has not grokked), budget_from_clamp
+        and budget_from_start (steps trained so far, which such a run did not grok within), censored.
 
     Runs without a joint clamp have no row. Not kept: it is read off the run's metrics. Raises ValueError for a clamp
     at a norm where no W_c is known.
@@ -62,6 +64,7 @@ def delay_table(run: Run, reference_norm: float | None = None) -> pd.DataFrame:
             "rho": [norms.clamp_target / reference if norms.clamp_rho is None else norms.clamp_rho],
             "clamp_norm": [norms.clamp_target],
             "clamp_from_step": [start],
+            "published_setting": [is_published_setting(run.config)],
             "status": [str(run.status)],
             **{name: pd.array([value], dtype="Int64") for name, value in steps.items()},
             "censored": [grok is None],

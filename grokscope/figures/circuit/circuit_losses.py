@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
@@ -13,10 +15,10 @@ from grokscope.figures.circuit.circuit_panels import (
     grok_step,
     irrep_axis,
     last_checkpoint,
-    linear_steps,
     of_operation,
     panel_title,
     runs_and_operations,
+    steps_of_task,
 )
 from grokscope.figures.plates import plate
 
@@ -26,6 +28,8 @@ CURVES = {
     "restricted": ("val", "restricted_loss", "#0072B2", "restricted (validation)"),
     "excluded": ("train", "excluded_loss", "#D55E00", "excluded (training)"),
 }
+ANSWER = ("val", "restricted_loss", "#009E73", "restricted to the answer (validation)")
+"""Every function of a*b: the reading that asks for least."""
 IRREP_MARKS = {"restricted": ("restricted_loss", "#0072B2", "o"), "excluded": ("excluded_loss", "#D55E00", "s")}
 IRREP_NAMES = {"restricted": "with this one alone", "excluded": "without this one"}
 LEVELS = ("logits", "neurons")
@@ -33,26 +37,32 @@ FLOOR = 1e-3
 """The axis ends at this loss. The figure shows when a loss falls, and not how far."""
 
 
+def _drawn(losses: pd.DataFrame) -> pd.DataFrame:
+    return select.where(losses.loc[losses["set"].isin(["hindsight", "answer"])], basis="own")
+
+
 @plate(
     section="circuit",
     table="restricted_loss",
-    of={"basis": "own", "set": "hindsight"},
+    of=_drawn,
     caption="Loss of the network restricted to the final checkpoint's key irreps, and with them excluded, beside its "
-    "own. Level logits: characters of a*b*c^-1 in the logits; level neurons: functions of a*b in the last MLP's "
-    "activations.",
+    "own, and restricted to every function of a*b (the answer). Level logits: characters of a*b*c^-1 in the logits; "
+    "level neurons: functions of a*b in the last MLP's activations. A triangle on the axis is where a curve first "
+    "leaves it.",
     place=3,
 )
 def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Restricted, excluded and full loss by step; level `logits` on the left, level `neurons` on the right.
 
     Each run and operation has a row of panels. Restricted loss is on the validation split, excluded loss on the
-    training split; both are of the key irreps of the final checkpoint, in the task's own basis.
+    training split; both are of the key irreps of the final checkpoint, in the task's own basis. Restricted to the
+    answer is the set `answer`. The axis ends at a loss of 0.001: a triangle on it is where a curve first goes below.
 
     Args:
         table: of `grokscope.analysis.restricted_loss`.
         milestones: of `grokscope.analysis.milestones`, for the same runs.
     """
-    chosen = select.where(table, basis="own", set="hindsight")
+    chosen = _drawn(table)
     panels = runs_and_operations(chosen)
     figure, grid = style.blank(len(panels), len(LEVELS), panel=(style.PAGE / 2, 1.9))
     for row, panel in zip(grid, panels, strict=True):
@@ -61,16 +71,18 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
             grok = grok_step(milestones, panel[0])
             if grok is not None:
                 style.mark_step(ax, grok, "grok_step", style.INK)
-            for name, (split, quantity, colour, _) in CURVES.items():
-                curve = select.where(here, split=split)
+            curves = [("hindsight", name, curve) for name, curve in CURVES.items()]
+            for kind, name, (split, quantity, colour, _) in [*curves, ("answer", "answer", ANSWER)]:
+                curve = select.where(here, split=split, set=kind)
                 loss = select.numbers(curve, quantity)
                 ax.plot(
                     curve["step"], loss.clip(FLOOR / 10), color=colour, marker=style.marker_of(curve),
                     linewidth=style.WIDTH["line"], label=name,
                 )  # fmt: skip
+                _mark_cuts(ax, select.numbers(curve, "step"), loss, colour)
             ax.set_yscale("log")
             style.title(ax, f"{panel_title(chosen, panel)}, {level}" if level == LEVELS[0] else level)
-            linear_steps(ax, select.numbers(here, "step"))
+            style.linear_steps(ax, steps_of_task(chosen, here))
         row[0].set_ylabel("loss (nats)", size=style.LABEL)
         high = max(ax.get_ylim()[1] for ax in row)
         low = max(FLOOR, min(ax.get_ylim()[0] for ax in row))
@@ -78,13 +90,24 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
             ax.set_ylim(low, high)
             style.log_ticks(ax.yaxis, low, high)
     handles = [
-        Line2D([], [], color=c, linewidth=style.WIDTH["line"], label=label) for _, _, c, label in CURVES.values()
+        Line2D([], [], color=c, linewidth=style.WIDTH["line"], label=label)
+        for _, _, c, label in [*CURVES.values(), ANSWER]
     ]
     handles.append(
         Line2D([], [], color=style.INK, linestyle=style.MILESTONE_STYLE["grok_step"], linewidth=0.9, label="grokked")
     )
-    style.legend(figure, handles)
+    style.legend(figure, handles, 3)
     return figure
+
+
+def _mark_cuts(ax: Axes, steps: Float[np.ndarray, " step"], loss: Float[np.ndarray, " step"], colour: str) -> None:
+    """A triangle at the foot of the axis where a curve first goes below it."""
+    below = np.flatnonzero(loss < FLOOR)
+    if len(below):  # of nothing that may leave the axes, a layout makes room for the figure's corner
+        ax.plot(
+            steps[below[0]], FLOOR, marker="v", color=colour, markersize=4, linestyle="none",
+            clip_on=False, label="_cut", zorder=4,
+        )  # fmt: skip
 
 
 @plate(

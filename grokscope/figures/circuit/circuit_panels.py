@@ -9,7 +9,6 @@ import pandas as pd
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
@@ -34,6 +33,11 @@ def runs_and_operations(table: pd.DataFrame) -> list[RunOperation]:
 def of_operation(table: pd.DataFrame, panel: RunOperation) -> pd.DataFrame:
     """The rows of one run and operation."""
     return select.where(table, run=panel[0], operation=panel[1])
+
+
+def steps_of_task(table: pd.DataFrame, here: pd.DataFrame) -> Float[np.ndarray, " row"]:
+    """The steps of all runs of the task that some rows are of, which are compared on one axis."""
+    return select.numbers(select.where(table, task=str(here["task"].iloc[0])), "step")
 
 
 def panels_by_layer(table: pd.DataFrame) -> list[tuple[RunOperation, int]]:
@@ -100,15 +104,6 @@ def irrep_axis(ax: Axes, irreps: pd.DataFrame) -> None:
         room = ax.bbox.width / ax.figure.dpi / len(names)  # inches, before the layout
         if max(map(len, names)) * style.TICK / 130 > room:
             ax.tick_params(axis="x", labelrotation=30)
-
-
-def linear_steps(ax: Axes, steps: Float[np.ndarray, " checkpoint"]) -> None:
-    """Make the horizontal axis a linear one of steps: a circuit forms late, where a logarithmic axis is crowded."""
-    last = max(float(steps.max()), 1.0)
-    ax.set_xlim(min(float(steps.min()), 0.0), last)
-    ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-    ax.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
-    ax.set_xlabel("step", size=style.LABEL)
 
 
 def spread(places: Sequence[float], gap: float) -> list[float]:

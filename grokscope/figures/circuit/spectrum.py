@@ -26,12 +26,12 @@ from grokscope.figures.circuit.circuit_panels import (
     irrep_axis,
     irrep_word,
     last_checkpoint,
-    linear_steps,
     of_operation,
     panel_title,
     runs_and_operations,
     short_irreps,
     spread,
+    steps_of_task,
 )
 from grokscope.figures.plates import FIRST_OF_EACH_ARM, plate
 
@@ -87,7 +87,7 @@ def spectrum_over_training(table: pd.DataFrame, milestones: pd.DataFrame) -> Fig
                 size=style.TICK - 1, color=style.INK,
                 arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": style.INK, "shrinkA": 0, "shrinkB": 0},
             )  # fmt: skip
-        linear_steps(ax, steps)
+        style.linear_steps(ax, steps_of_task(embed, here))
         grok = grok_step(milestones, panel[0])
         if grok is not None:
             style.mark_step(ax, grok, "grok_step", style.INK)

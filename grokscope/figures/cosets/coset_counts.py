@@ -11,10 +11,10 @@ from grokscope.analysis.tables import select
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import (
     grok_step,
-    linear_steps,
     of_operation,
     panel_title,
     panels_by_layer,
+    steps_of_task,
 )
 from grokscope.figures.plates import plate
 
@@ -62,7 +62,7 @@ def coset_counts(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
                 curve["step"], curve["n_explained"], color=colour, marker=style.marker_of(curve),
                 linewidth=width, label=name,
             )  # fmt: skip
-        linear_steps(ax, select.numbers(here, "step"))
+        style.linear_steps(ax, steps_of_task(either, here))
         ax.set_ylim(0, max(1.0, ax.get_ylim()[1]))
         style.title(ax, f"{panel_title(either, panel)}, layer {layer}")
         ax.set_title(f"{here['n_neurons'].iloc[0]:,} neurons", loc="right", size=style.TICK, color=style.INK)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,10 +13,10 @@ from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import (
     grok_step,
     last_checkpoint,
-    linear_steps,
     of_operation,
     panel_title,
     panels_by_layer,
+    steps_of_task,
 )
 from grokscope.figures.plates import plate
 
@@ -54,6 +53,7 @@ def readings(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         if grok is not None:
             style.mark_step(curves, grok, "grok_step", style.INK)
         _over_training(curves, here)
+        style.linear_steps(curves, steps_of_task(table, here))
     handles = [
         Line2D([], [], color=colour, marker="o", markersize=3.5, linewidth=style.WIDTH["line"], label=NAMES[name])
         for name, colour in COLOURS.items()
@@ -90,6 +90,5 @@ def _over_training(ax: Axes, here: pd.DataFrame) -> None:
             share.index, share, color=colour, marker="o", markersize=3, linewidth=style.WIDTH["line"], label=name,
             clip_on=False, zorder=3,
         )  # fmt: skip
-    linear_steps(ax, np.array(count.index, dtype=float))
     ax.set_ylim(0, 1)
     ax.set_ylabel("share of neurons", size=style.LABEL)

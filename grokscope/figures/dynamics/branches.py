@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 
 from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import linear_steps
+from grokscope.figures.circuit.circuit_panels import steps_of_task
 from grokscope.figures.dynamics.over_steps import log_values
 from grokscope.figures.plates import plate
 
@@ -49,7 +49,7 @@ def branches(table: pd.DataFrame) -> Figure:
             for run in names(here, "run"):
                 for role in names(where(here, run=run), "role"):
                     _curve(ax, where(here, run=run, role=role), column, colours)
-            linear_steps(ax, numbers(here, "step"))
+            style.linear_steps(ax, steps_of_task(val, here))
         accuracy.set_ylim(-0.03, 1.03)
         log_values(loss, numbers(val, "loss"))
         style.title(accuracy, parent, weight="bold")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from grokscope.analysis import DelayLaw, numbers
-from grokscope.analysis.dynamics.delay_law import PUBLISHED_ALPHA, PUBLISHED_DELAYS
 from grokscope.analysis.dynamics.delay_law import delay_law as fitted_law
+from grokscope.analysis.dynamics.delay_published import published_delays
 from grokscope.figures import style
 from grokscope.figures.plates import plate
 
@@ -30,8 +32,9 @@ def delay_law(
     """Steps to the grok, on a logarithmic axis, against rho, with the fitted line, its interval and the published line.
 
     Dots are runs that grokked. Upward triangles are runs that did not, at the steps that they had. Crosses are runs
-    that are left out of the fit. Squares are the published delays, with a line of the published slope through their
-    middle.
+    that are left out of the fit. Each group of the fit has a line, named at its end. Where all runs are of the setting
+    that the law was published for, squares are the published delays, counted as those of the runs, with a line of their
+    slope through their middle.
 
     Args:
         table: of `grokscope.analysis.delay_table`.
@@ -56,20 +59,15 @@ def delay_law(
         label = f"fit: alpha {law.alpha:.2f}"
         if not np.isnan(law.alpha_low):
             label += f" ({law.alpha_low:.2f} to {law.alpha_high:.2f})"
-            low, high = numbers(law.band, "low"), numbers(law.band, "high")
-            ax.fill_between(law.band["rho"], low, high, color=FIT, alpha=0.18, linewidth=0, label="_band")
-        ax.plot(law.band["rho"], law.band["delay"], color=FIT, linewidth=style.WIDTH["line"], label=label)
-    x, y = np.array(list(PUBLISHED_DELAYS)), np.log(list(PUBLISHED_DELAYS.values()))
-    ax.plot(x, np.exp(y), "s", color=PUBLISHED, markersize=4.5, zorder=2, label="published delays")
-    ends = np.array([min(x.min(), np.nanmin(rho, initial=1.0)), max(x.max(), np.nanmax(rho, initial=0.0))])
-    ax.plot(
-        ends,
-        np.exp(y.mean() + PUBLISHED_ALPHA * (ends - x.mean())),
-        color=PUBLISHED,
-        linestyle=style.SPLIT_STYLE["train"],
-        linewidth=style.WIDTH["line"],
-        label=f"published: alpha {PUBLISHED_ALPHA}",
-    )
+        for group, line in law.band.groupby("group"):
+            low, high = numbers(line, "low"), numbers(line, "high")
+            ax.fill_between(line["rho"], low, high, color=FIT, alpha=0.18, linewidth=0, label="_band")
+            ax.plot(line["rho"], line["delay"], color=FIT, linewidth=style.WIDTH["line"], label=label)
+            label = "_fit"  # one entry for the lines of all groups
+            end = (float(line["rho"].iloc[-1]), float(line["delay"].iloc[-1]))
+            ax.annotate(str(group), end, xytext=(3, 0), textcoords="offset points", va="center", size=style.TICK)
+    if not np.isnan(law.published_alpha):
+        _draw_published(ax, law, delay, rho)
     ax.set_yscale("log")
     low, high = ax.get_ylim()
     style.log_ticks(ax.yaxis, low, high, wide=1000.0)
@@ -79,8 +77,24 @@ def delay_law(
     ax.set_ylabel("steps to the grok", size=style.LABEL)
     if not np.isnan(law.alpha):
         r_squared = "" if np.isnan(law.r_squared) else f", R² {law.r_squared:.2f}"
-        style.title(ax, f"{law.runs} runs, {law.censored} censored{r_squared}")
+        nothing = ": alpha means nothing" if law.warning else ""
+        style.title(ax, f"{law.runs} runs, {law.censored} censored{r_squared}{nothing}")
     else:
         style.title(ax, law.statement)
     style.legend(figure, [line for line in ax.lines if not str(line.get_label()).startswith("_")], columns=2)
     return figure
+
+
+def _draw_published(ax: Axes, law: DelayLaw, delay: str, rho: Float[np.ndarray, " run"]) -> None:
+    delays = published_delays(delay)
+    x, y = np.array(list(delays)), np.log(list(delays.values()))
+    ax.plot(x, np.exp(y), "s", color=PUBLISHED, markersize=4.5, zorder=2, label="published delays")
+    ends = np.array([min(x.min(), np.nanmin(rho, initial=1.0)), max(x.max(), np.nanmax(rho, initial=0.0))])
+    ax.plot(
+        ends,
+        np.exp(y.mean() + law.published_alpha * (ends - x.mean())),
+        color=PUBLISHED,
+        linestyle=style.SPLIT_STYLE["train"],
+        linewidth=style.WIDTH["line"],
+        label=f"published: alpha {law.published_alpha:.2f}",
+    )

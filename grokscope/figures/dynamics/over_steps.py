@@ -68,10 +68,13 @@ def stacks(count: int, tall: int, height: float = 1.65) -> tuple[Figure, list[li
     return figure, filled
 
 
-def label_steps(axes: Sequence[Axes], steps: Float[np.ndarray, "..."]) -> None:
-    """Give all panels the same axis of steps, and label it below the lowest panel of each column."""
+def label_steps(axes: Sequence[Axes], steps: Float[np.ndarray, "..."], *, linear: bool = False) -> None:
+    """Give all panels the same axis of steps, logarithmic or linear, and label it below the lowest of each column."""
     for ax in axes:
-        style.log_steps(ax, steps)
+        if linear:
+            style.linear_steps(ax, steps)
+        else:
+            style.log_steps(ax, steps)
         place = ax.get_subplotspec()
         below = [other.get_subplotspec() for other in axes]
         lowest = place is None or not any(
@@ -81,6 +84,7 @@ def label_steps(axes: Sequence[Axes], steps: Float[np.ndarray, "..."]) -> None:
         if lowest:
             ax.set_xlabel("step", size=style.LABEL)
         else:
+            ax.set_xlabel("")
             ax.tick_params(labelbottom=False)
 
 

@@ -48,6 +48,12 @@ CURVE_POINTS = 240
 EARLY = 0.05
 """A milestone before this share of the steps is too early to be seen on a linear axis."""
 CURVES = tuple(f"{split}_{quantity}" for quantity in ("accuracy", "loss") for split in ("train", "val"))
+MARGINS = {
+    "signal": ("signal", "#0072B2"),
+    "memory": ("memory", "#D55E00"),
+    "noise_val": ("noise", "#999999"),
+}
+"""Columns of `margins` that are shown, what they are called, and their colours."""
 Data = dict[str, Any]
 """A dictionary that JSON can hold."""
 
@@ -55,8 +61,9 @@ Data = dict[str, Any]
 def scrubber_data(runs: Sequence[Run]) -> Data:
     """Everything that the scrubber of some runs shows, in values that JSON can hold.
 
-    Numbers are those of the tables `keys` (site `embed`, the own basis), `embedding_planes`, `norm_trajectories` and
-    `learning_curves`, rounded to 4 significant digits; coordinates to a thousandth of the largest.
+    Numbers are those of the tables `margins`, `keys` (site `embed`, the own basis), `embedding_planes`,
+    `norm_trajectories` and `learning_curves`, rounded to 4 significant digits; coordinates are rounded to a thousandth
+    of the largest.
 
     Raises ValueError for no runs or more than three, two of one name, runs of different tasks, and a run without
     checkpoints.
@@ -68,7 +75,7 @@ def scrubber_data(runs: Sequence[Run]) -> Data:
     colours = style.arm_colours(table)
     norms, curves = where(norm_trajectories(runs), parameter=""), learning_curves(runs)
     made = [
-        {**_run(run, row, steps), **_circuit(run, steps), **_dynamics(run.name, norms, curves, _own(run, steps))}
+        {**_run(run, row, steps), **_analysed(run, steps), **_dynamics(run.name, norms, curves, _own(run, steps))}
         for run, row in zip(runs, table.to_dict("records"), strict=True)
     ]
     for run in made:
@@ -76,6 +83,9 @@ def scrubber_data(runs: Sequence[Run]) -> Data:
     groups = [group for group in PARAMETER_GROUP_TITLE if any(group in run["norms"] for run in made)]
     return {
         "task": runs[0].task.name,
+        "margins": [
+            {"key": key, "title": title, "colour": both_themes(colour)} for key, (title, colour) in MARGINS.items()
+        ],
         "steps": steps,
         "step_axis": _step_axis(table, steps[-1]),
         "groups": [
@@ -147,13 +157,25 @@ def _run(run: Run, row: dict[Any, Any], steps: Sequence[int]) -> Data:
     }
 
 
-def _circuit(run: Run, steps: Sequence[int]) -> Data:
-    """The spectrum of the embedding for each group of the task, with the planes of its key frequencies."""
-    if "keys" not in applicable(run):
-        return {"spectra": []}
-    wanted, workers = ("keys", "embedding_planes"), min(4, os.cpu_count() or 1)
-    tables = run_all(run, wanted, workers, progress=sys.stderr.isatty())
+def _analysed(run: Run, steps: Sequence[int]) -> Data:
+    """Signal, memory and noise of each operation, and the spectrum of the embedding for each group of the task."""
+    wanted = [name for name in ("margins", "keys", "embedding_planes") if name in applicable(run)]
+    tables = run_all(run, wanted, min(4, os.cpu_count() or 1), progress=sys.stderr.isatty())
     own = _own(run, steps)
+    return {"margins": _margins(tables["margins"], own), "spectra": _spectra(tables, own) if "keys" in tables else []}
+
+
+def _margins(table: pd.DataFrame, own: Sequence[int]) -> list[Data]:
+    by_operation = []
+    for operation in names(table, "operation"):
+        rows = where(table, operation=operation).set_index("step").loc[list(own)]
+        columns = {column: _rounded(rows[column].to_numpy(dtype=float)) for column in MARGINS}
+        by_operation.append({"operation": operation, **columns})
+    return by_operation
+
+
+def _spectra(tables: dict[str, pd.DataFrame], own: Sequence[int]) -> list[Data]:
+    """The spectrum of the embedding for each group, with the planes of its key frequencies."""
     embed, planes = where(tables["keys"], site="embed", basis="own"), tables["embedding_planes"]
     spectra = []
     for group in names(embed, "group"):
@@ -161,7 +183,7 @@ def _circuit(run: Run, steps: Sequence[int]) -> Data:
         operation = names(where(embed, group=group), "operation")[0]
         spectrum = where(embed, operation=operation)
         spectra.append({"group": group, **_spectrum(spectrum, own), **_planes(planes, spectrum, operation, own)})
-    return {"spectra": spectra}
+    return spectra
 
 
 def _spectrum(spectrum: pd.DataFrame, own: Sequence[int]) -> Data:

@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 def scrubber(runs: Sequence[Run], *, library: bool = True) -> Markup:
     """An HTML fragment with a slider over the training of up to three runs of one task, side by side and in step.
 
-    For every run: the spectrum of the embedding in the basis of the task's group; for a cyclic group the embedding on
-    the planes of its two leading key frequencies; norms by parameter group; accuracy and loss. A task without a group
-    has the last two alone.
+    For every run: signal, memory and noise; the spectrum of the embedding in the basis of the task's group; for a
+    cyclic group the embedding on the planes of its two leading key frequencies; norms by parameter group; accuracy and
+    loss. A task without a group has neither spectrum nor planes.
 
     Args:
         runs: one to three, of one task, in the order in which they are to be shown.

@@ -4,9 +4,16 @@ The plates of a section are declared where their figures are. A section of your 
 """
 
 from grokscope.report.plate import DeclaredSection
-from grokscope.report.sections import circuit, cosets, dynamics, learning, norms
+from grokscope.report.sections import circuit, cosets, dynamics, learning, norms, signal
 
-SECTIONS: list[DeclaredSection] = [learning.SECTION, norms.SECTION, dynamics.SECTION, circuit.SECTION, cosets.SECTION]
+SECTIONS: list[DeclaredSection] = [
+    signal.SECTION,
+    learning.SECTION,
+    norms.SECTION,
+    dynamics.SECTION,
+    circuit.SECTION,
+    cosets.SECTION,
+]
 """In the order of the page."""
 
 __all__ = ["SECTIONS"]

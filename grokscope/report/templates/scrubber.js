@@ -241,6 +241,57 @@
     };
   }
 
+  function marginsPanel(plot, run, data, number_, range) {
+    const margins = run.margins[number_];
+    const values = [...plot.parentElement.querySelectorAll("[data-margin]")];
+    const inText = (key, i) => (margins[key][i] === null ? "–" : margins[key][i].toFixed(2));
+    const marked = (steps, i) => ({
+      x: [[0, 1].map(() => steps.place(run.steps[i])), data.margins.map(() => steps.place(run.steps[i]))],
+      y: [range, data.margins.map(({ key }) => margins[key][i])],
+    });
+    const say = (i) => values.forEach((cell) => { cell.textContent = inText(cell.dataset.margin, i); });
+    let known;
+    return {
+      draw(colours, steps, i) {
+        known = steps;
+        say(i);
+        const lines = data.margins.map(({ key, title, colour }) => ({
+          type: "scatter", mode: run.steps.length > 1 ? "lines" : "markers", name: title,
+          x: run.steps.map(steps.place), y: margins[key], customdata: run.steps,
+          line: { color: colours.pick(colour), width: 1.8 },
+          hovertemplate: `${title} %{y:.2f}<br>step %{customdata:,}<extra></extra>`,
+        }));
+        const now = marked(steps, i);
+        return Plotly.react(plot, [...lines, cursor(colours, now.x[0], range), {
+          type: "scatter", mode: "markers", name: "markers", x: now.x[1], y: now.y[1], hoverinfo: "skip",
+          cliponaxis: false,
+          marker: {
+            size: 8, color: data.margins.map(({ colour }) => colours.pick(colour)),
+            line: { color: colours.page, width: 1.5 },
+          },
+        }], layout(colours, {
+          xaxis: stepsAxis(colours, steps),
+          yaxis: axis(colours, { range, nticks: 6, zeroline: true, zerolinecolor: colours.soft, zerolinewidth: 1 }),
+        }), CONFIG);
+      },
+      move(i) {
+        say(i);
+        Plotly.restyle(plot, marked(known, i), [data.margins.length, data.margins.length + 1]);
+      },
+      label(i) {
+        return `In nats: ${data.margins.map(({ key, title }) => `${title} ${inText(key, i)}`).join(", ")}.`;
+      },
+    };
+  }
+
+  // From the least value (or 0) to the largest, with some room.
+  function linearRange(values) {
+    const all = [0, ...finite(values)];
+    const low = Math.min(...all), high = Math.max(...all);
+    const room = 0.06 * Math.max(high - low, 0.1);
+    return [low - room, high + room];
+  }
+
   const cursor = (colours, x, y, yaxis = "y") => ({
     type: "scatter", mode: "lines", name: "cursor", x, y, yaxis, hoverinfo: "skip", cliponaxis: true,
     line: { color: colours.ink, width: 1 }, opacity: 0.6,
@@ -318,6 +369,9 @@
     const tops = data.runs[0].spectra.map((_, k) => Math.max(
       ...finite(data.runs.map((run) => [run.spectra[k].power, run.spectra[k].threshold])), 1e-3,
     ));
+    const margins = data.runs[0].margins.map((_, k) => linearRange(
+      data.runs.map((run) => data.margins.map(({ key }) => run.margins[k][key])),
+    ));
     const norms = logRange(data.runs.map((run) => Object.values(run.norms)), 4);
     const losses = logRange(data.runs.map((run) => [run.curves.train_loss, run.curves.val_loss]), 4);
     const articles = [...root.querySelectorAll(".scrubber-run")];
@@ -330,6 +384,7 @@
           const made = {
             spectrum: () => spectrumPanel(plot, run, which, tops[which]),
             planes: () => planePanel(plot, run, which, k),
+            margins: () => marginsPanel(plot, run, data, which, margins[which]),
             norms: () => normsPanel(plot, run, data, norms),
             curves: () => curvesPanel(plot, run, losses),
           }[panel.dataset.panel]();

@@ -21,7 +21,7 @@ from grokscope.runs import Run
 
 TABLES = ("keys", "logit_characters", "restricted_loss", "ablation", "onset")
 MEASURES = {
-    "onset": "step by which restricted loss has half fallen",
+    "onset": "step by which the loss restricted to the answer is below 1 nat",
     "lead": "steps from there to the grok",
     "keys": "key irreps of the embedding",
     "explained": "share of the logits explained by their characters",
@@ -44,8 +44,7 @@ MARGIN = {"keys": 2.0, "explained": 0.15}
         "Which irreps a network uses differs from seed to seed, clipped or not; compared is how many and how much. "
         f"Two kinds of circuit are called the same if they differ by less than {MARGIN['keys']:g} key irreps and "
         f"{100 * MARGIN['explained']:g}% of the logits, with the whole interval (Student's t over seeds).",
-        "Half fallen: half way, in nats, from what it is at the start to its least. Where the key irreps explain "
-        "little of the logits, that least is high.",
+        "Restricted to the answer: to every function of it, whichever irreps that needs, estimated from unseen pairs.",
     ),
 )
 def claim(study: Study) -> Answer:
@@ -91,7 +90,7 @@ def measures(run: Run, tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     chosen = set(embed.loc[embed["key"].astype(bool), "irrep"])
     of_keys = where(losses, level="logits", split="val", set="hindsight")
     without = where(ablated, site="embedding", split="val", set="hindsight")
-    onset = where(tables["onset"], quantity="restricted_loss", level="logits", split="val")
+    onset = where(tables["onset"], quantity="restricted_loss", level="logits", split="val", threshold=1.0)
     return {
         "keys": float(len(chosen)),
         "explained": float(numbers(characters.loc[characters["irrep"].isin(sorted(chosen))], "share").sum()),
