@@ -357,6 +357,7 @@ def test_figures_of_a_single_checkpoint_or_of_nothing_can_be_drawn(name: str):
     draw = getattr(figures, name)
     tables = {"weight_norms": norms, "row_norms": norms, "logit_scale": logits, "effective_ranks": effective}
     tables |= {"phase_portrait": phases, "angular_steps": steps, "gradient_entropy": steps}
+    tables |= {"signal_and_memory": knowledge}
     table = tables[name]() if name in tables else update_parts(steps())
     draw(table[table["step"] == table["step"].max()], milestones()).draw_without_rendering()
     draw(table[table["step"] == 0], milestones()).draw_without_rendering()
@@ -369,6 +370,7 @@ def test_figures_of_a_diverged_run_can_be_drawn(name: str):
     draw = getattr(figures, name)
     tables = {"weight_norms": norms, "row_norms": norms, "logit_scale": logits, "effective_ranks": effective}
     tables |= {"phase_portrait": phases, "angular_steps": steps, "gradient_entropy": steps}
+    tables |= {"signal_and_memory": knowledge}
     table = tables[name]() if name in tables else update_parts(steps())
     numbers = table.select_dtypes("float").columns
     last = table["step"] == 100

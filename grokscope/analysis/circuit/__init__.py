@@ -24,4 +24,8 @@ What restricted loss is made of:
 
 split_pairs           the pairs of a group with logits, labels and splits
 restricted_to_answer  the network restricted to every function of the answer, and to all characters
+
+What tables of signal and noise are made into:
+
+accuracy_rule  rules from them to accuracy, fitted on some checkpoints and judged on others
 """

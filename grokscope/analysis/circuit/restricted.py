@@ -33,7 +33,6 @@ for more, one coefficient per irrep for all answers, and can stay high in a netw
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,28 +102,30 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
                     )
                 )
             if frame.basis == "own":
-                tables.append(pd.DataFrame(_of_answer(checkpoint, frame, pairs, level)))
+                tables.append(_of_answer(checkpoint, frame, pairs, level)[list(tables[-1])])
     return pd.concat(tables, ignore_index=True)
 
 
-def _of_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, level: str) -> Iterator[dict[str, object]]:
+def _of_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, level: str) -> pd.DataFrame:
     """The rows of `characters` and `answer`."""
-    nothing = {name: column[0] for name, column in irrep_columns(frame.group, [None]).items()}
-    for restricted in restricted_to_answer(checkpoint, frame, pairs, level):
-        for split in pairs.splits:
-            yield {
-                **frame.keys,
-                "level": level,
-                "split": split,
-                "set": restricted.name,
-                **nothing,
-                "n_irreps": len(frame.group.irreps) - 1,
-                "full_loss": pairs.mean(pairs.full, split).item(),
-                "restricted_loss": pairs.mean(restricted.loss, split).item(),
-                "excluded_loss": pairs.mean(restricted.excluded, split).item(),
-                "full_accuracy": pairs.mean(pairs.right, split).item(),
-                "restricted_accuracy": pairs.mean(restricted.right, split).item(),
-            }
+    rows = [
+        {
+            **frame.keys,
+            "level": level,
+            "split": split,
+            "set": restricted.name,
+            "n_irreps": len(frame.group.irreps) - 1,
+            "full_loss": pairs.mean(pairs.full, split).item(),
+            "restricted_loss": pairs.mean(restricted.loss, split).item(),
+            "excluded_loss": pairs.mean(restricted.excluded, split).item(),
+            "full_accuracy": pairs.mean(pairs.right, split).item(),
+            "restricted_accuracy": pairs.mean(restricted.right, split).item(),
+        }
+        for restricted in restricted_to_answer(checkpoint, frame, pairs, level)
+        for split in pairs.splits
+    ]
+    table = pd.DataFrame(rows).assign(**irrep_columns(frame.group, [None] * len(rows)))
+    return table.astype({"set": "string"})
 
 
 def reading_that_holds(table: pd.DataFrame) -> pd.DataFrame:

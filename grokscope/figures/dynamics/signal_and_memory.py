@@ -73,7 +73,8 @@ def _draw(
                 style.mark_step(ax, float(step), "grok_step", colour)
     for ax, column in zip(quantities, QUANTITIES, strict=True):
         values = numbers(table, column)
-        low, high = (float(f(values)) if np.isfinite(values).any() else 0.0 for f in (np.nanmin, np.nanmax))
+        finite = values[np.isfinite(values)]
+        low, high = (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
         room = 0.06 * max(high - min(low, 0.0), 1e-6)
         ax.set_ylim(min(low, 0.0) - room, max(high, 0.0) + room)
         ax.axhline(0, color=style.FAINT, linewidth=0.7, zorder=0)

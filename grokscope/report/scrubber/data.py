@@ -176,7 +176,7 @@ def _margins(table: pd.DataFrame, own: Sequence[int]) -> list[Data]:
 
 def _spectra(tables: dict[str, pd.DataFrame], own: Sequence[int]) -> list[Data]:
     """The spectrum of the embedding for each group, with the planes of its key frequencies."""
-    embed, planes = where(tables["keys"], site="embed", basis="own"), tables["embedding_planes"]
+    embed, planes = where(tables["keys"], site="embed", basis="own"), tables.get("embedding_planes")
     spectra = []
     for group in names(embed, "group"):
         # Operations of one group share the embedding's spectrum in it.
@@ -203,8 +203,10 @@ def _spectrum(spectrum: pd.DataFrame, own: Sequence[int]) -> Data:
     }
 
 
-def _planes(planes: pd.DataFrame, spectrum: pd.DataFrame, operation: str, own: Sequence[int]) -> Data:
+def _planes(planes: pd.DataFrame | None, spectrum: pd.DataFrame, operation: str, own: Sequence[int]) -> Data:
     """The planes of the key frequencies of one operation. It has none in a group that is not cyclic."""
+    if planes is None:
+        return {"planes": []}
     of_operation = where(planes, operation=operation)
     irreps = names(spectrum, "irrep")
     key_planes = []

@@ -43,19 +43,29 @@ def untrained(tmp_path: Path) -> Callable[..., Run]:
 SAID_IN_THE_DOCSTRING = [
     *("bound", "at_bound"),  # nothing is clipped
     *("effective_rank", "gradient_normalised_entropy", "gradient_effective_number"),  # of zeros
+    *("share", "median"),  # of a site that does not vary
+    "spread",  # of coefficients whose mean is 0
+    *("memory_share", "memory_peak"),  # of a network that has no lead, or remembers nothing
 ]
+FROM_UNSEEN_PAIRS = ["characters", "answer"]
+"""Sets whose losses are estimated from unseen pairs, of which a small task may have none for an answer."""
 
 
 def missing(table: pd.DataFrame) -> pd.Series:
     """Rows that lack a number that neither a note nor the meaning of the column explains."""
+    if "set" in table:
+        table = table[~table["set"].isin(FROM_UNSEEN_PAIRS)]
     numbers = table.select_dtypes(include=[np.floating]).columns.difference(SAID_IN_THE_DOCSTRING)
     gaps = table[numbers].isna().any(axis=1)
+    if "left_out" in table:  # examples whose answer has too few unseen pairs
+        gaps &= table["left_out"] == 0
     return gaps & (table["note"] == "") if "note" in table else gaps
 
 
 def check(tables: dict[str, pd.DataFrame]) -> None:
     for name, table in tables.items():
-        assert not missing(table).any(), (name, table[missing(table)].head())
+        gaps = missing(table)
+        assert not gaps.any(), (name, table.loc[gaps[gaps].index].head())
         numbers = table.select_dtypes(include=[np.number]).to_numpy(dtype=float, na_value=np.nan)
         assert not np.isinf(numbers).any(), name
 
@@ -124,9 +134,9 @@ def test_a_run_with_a_single_checkpoint_has_onsets_that_say_why_not(untrained: C
     table = run_all(untrained(modulus=11), ["onset"])["onset"]
     assert table["grok_step"].isna().all()
     assert table["note"].str.contains("the run has not grokked").all()
-    losses = table[table["quantity"] == "full_loss"]
+    losses = table[(table["quantity"] == "full_loss") & (table["threshold"] < 2)]  # ln 11 = 2.4 nats is below 3
     assert losses["by"].isna().all()
-    assert losses["note"].str.contains("never falls by a tenth of its first value").all()
+    assert losses["note"].str.contains("it is never below").all()
 
 
 def test_a_run_without_checkpoints_is_refused(untrained: Callable[..., Run]) -> None:

@@ -201,7 +201,7 @@ def test_ranks_of_a_diverged_run_are_missing(write_run):
 def test_the_family_of_dynamics_is_what_a_run_has(write_run):
     run = write_run()
     assert set(run_all(run, ["dynamics"])) == set(applicable(run)) & {
-        *("collapse", "gradient_entropy", "ranks", "norm_trajectories", "phase", "probes")
+        *("collapse", "gradient_entropy", "ranks", "norm_trajectories", "phase", "probes", "margins", "margin_onset")
     }
     assert "probes" not in applicable(run)
     assert "learning_coefficient" not in applicable(run)

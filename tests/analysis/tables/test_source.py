@@ -74,7 +74,7 @@ def test_reexports_lead_to_the_module_that_holds_the_name() -> None:
     keys = files("grokscope.analysis.circuit.keys")
     assert {"grokscope.analysis.checkpoint.null", "grokscope.groups.finite", "grokscope.engine.layers"} <= keys
     # Of packages that are lazy, and of one whose names stand in __init__.py.
-    assert not {"grokscope.groups.subgroups", "grokscope.groups.subgroup_names", "grokscope.engine.head"} & keys
+    assert not {"grokscope.groups.subgroups", "grokscope.groups.subgroup_names", "grokscope.engine.memory"} & keys
     assert not {name for name in keys if name.startswith(("grokscope.figures", "grokscope.report", "grokscope.probes"))}
     ranks = files("grokscope.analysis.dynamics.ranks")
     assert "grokscope.probes.complexity" in ranks
