@@ -28,6 +28,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.analysis.tables.select import numbers
 
 FORMS = ("character", "by_answer", "dense")
 FORM_SHARE = 0.85
@@ -103,9 +104,12 @@ def answer_forms(table: pd.DataFrame) -> pd.DataFrame:
     """
     keys = ["run", "task", "arm", "seed", "step", "operation", "basis", "group"]
     squares = table.assign(square=table["power"] ** 2)
-    found = squares.groupby(keys, sort=False, observed=True)[[*FORMS, "square"]].sum().reset_index()
-    reached = found[list(FORMS)].cumsum(axis=1).to_numpy(dtype=np.float64) >= FORM_SHARE - 1e-12
+    columns = [*FORMS, "square"]
+    found = pd.DataFrame(squares.groupby(keys, sort=False, observed=True)[columns].sum()).reset_index()
+    shares = np.stack([numbers(found, name) for name in FORMS], axis=1)
+    reached = shares.cumsum(axis=1) >= FORM_SHARE - 1e-12
     form = np.where(reached.any(1), np.array(FORMS, dtype=object)[reached.argmax(1)], "")
-    square = found.pop("square").to_numpy(dtype=np.float64)
+    square = numbers(found, "square")
+    found = found.drop(columns="square")
     irreps = np.divide(1.0, square, out=np.full(len(found), np.nan), where=square > 0)
     return found.assign(form=pd.array(form, dtype="string"), irreps=irreps)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import torch
 from jaxtyping import Float, Int
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
@@ -47,7 +48,8 @@ def _layer(checkpoint: Checkpoint, frame: Frame, by: str) -> pd.DataFrame:
     varies = np.flatnonzero(variance > 0)
     if by == "irrep":
         energy = family_energies(transform)
-        values = sum(energy[family].numpy() for family in ("left", "right", "block"))[1:, varies] / variance[varies]
+        explained = torch.stack([energy[family] for family in ("left", "right", "block")]).sum(0).numpy()
+        values = explained[1:, varies] / variance[varies]
         labels = [irrep.name if irrep.frequency is None else str(irrep.frequency) for irrep in frame.group.irreps[1:]]
     else:
         values = _by_answer(transform)[:, varies] / np.sqrt(variance[varies] / basis.n**2)

@@ -170,6 +170,7 @@ def _neurons(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, unseen: Bool[Te
     def of_answer(some: slice) -> tuple[Tensor, Tensor]:
         kept = means.without_itself(written(some), some) - means.middle
         at_pairs = resid[pairs.order[some]]
-        return tuple(unembedded(context.config, weights, x) for x in (middle + kept, at_pairs - kept))
+        alone, without = (unembedded(context.config, weights, x) for x in (middle + kept, at_pairs - kept))
+        return alone, without
 
     return Restricted.of("answer", pairs, of_answer)

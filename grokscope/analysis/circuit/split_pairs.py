@@ -60,8 +60,8 @@ class Pairs:
             full.append(cross_entropies(some, labels[block]))
             right.append(some.argmax(-1) == labels[block])
             means.append(some.double().mean(1))
-        of_pairs = (torch.cat(parts) for parts in (full, right, means))
-        return Pairs(labels, splits, weights, blocks, *of_pairs, of_grid, order)
+        loss, is_right, mean_logits = (torch.cat(parts) for parts in (full, right, means))
+        return Pairs(labels, splits, weights, blocks, loss, is_right, mean_logits, of_grid, order)
 
     def logits(self, block: slice) -> Float[Tensor, "some left d_vocab_out"]:
         """The network's logits at the pairs of some products."""

@@ -44,9 +44,9 @@ def clip_effect(run: Run) -> pd.DataFrame:
     if recorded.empty:
         return pd.DataFrame(columns=[*KEYS, *STAGES, "optimizer", "clip"])
     long = recorded.melt(["step", "operation", "stage"], list(QUANTITIES), "quantity", "value")
-    wide = long.set_index([*KEYS, "stage"])["value"].unstack("stage")[list(STAGES)]
-    order = pd.MultiIndex.from_frame(long[list(KEYS)].drop_duplicates())
-    wide = wide.loc[order].reset_index().rename_axis(columns=None).sort_values("step", kind="stable")
+    order = long[list(KEYS)].drop_duplicates()
+    wide = long.pivot(index=list(KEYS), columns="stage", values="value")[list(STAGES)].reset_index()
+    wide = order.merge(wide.rename_axis(columns=None), on=list(KEYS)).sort_values("step", kind="stable")
     changes = {"optimizer": wide["updated"] - wide["before"], "clip": wide["after"] - wide["updated"]}
     return wide.assign(**changes).reset_index(drop=True)
 
@@ -72,7 +72,8 @@ def clip_totals(table: pd.DataFrame) -> pd.DataFrame:
         the quantity is not positive on average).
     """
     rows = []
-    for key, part in table.groupby([*IDENTITY, "operation", "quantity"], sort=False, observed=True, dropna=False):
+    keys = [*IDENTITY, "operation", "quantity"]
+    for _, part in table.groupby(keys, sort=False, observed=True, dropna=False):
         part = part.sort_values("step")
         steps = numbers(part, "step")
         span = int(steps[-1] - steps[0]) + 1
@@ -81,7 +82,7 @@ def clip_totals(table: pd.DataFrame) -> pd.DataFrame:
         positive = before.sum() > 0
         rows.append(
             {
-                **dict(zip([*IDENTITY, "operation", "quantity"], key, strict=True)),
+                **{name: part[name].iloc[0] for name in keys},
                 "steps": span,
                 "recorded": len(part),
                 **{name: value * span / len(part) for name, value in sums.items()},
@@ -89,5 +90,5 @@ def clip_totals(table: pd.DataFrame) -> pd.DataFrame:
                 **{f"{name}_rate": value / before.sum() if positive else np.nan for name, value in sums.items()},
             }
         )
-    columns = [*IDENTITY, "operation", "quantity", "steps", "recorded", "optimizer", "clip", "change"]
+    columns = [*keys, "steps", "recorded", "optimizer", "clip", "change"]
     return pd.DataFrame(rows, columns=[*columns, "optimizer_rate", "clip_rate"])

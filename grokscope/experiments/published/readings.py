@@ -85,7 +85,8 @@ def readings(plan: Plan, runs: list[Run]) -> Publication:
     measured = pd.concat([margins(run) for run in runs], ignore_index=True)
     # Whatever the arm: a rule that is fitted on networks of one kind is judged by those of the other.
     rules, predicted = fitted_rules(measured, measured["run"].map(is_clipped.__getitem__).to_numpy())
-    drawn = predicted.assign(arm=predicted["arm"].map(TITLES.__getitem__))[[*DRAWN, *(f"by {name}" for name in RULES)]]
+    shown_columns = [*DRAWN, *(f"by {name}" for name in RULES)]
+    drawn = predicted.assign(arm=predicted["arm"].map(TITLES.__getitem__)).reindex(columns=shown_columns)
     return Publication(
         {TABLE: table, "accuracy-rules": rules, "accuracy-by-margins": drawn},
         {"accuracy-by-margins": figures.accuracy_by_margins(drawn)},

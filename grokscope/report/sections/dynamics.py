@@ -22,8 +22,8 @@ def delay_fit(delays: pd.DataFrame) -> Table:
         "ln T = alpha rho + c by maximum likelihood, T from the clamp to the grok; runs that did not grok are censored."
     )
     if not isnan(law.published_alpha):
-        delays = ", ".join(f"{steps:,.0f} steps at rho {rho:.2f}" for rho, steps in published_delays(FROM).items())
-        caption += f" Published, from the clamp as here: {delays}, of which alpha = {law.published_alpha:.2f}."
+        published = ", ".join(f"{steps:,.0f} steps at rho {rho:.2f}" for rho, steps in published_delays(FROM).items())
+        caption += f" Published, from the clamp as here: {published}, of which alpha = {law.published_alpha:.2f}."
     return Table(("fit", "R²", "sigma", "left out"), (cells,), frozenset(("R²", "sigma")), caption)
 
 
