@@ -6,6 +6,7 @@ So what the optimizer changes and what the clip changes are told apart. The form
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -29,9 +30,14 @@ class MarginRecorder:
 
     def __init__(self, trainer: Trainer) -> None:
         self.trainer = trainer
-        self._is_train: Bool[Tensor, "example"] = torch.zeros(trainer.task.n_examples, dtype=torch.bool)
-        self._is_train[trainer.task.split(trainer.config.task.train_fraction, trainer.config.seed)[0]] = True
         self._last: tuple[int, list[dict[str, Any]]] | None = None
+
+    @cached_property
+    def _is_train(self) -> Bool[Tensor, "example"]:
+        task, config = self.trainer.task, self.trainer.config
+        is_train = torch.zeros(task.n_examples, dtype=torch.bool)
+        is_train[task.split(config.task.train_fraction, config.seed)[0]] = True
+        return is_train
 
     def due(self, step: int) -> bool:
         """Whether the step that leads to this number of updates is recorded: 1, 1 + margins_every, ..."""

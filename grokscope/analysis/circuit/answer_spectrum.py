@@ -28,6 +28,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
+from grokscope.analysis.tables.identity import IDENTITY
 from grokscope.analysis.tables.select import numbers
 
 FORMS = ("character", "by_answer", "dense")
@@ -102,7 +103,7 @@ def answer_forms(table: pd.DataFrame) -> pd.DataFrame:
         simplest that, with those that it contains, has 0.85 of S; empty where S does not vary), irreps (how many irreps
         S is spread over: 1 / sum of the squares of their powers).
     """
-    keys = ["run", "task", "arm", "seed", "step", "operation", "basis", "group"]
+    keys = [*IDENTITY, "step", "operation", "basis", "group"]
     squares = table.assign(square=table["power"] ** 2)
     columns = [*FORMS, "square"]
     found = pd.DataFrame(squares.groupby(keys, sort=False, observed=True)[columns].sum()).reset_index()
