@@ -1,6 +1,6 @@
 """How often the test for key irreps finds a weak one, and how often it finds what is not there.
 
-    python -m benchmarks.step_down_levels [--networks 100] [--tables 500]
+    python -m benchmarks.step_down_levels [--networks 100] [--tables 500] [--smallest]
 
 Writes reports/tables/step-down-levels.csv. A row counts networks, or tables of numbers, of one kind, seeds 0, 1, ...:
 
@@ -19,7 +19,7 @@ any round, without the floor; `other_above_floor`; `other_as_key`).
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,12 +27,13 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from benchmarks.smallest import HELP
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.null import RelabellingNull
 from grokscope.analysis.checkpoint.step_down import StepDown, step_down
 from grokscope.groups import AlternatingGroup, CyclicGroup, FiniteGroup, SymmetricGroup
 from grokscope.runs import Run
-from tests.planted_weak import HARD, PLANTS, memorising_run, noise_table, random_run
+from tests.planted_weak import HARD, PLANTS, WeakPlant, memorising_run, noise_table, random_run
 
 POWERS = (0.02, 0.05, 0.1)
 NOISE = 0.1
@@ -86,8 +87,8 @@ def of_embedding(run: Run, step: int = 0) -> tuple[StepDown, FiniteGroup]:
     return Checkpoint(scope, step).embedding_test(frame), frame.group
 
 
-def planted_rows(networks: int, unread: bool) -> Iterable[dict[str, object]]:
-    for name, plant in (PLANTS | HARD).items():
+def planted_rows(plants: Mapping[str, WeakPlant], networks: int, unread: bool) -> Iterable[dict[str, object]]:
+    for name, plant in plants.items():
         for power in POWERS:
             counts = Counts()
             for seed in range(networks):
@@ -96,8 +97,8 @@ def planted_rows(networks: int, unread: bool) -> Iterable[dict[str, object]]:
             yield {"kind": "unread" if unread else "planted", "group": name, "weak_power": power, **vars(counts)}
 
 
-def untrained_rows(networks: int) -> Iterable[dict[str, object]]:
-    for name, plant in PLANTS.items():
+def untrained_rows(plants: Mapping[str, WeakPlant], networks: int) -> Iterable[dict[str, object]]:
+    for name, plant in plants.items():
         run, counts = random_run(plant.random_config(), networks), Counts()
         for seed in run.steps:
             counts.add(*of_embedding(run, seed), ())
@@ -114,8 +115,9 @@ def memorised_rows(networks: int) -> Iterable[dict[str, object]]:
     yield {"kind": "memorised", "group": "add mod 13", **vars(counts)}
 
 
-def noise_rows(tables: int) -> Iterable[dict[str, object]]:
-    for name, (group, strong) in TABLES.items():
+def noise_rows(kinds: Iterable[str], tables: int) -> Iterable[dict[str, object]]:
+    for name in kinds:
+        group, strong = TABLES[name]
         null = RelabellingNull(group)
         for rank in (None, RANK):
             counts = Counts()
@@ -144,30 +146,36 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=100, help="of each kind")
     parser.add_argument("--tables", type=int, default=500, help="of each kind")
     parser.add_argument("--out", type=Path, default=Path("reports", "tables"))
+    parser.add_argument("--smallest", action="store_true", help=HELP.replace("tiny networks", "two of S4"))
     options = parser.parse_args()
-    write(options.out, options.networks, options.tables, Console().print)
+    if options.smallest:
+        rows = counted({"S4": PLANTS["S4"]}, {}, ["S4"], networks=2, tables=2)
+    else:
+        rows = counted(PLANTS, HARD, TABLES, options.networks, options.tables)
+    write(options.out, rows, Console().print)
 
 
-def write(out: Path, networks: int, tables: int, show: Callable[[object], None]) -> pd.DataFrame:
-    """Count, and write the table."""
-    rows: list[dict[str, object]] = []
-    for part in (
-        planted_rows(networks, unread=False),
-        planted_rows(networks, unread=True),
-        untrained_rows(networks),
-        memorised_rows(networks),
-        noise_rows(tables),
-    ):
-        for row in part:
-            rows.append(row)
-            show(row)
-    table = pd.DataFrame(rows)
+def counted(
+    plants: Mapping[str, WeakPlant], hard: Mapping[str, WeakPlant], kinds: Iterable[str], networks: int, tables: int
+) -> Iterator[dict[str, object]]:
+    """A row for every kind of network and table, as it is counted."""
+    yield from planted_rows({**plants, **hard}, networks, unread=False)
+    yield from planted_rows({**plants, **hard}, networks, unread=True)
+    yield from untrained_rows(plants, networks)
+    yield from memorised_rows(networks)
+    yield from noise_rows(kinds, tables)
+
+
+def write(out: Path, rows: Iterable[dict[str, object]], show: Callable[[object], None]) -> None:
+    """Show every row, and write the table."""
+    kept = []
+    for row in rows:
+        kept.append(row)
+        show(row)
+    table = pd.DataFrame(kept).reindex(columns=["kind", "group", "weak_power", "noise_rank", *vars(Counts())])
     table["noise_rank"] = table["noise_rank"].astype("Int64")
-    columns = ["kind", "group", "weak_power", "noise_rank", *vars(Counts())]
-    table = table[columns]
     out.mkdir(parents=True, exist_ok=True)
     table.to_csv(out / "step-down-levels.csv", index=False)
-    return table
 
 
 if __name__ == "__main__":

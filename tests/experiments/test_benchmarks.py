@@ -91,3 +91,13 @@ def test_sweeping_trains_every_run_with_one_worker_and_with_two(monkeypatch, tmp
     file = tmp_path / "sweeping.json"
     run(monkeypatch, "sweeping", *["--rounds", "1", "--steps", "20", "--runs", "2", "--smallest", "--out"], str(file))
     assert json.loads(file.read_text())["ratio"] > 0
+
+
+def test_step_down_levels_counts_every_kind(monkeypatch, tmp_path, capsys):
+    run(monkeypatch, "step_down_levels", "--smallest", "--out", str(tmp_path))
+    table = pd.read_csv(tmp_path / "step-down-levels.csv").set_index("kind")
+    assert set(table.index) == {"planted", "unread", "untrained", "memorised", "noise"}
+    assert (table["count"] == 2).all()
+    weak = table.loc["planted"].set_index("weak_power").loc[0.1]
+    assert weak["by_rounds"] == weak["as_key"] == 2  # the planted irrep of power 0.1, above noise of power 0.1 / 23
+    assert (table.loc[["untrained", "memorised"], "as_key"] == 0).all()  # none is planted there

@@ -44,7 +44,6 @@ MARGIN = {"keys": 2.0, "explained": 0.15}
         "Which irreps a network uses differs from seed to seed, clipped or not; compared is how many and how much. "
         f"Two kinds of circuit are called the same if they differ by less than {MARGIN['keys']:g} key irreps and "
         f"{100 * MARGIN['explained']:g}% of the logits, with the whole interval (Student's t over seeds).",
-        "Restricted to the answer: to every function of it, whichever irreps that needs, estimated from unseen pairs.",
     ),
 )
 def claim(study: Study) -> Answer:
@@ -158,7 +157,9 @@ def _plates(shown: list[Run], kept: dict[str, list[pd.DataFrame]], of_runs: pd.D
             "circuit_at_grok",
             figures.paired(of_runs, MEASURES),
             of_runs,
-            "What every network computes with at the checkpoint at which it groks; a line joins the two of a seed.",
+            "What every network computes with at the checkpoint at which it groks; a line joins the two of a seed. "
+            "Restricted to the answer: to every function of it, whichever irreps that needs, estimated without the "
+            "pair that it is used on.",
         ),
         Plate(
             "circuit_spectrum",
