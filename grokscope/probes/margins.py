@@ -89,8 +89,7 @@ def answer_margins(
     """
     if logits.shape[1] < 2:
         raise ValueError(f"logits of {logits.shape[1]} answer have no margin: use a task with two answers or more")
-    unseen = _Reference.of(logits, labels, ~trained)
-    everything = _Reference.of(logits, labels, torch.ones_like(trained))
+    unseen, everything = _references(logits, labels, trained)
     read = [
         torch.cat(columns)
         for columns in zip(
@@ -166,14 +165,8 @@ class _Reference:
     """The mean of S over the right answers that have examples; NaN if none has."""
 
     @staticmethod
-    def of(
-        logits: Float[Tensor, "example answer"], labels: Int[Tensor, "example"], members: Bool[Tensor, "example"]
-    ) -> _Reference:
-        n = logits.shape[1]
-        sums, counts = logits.new_zeros((n, n), dtype=torch.float64), logits.new_zeros(n, dtype=torch.float64)
-        for x, g, inside in _chunks(logits, labels, members):
-            sums.index_add_(0, g, x * inside.double()[:, None])
-            counts.index_add_(0, g, inside.double())
+    def of(sums: Float[Tensor, "right answer"], counts: Float[Tensor, "right"]) -> _Reference:
+        """From sums over the examples of each right answer, and how many they are."""
         means = sums / counts[:, None]
         return _Reference(means, counts, means[counts > 0].mean(0))
 
@@ -201,6 +194,19 @@ class _Reference:
         without = x - offset
         lead = (without.gather(1, at) - without.gather(1, rival))[:, 0]
         return lead, right, n.square().mean(1)
+
+
+def _references(
+    logits: Float[Tensor, "example answer"], labels: Int[Tensor, "example"], trained: Bool[Tensor, "example"]
+) -> tuple[_Reference, _Reference]:
+    """Of the examples that were not trained on, and of all."""
+    n = logits.shape[1]
+    classes = labels + n * trained  # unseen ones of each answer, then trained ones
+    sums, counts = logits.new_zeros((2 * n, n), dtype=torch.float64), logits.new_zeros(2 * n, dtype=torch.float64)
+    for x, of, _ in _chunks(logits, classes, trained):
+        sums.index_add_(0, of, x)
+        counts.index_add_(0, of, torch.ones_like(of, dtype=torch.float64))
+    return _Reference.of(sums[:n], counts[:n]), _Reference.of(sums[:n] + sums[n:], counts[:n] + counts[n:])
 
 
 def _chunks(

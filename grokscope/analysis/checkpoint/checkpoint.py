@@ -125,6 +125,11 @@ class RunContext:
         }
 
     @cached_property
+    def removals(self) -> dict[Frame, Removal]:
+        """What tells whether networks use an irrep of their embeddings."""
+        return {frame: Removal(self, frame) for frame in self.frames}
+
+    @cached_property
     def nulls(self) -> dict[Frame, RelabellingNull]:
         """Frames of one group share relabellings, so that add and sub of one embedding have one null."""
         by_group = {frame.group.name: RelabellingNull(frame.group) for frame in self.frames}
@@ -162,7 +167,7 @@ class RunContext:
 
     def prepare_circuit(self) -> None:
         """Compute what analyses of a circuit compute on first use, before threads share it."""
-        _ = self.hindsight, self.matched
+        _ = self.removals, self.hindsight, self.matched
         for basis in self.bases.values():
             _ = basis.blocks, basis.pairs
 
@@ -243,7 +248,8 @@ class Checkpoint:
             tables = np.concatenate(self.operand_tables(frame), axis=1)
             tested = step_down(self.context.nulls[frame], tables)
             if len(tested.weak):
-                tested = tested.confirm(Removal(self, frame).is_used)
+                removal = self.context.removals[frame]
+                tested = tested.confirm(lambda irrep: removal.losses(self.weights, irrep).used)
             self._embedding_tests[frame] = tested
         return self._embedding_tests[frame]
 

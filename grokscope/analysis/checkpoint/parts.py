@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -138,6 +139,12 @@ class _Set:
         sizes = torch.stack([torch.bincount(member, minlength=n) for member in members]).flatten()
         return _Set(members.shape[1], sizes, _projections(members, n))
 
+    @cached_property
+    def _parts(self) -> list[tuple[Float[Tensor, "dim some"], Int[Tensor, "some"]]]:
+        """Each projection on the classes that it asks for: over all pairs of a group most ask for their own kind's."""
+        asked = [part.any(0).nonzero()[:, 0] for part in self.projections]
+        return [(part[:, classes], classes) for part, classes in zip(self.projections, asked, strict=True)]
+
     @property
     def chance(self) -> Float[Tensor, "part"]:
         """The share that each part has on average of values that are drawn alike for all pairs."""
@@ -158,9 +165,7 @@ class _Set:
         # What is constant up to rounding has no parts.
         total = torch.where(total > rounding * self.n_pairs * mean.square(), total, 0.0)
         centred = sums - self.sizes[:, None] * mean
-        energy = torch.stack(
-            [(part @ centred[: part.shape[1]]).square().sum(0) for part in self.projections]
-        )  # a kind is a combination of its own classes and of those before
+        energy = torch.stack([(part @ centred[classes]).square().sum(0) for part, classes in self._parts])
         energy = torch.where(total > 0, energy, 0.0)
         rest = (total - energy.sum(0)).clamp(min=0.0)
         return Energies(torch.cat([energy, rest[None]]), total)

@@ -14,77 +14,94 @@ would not take the signal away but drown it, and cost more than the removal of a
 the control is spread over all of them: in one or two, it would at times hit what carries another irrep, and say more
 about that one. Losses are means over up to `PAIRS` examples of train and val together, the same ones for every irrep
 and checkpoint, so that two losses differ by what was removed alone.
+
+The networks of one irrep (as it is, without, and under each control) run in one pass, for a product of many rows takes
+less time than several of few: each example stands there once for each of them, with operand tokens of its own, and the
+embedding has a row for each of those.
 """
 
 from __future__ import annotations
 
-from functools import cached_property
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.engine import cross_entropies
+from grokscope.analysis.checkpoint.basis import GridBasis
+from grokscope.engine import Engine, cross_entropies
+from grokscope.model import Weights
 
 if TYPE_CHECKING:
-    from grokscope.analysis.checkpoint.checkpoint import Checkpoint
+    from grokscope.analysis.checkpoint.checkpoint import RunContext
     from grokscope.analysis.checkpoint.frames import Frame
 
 PAIRS = 256
 DRAWS = 5
 
 
+@dataclass(frozen=True)
+class Losses:
+    """Mean losses of one network, in nats."""
+
+    full: float
+    """As it is."""
+    without: float
+    """Without an irrep of its embedding."""
+    controls: tuple[float, ...]
+    """Without as much power of random functions in random directions."""
+
+    @property
+    def used(self) -> bool:
+        """Whether the network loses more without the irrep than without nothing, and than under every control."""
+        return self.without > max(self.full, *self.controls)
+
+
 class Removal:
-    """Losses of one network with parts of its embedding taken away.
+    """Takes irreps from the embeddings of a run's networks.
 
     Arguments:
-        checkpoint: the network.
+        context: of the run.
         frame: the operation and the group that it is read in.
         pairs: most examples that a loss is a mean over; all of them where there are fewer.
     """
 
-    def __init__(self, checkpoint: Checkpoint, frame: Frame, pairs: int = PAIRS) -> None:
-        grid = checkpoint.context.grids[frame.operation]
-        self._basis, self._engine = checkpoint.context.bases[frame], grid.engine
-        self._weights = checkpoint.weights
-        self._tokens = torch.from_numpy(frame.left)
-        self._embedding = checkpoint.weights["embed.W_E"][self._tokens].double()
+    def __init__(self, context: RunContext, frame: Frame, pairs: int = PAIRS) -> None:
+        grid, task = context.grids[frame.operation], context.task
+        self._basis: GridBasis = context.bases[frame]
+        self._operands = torch.from_numpy(frame.left)
         of_group = self._basis.pairs.flatten().sort().values
         examples = of_group[grid.splits["all"].flatten()[of_group]]
-        order = torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))
-        self._pairs: Int[Tensor, " example"] = examples[order[:pairs]]
-        self._labels = grid.labels.flatten()[self._pairs]
+        chosen = examples[torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))[:pairs]]
+        tokens, self._labels = grid.engine.prefixes.tokens[chosen], grid.labels.flatten()[chosen]
+        own = []
+        for network in range(2 + DRAWS):
+            rows = torch.arange(task.d_vocab)
+            rows[self._operands] = task.d_vocab + network * len(self._operands) + torch.arange(len(self._operands))
+            own.append(rows[tokens])
+        several = replace(task, tokens=torch.cat(own), labels=self._labels.repeat(len(own)))
+        self._engine = Engine(context.config, several)
+        self._all: Int[Tensor, "example"] = torch.arange(several.n_examples)
 
-    @cached_property
-    def full(self) -> float:
-        """The network's own loss on the pairs, in nats."""
-        return self._loss(torch.zeros_like(self._embedding))
-
-    def without(self, irrep: int) -> float:
-        """The loss without an irrep."""
-        return self._loss(self._part(irrep))
-
-    def control(self, irrep: int, draw: int) -> float:
-        """The loss without as much power of random functions in random directions; `draw` numbers them."""
-        generator = torch.Generator().manual_seed(draw)
-        taken = torch.randn(self._embedding.shape, generator=generator, dtype=torch.float64)
-        taken -= taken.mean(0)
-        return self._loss(taken * (self._part(irrep).norm() / taken.norm()))
-
-    def is_used(self, irrep: int, draws: int = DRAWS) -> bool:
-        """Whether the network loses more without the irrep than without any of so many random directions."""
-        without = self.without(irrep)
-        # Most irreps that are not used fail at once or at one of the first draws.
-        return without > self.full and all(without > self.control(irrep, draw) for draw in range(draws))
-
-    def _part(self, irrep: int) -> Float[Tensor, "element d_model"]:
-        columns = self._basis.F[:, self._basis.spans[irrep]]
-        return columns @ (columns.T @ self._embedding)
-
-    def _loss(self, taken: Float[Tensor, "element d_model"]) -> float:
-        embedding = self._weights["embed.W_E"].clone()
-        embedding[self._tokens] -= taken.to(embedding.dtype)
+    def losses(self, weights: Weights, irrep: int) -> Losses:
+        """Of a network as it is, without an irrep, and under each control."""
+        embedding = weights["embed.W_E"]
+        operands = embedding[self._operands].double()
+        functions = self._basis.F[:, self._basis.spans[irrep]]
+        part = functions @ (functions.T @ operands)
+        taken = [torch.zeros_like(part), part, *(_control(part, draw) for draw in range(DRAWS))]
+        rows = torch.cat([embedding, *((operands - each).to(embedding.dtype) for each in taken)])
         with torch.no_grad():
-            logits = self._engine.answer_logits({**self._weights, "embed.W_E": embedding}, self._pairs)
-        return float(cross_entropies(logits, self._labels).double().mean())
+            logits = self._engine.answer_logits({**weights, "embed.W_E": rows}, self._all)
+        losses = cross_entropies(logits, self._engine.labels).double().view(len(taken), -1).mean(1)
+        full, without, *controls = losses.tolist()
+        return Losses(full, without, tuple(controls))
+
+
+def _control(part: Float[Tensor, "element d_model"], draw: int) -> Float[Tensor, "element d_model"]:
+    """As much power of random functions in random directions; `draw` numbers them."""
+    generator = torch.Generator().manual_seed(draw)
+    taken = torch.randn(part.shape, generator=generator, dtype=torch.float64)
+    taken -= taken.mean(0)
+    return taken * (part.norm() / taken.norm())

@@ -50,7 +50,9 @@ def answer_spectrum(checkpoint: Checkpoint) -> pd.DataFrame:
     tables = []
     for frame in checkpoint.context.frames:
         basis = checkpoint.context.bases[frame]
-        parts = answer_parts(basis, checkpoint.centred_logits(frame).product.double())
+        logits = checkpoint.activations(frame.operation, "logits")
+        means = basis.product_means(logits)[:, torch.from_numpy(frame.answer)].double()
+        parts = answer_parts(basis, basis.F.T @ (means - means.mean(1, keepdim=True)))
         columns = irrep_columns(frame.group, range(1, len(parts)))
         tables.append(pd.DataFrame({**frame.keys, **columns, **parts.iloc[1:].reset_index(drop=True)}))
     return pd.concat(tables, ignore_index=True)

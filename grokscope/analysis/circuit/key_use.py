@@ -15,7 +15,6 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
-from grokscope.analysis.checkpoint.removal import DRAWS, Removal
 
 CHECKPOINTS = 11
 COLUMNS = (
@@ -56,11 +55,8 @@ def key_use(checkpoint: Checkpoint) -> pd.DataFrame:
     for frame in checkpoint.context.own:
         tested, hindsight = checkpoint.embedding_test(frame), checkpoint.context.hindsight[frame]
         irreps = np.union1d(np.union1d(tested.strong, tested.weak), hindsight)
-        removal = Removal(checkpoint, frame)
-        without = np.array([removal.without(irrep) for irrep in irreps.tolist()])
-        controls = np.array(
-            [[removal.control(irrep, draw) for draw in range(DRAWS)] for irrep in irreps.tolist()]
-        ).reshape(-1, DRAWS)
+        removal = checkpoint.context.removals[frame]
+        losses = [removal.losses(checkpoint.weights, irrep) for irrep in irreps.tolist()]
         table = pd.DataFrame(
             {
                 **irrep_columns(frame.group, irreps.tolist()),
@@ -69,11 +65,11 @@ def key_use(checkpoint: Checkpoint) -> pd.DataFrame:
                 "round": tested.round[irreps],
                 "key": np.isin(irreps, tested.keys),
                 "hindsight": np.isin(irreps, hindsight),
-                "full_loss": removal.full,
-                "loss": without,
-                "control_loss": controls.mean(axis=1),
-                "control_most": controls.max(axis=1),
-                "used": without > np.maximum(controls.max(axis=1), removal.full),
+                "full_loss": np.array([each.full for each in losses], dtype=np.float64),
+                "loss": np.array([each.without for each in losses], dtype=np.float64),
+                "control_loss": np.array([np.mean(each.controls) for each in losses], dtype=np.float64),
+                "control_most": np.array([max(each.controls) for each in losses], dtype=np.float64),
+                "used": np.array([each.used for each in losses], dtype=bool),
             }
         )
         tables.append(table.assign(**frame.keys)[list(COLUMNS)])

@@ -9,7 +9,7 @@ import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.null import RelabellingNull
-from grokscope.analysis.checkpoint.removal import DRAWS, Removal
+from grokscope.analysis.checkpoint.removal import Removal
 from grokscope.analysis.checkpoint.step_down import FLOOR, StepDown, step_down
 from grokscope.analysis.circuit.key_use import key_use
 from grokscope.analysis.circuit.keys import keys
@@ -230,7 +230,7 @@ def test_a_removal_is_the_network_with_a_projected_embedding() -> None:
     run, strong, _ = PLANTS["add mod 31"].run(0, 0.05)
     scope = RunContext(run)
     frame, checkpoint = scope.own[0], Checkpoint(scope, 0)
-    removal = Removal(checkpoint, frame, pairs=10**6)
+    removal = Removal(scope, frame, pairs=10**6)
     irrep = [rho.name for rho in frame.group.irreps].index(strong[0])
     functions = torch.from_numpy(frame.group.irreps[irrep].basis().copy())
     weights = dict(checkpoint.weights)
@@ -240,10 +240,20 @@ def test_a_removal_is_the_network_with_a_projected_embedding() -> None:
     everything = torch.arange(scope.task.n_examples)
     whole, _ = engine.evaluate(weights, everything)
     without, _ = engine.evaluate({**weights, "embed.W_E": table}, everything)
-    assert removal.full == pytest.approx(whole, rel=1e-9)
-    assert removal.without(irrep) == pytest.approx(without, rel=1e-9)
-    assert removal.without(irrep) > max(removal.control(irrep, draw) for draw in range(DRAWS))
-    assert removal.is_used(irrep)
+    losses = removal.losses(weights, irrep)
+    assert losses.full == pytest.approx(whole, rel=1e-9)
+    assert losses.without == pytest.approx(without, rel=1e-9)
+    power = (functions @ (functions.T @ weights["embed.W_E"][:31])).norm()
+    for draw, control in enumerate(losses.controls):
+        taken = torch.randn((31, table.shape[1]), generator=torch.Generator().manual_seed(draw), dtype=torch.float64)
+        taken -= taken.mean(0)
+        table = weights["embed.W_E"].clone()
+        table[:31] -= taken * power / taken.norm()
+        lost, _ = engine.evaluate({**weights, "embed.W_E": table}, everything)
+        assert control == pytest.approx(lost, rel=1e-9)
+    assert len(losses.controls) == 5
+    assert losses.used
+    assert losses.without > max(losses.controls)
 
 
 def test_the_table_of_keys_has_the_columns_of_the_step_down_test() -> None:
