@@ -31,6 +31,11 @@ Draw = TypeVar("Draw", bound=Callable[..., Figure])
 FIRST_OF_EACH_ARM = "Of each arm one run is shown, the first that grokked. "
 """Stands in the caption of the first plate of a section that shows one run of each arm."""
 
+TALLEST = 17.0
+"""Inches: a figure has at most two screens of 900 pixels, at 100 pixels an inch, with some room for its caption."""
+HALVED = ("layer", "operation", "run")
+"""Columns of a table by which a figure that is too tall is halved: runs are compared, so they are told apart last."""
+
 
 @dataclass(frozen=True)
 class Plate:
@@ -68,6 +73,8 @@ class DeclaredPlate:
     def draw(self, table: pd.DataFrame, milestones: pd.DataFrame, runs: Sequence[Run]) -> list[Plate]:
         """The plates of a table: one of all runs, or one of each; none where the table has nothing to draw.
 
+        A figure that would be taller than two screens is several, of some layers (operations, runs) each.
+
         Args:
             table: of one of the analyses `tables`.
             milestones: of `grokscope.analysis.milestones`, for the shown runs.
@@ -78,13 +85,23 @@ class DeclaredPlate:
         else:
             tables = [(table, {"milestones": milestones})]
         parts = [(call_with(self.part, of_runs, known), known) for of_runs, known in tables]
-        parts = [(part, known) for part, known in parts if len(part)]
+        drawn = [each for part, known in parts if len(part) for each in self._fitting(part, known)]
         # The names are numbered, for the name of a run need not be one that a file can have.
-        names = [self.name] if len(parts) == 1 else [f"{self.name}_{number}" for number in range(1, len(parts) + 1)]
+        names = [self.name] if len(drawn) == 1 else [f"{self.name}_{number}" for number in range(1, len(drawn) + 1)]
         return [
-            Plate(name, call_with(self.figure, part, known), part, self.caption(part))
-            for name, (part, known) in zip(names, parts, strict=True)
+            Plate(name, figure, part, self.caption(part)) for name, (figure, part) in zip(names, drawn, strict=True)
         ]
+
+    def _fitting(self, part: pd.DataFrame, known: Mapping[str, Any]) -> list[tuple[Figure, pd.DataFrame]]:
+        """The figure of a part of the table; where it is too tall, those of its halves, which are parts themselves."""
+        figure = call_with(self.figure, part, known)
+        column = next((name for name in HALVED if name in part and part[name].nunique() > 1), None)
+        if column is None or figure.get_figheight() <= TALLEST:
+            return [(figure, part)]
+        values = list(part[column].unique())
+        middle = -(-len(values) // 2)
+        halves = [part[part[column].isin(half)] for half in (values[:middle], values[middle:])]
+        return [each for half in halves for each in self._fitting(half, known)]
 
 
 _declared: dict[str, DeclaredPlate] = {}

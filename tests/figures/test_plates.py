@@ -78,6 +78,25 @@ def test_a_plate_by_run_is_drawn_of_each_run_that_has_something_and_numbered():
     assert [one.name for one in plates()["one"].draw(RUNS, MILESTONES, [B])] == ["one"]
 
 
+def test_a_figure_that_would_be_taller_than_two_screens_is_drawn_in_halves_runs_together():
+    @plate(section="norms", table="phase", caption=lambda table: f"{len(table)} rows")
+    def stacked(table: pd.DataFrame) -> Figure:
+        return Figure(figsize=(4, 2 * len(table)))
+
+    layers = pd.DataFrame({"run": ["a"] * 8 + ["b"] * 8, "layer": [*range(8)] * 2})
+    drawn = plates()["stacked"].draw(layers, MILESTONES, [A, B])
+    assert [each.name for each in drawn] == ["stacked_1", "stacked_2"]  # 16 rows of 2 inches are too tall, 8 are not
+    assert [each.table["layer"].unique().tolist() for each in drawn] == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert all(each.table["run"].unique().tolist() == ["a", "b"] for each in drawn)
+    assert all(each.caption == "8 rows" and each.figure.get_figheight() == 16 for each in drawn)
+
+    (as_it_is,) = plates()["stacked"].draw(layers.assign(layer=0, run="a"), MILESTONES, [A])
+    assert as_it_is.figure.get_figheight() == 32  # nothing tells its rows apart
+
+    drawn = plates()["stacked"].draw(layers.assign(layer=0), MILESTONES, [A, B])
+    assert [each.table["run"].unique().tolist() for each in drawn] == [["a"], ["b"]]
+
+
 def test_plates_stand_by_their_place_and_those_without_one_last():
     @plate(section="norms", table="phase", caption="C")
     def last(table: pd.DataFrame) -> Figure:
