@@ -6,6 +6,8 @@ VENV ?= .venv
 TORCH_INDEX ?=
 # Tests and benchmarks use processes, not threads: two workers of one thread beat one worker of two.
 WORKERS ?= 2
+# How often the contestants of a benchmark take turns.
+ROUNDS ?= 5
 
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
@@ -50,6 +52,6 @@ types: $(INSTALLED) ## Check types
 	@$(PY) -m pyright --pythonpath $(PY)
 
 bench: $(INSTALLED) ## Measure speed and memory
-	@$(PY) -m benchmarks.speed
-	@$(PY) -m benchmarks.runs
-	@$(PY) -m benchmarks.accelerators
+	@$(PY) -m benchmarks.speed --rounds $(ROUNDS)
+	@$(PY) -m benchmarks.runs --rounds $(ROUNDS)
+	@$(PY) -m benchmarks.accelerators --rounds $(ROUNDS)

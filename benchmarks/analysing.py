@@ -1,8 +1,10 @@
-"""A process that makes every table of a run from nothing and tells what that took: `python -P analysing.py RUN OUT`.
+"""A process that makes tables of a run from nothing and tells what that took.
 
-It uses the grokscope that PYTHONPATH names first, which may be another checkout, and so nothing else of benchmarks.
-Tables are written to OUT as Parquet. On standard output it says, as JSON, the CPU time of the process while it
-analysed, and the largest resident memory of its life.
+    python -P analysing.py RUN OUT [NAME ...]
+
+The tables are those of the analyses named, or of all of them. It uses the grokscope that PYTHONPATH names first, which
+may be another checkout, and so nothing else of benchmarks. Tables are written to OUT as Parquet. On standard output it
+says, as JSON, the CPU time of the process while it analysed, and the largest resident memory of its life.
 """
 
 from __future__ import annotations
@@ -22,13 +24,13 @@ from grokscope.runs import open_run
 KIBIBYTE = 1024
 
 
-def main(path: str, out: str) -> None:
+def main(path: str, out: str, *names: str) -> None:
     """Analyse a run, in one thread."""
     torch.set_num_threads(1)
     run = open_run(path)
     shutil.rmtree(run.analysis_path, ignore_errors=True)
     begin = time.process_time()
-    tables = run_all(run)
+    tables = run_all(run, names or None)
     seconds = time.process_time() - begin
     for name, table in tables.items():
         table.to_parquet(Path(out, f"{name}.parquet"))

@@ -11,7 +11,8 @@ the analyses read, and analyses nothing. Figures are medians over rounds; checkp
 and its total is scaled up from them.
 
 `--against` compares with another checkout of grokscope, such as a worktree of an earlier commit: the CPU time of every
-analysis of the run, in a process of one thread each, in turn, and how far any number of a table differs.
+analysis of the run that the other has, in a process of one thread each, in turn, and how far any number of a table
+differs. What an analysis has come to do beside what it did then counts as its time.
 
 `--memory` is the largest resident memory of a process that makes every table of one checkpoint of S6, a group of 720
 elements.
@@ -28,7 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from rich.console import Console
 
 from benchmarks.machine import describe
 from benchmarks.smallest import HELP, SMALLEST
-from grokscope.analysis import run_all
+from grokscope.analysis import analyses, run_all
 from grokscope.config import preset
 from grokscope.model import initial_weights
 from grokscope.runs import Run, create_run, open_run
@@ -93,10 +94,10 @@ def gather(run: Run, threads: int) -> float:
     return statistics.median(seconds)
 
 
-def in_process(checkout: Path, run: Path, out: Path) -> dict[str, Any]:
-    """What it takes a process to make every table with the grokscope of a checkout; see `benchmarks.analysing`."""
+def in_process(checkout: Path, run: Path, out: Path, names: Sequence[str] = ()) -> dict[str, Any]:
+    """What it takes a process to make tables (all, or some) with a checkout's grokscope; see `benchmarks.analysing`."""
     out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-P", str(ROOT / "benchmarks" / "analysing.py"), str(run), str(out)]
+    command = [sys.executable, "-P", str(ROOT / "benchmarks" / "analysing.py"), str(run), str(out), *names]
     environment = {**os.environ, "PYTHONPATH": str(checkout.absolute())}
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout)
@@ -113,14 +114,16 @@ def difference(one: pd.Series, other: pd.Series) -> float:
 
 def compare(run: Run, against: Path, rounds: int, folder: Path) -> dict[str, Any]:
     """CPU seconds with this checkout and with another, in turn, and the tables that differ."""
-    checkouts = {"this": ROOT, "other": against}
-    seconds: dict[str, list[float]] = {name: [] for name in checkouts}
+    seconds: dict[str, list[float]] = {"this": [], "other": []}
     for _ in range(rounds):
-        for name, checkout in checkouts.items():
-            seconds[name].append(in_process(checkout, run.path, folder / name)["cpu_seconds"])
+        old = in_process(against, run.path, folder / "other")
+        shared = [name for name in old["tables"] if name in analyses()]
+        new = in_process(ROOT, run.path, folder / "this", shared)
+        for name, took in (("other", old), ("this", new)):
+            seconds[name].append(took["cpu_seconds"])
     differences = {}
-    for file in sorted((folder / "other").iterdir()):
-        old, new = pd.read_parquet(file), pd.read_parquet(folder / "this" / file.name)
+    for file in sorted((folder / "this").iterdir()):
+        old, new = pd.read_parquet(folder / "other" / file.name), pd.read_parquet(file)
         if list(old.columns) != list(new.columns) or len(old) != len(new):
             differences[file.stem] = float("inf")
         elif largest := max(difference(pd.Series(old[column]), pd.Series(new[column])) for column in old):
