@@ -12,7 +12,8 @@ and its total is scaled up from them.
 
 `--against` compares with another checkout of grokscope, such as a worktree of an earlier commit: the CPU time of every
 analysis of the run that the other has, in a process of one thread each, in turn, and how far any number of a table
-differs. What an analysis has come to do beside what it did then counts as its time.
+differs. What an analysis has come to do beside what it did then counts as its time. The other checkout trains the run:
+this one opens old runs, and an old one no new ones.
 
 `--memory` is the largest resident memory of a process that makes every table of one checkpoint of S6, a group of 720
 elements.
@@ -29,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ import torch
 from rich.console import Console
 
 from benchmarks.machine import describe
+from benchmarks.runs import call, train_words
 from benchmarks.smallest import HELP, SMALLEST
 from grokscope.analysis import analyses, run_all
 from grokscope.config import preset
@@ -53,12 +55,6 @@ CHUNK = 1024
 ROOT = Path(__file__).parents[1]
 DEGREE = 6
 SMALLEST_DEGREE = 4
-
-
-def trained(name: str, steps: int, folder: Path, settings: Mapping[str, Any]) -> Run:
-    """A run to look through."""
-    train(preset(name, steps=steps, **settings), out=folder / "run")
-    return open_run(folder / "run")
 
 
 def analyse(run: Run, family: str, workers: int) -> float:
@@ -167,6 +163,18 @@ def memory(degree: int, folder: Path) -> dict[str, Any]:
     return {"peak_gigabytes": took["peak_bytes"] / 1e9, "cpu_seconds": took["cpu_seconds"], "tables": took["tables"]}
 
 
+def prepared(options: argparse.Namespace, folder: Path) -> Run:
+    """The run to look through, in a folder: a copy, or trained now, by the checkout that both can read."""
+    settings = SMALLEST if options.smallest else {}
+    if options.run is not None:
+        shutil.copytree(options.run, folder / "run", ignore=shutil.ignore_patterns("analysis"))
+    elif options.against is not None:
+        call(options.against.absolute(), train_words(options.preset, options.steps, settings), folder)
+    else:
+        train(preset(options.preset, steps=options.steps, **settings), out=folder / "run")
+    return open_run(folder / "run")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, help="a run to look through; left out: train one")
@@ -185,11 +193,7 @@ def main() -> None:
             degree = SMALLEST_DEGREE if options.smallest else DEGREE
             Console().print_json(json.dumps({"degree": degree, **describe(), **memory(degree, Path(folder))}))
             return
-        if options.run is None:
-            run = trained(options.preset, options.steps, Path(folder), SMALLEST if options.smallest else {})
-        else:
-            shutil.copytree(options.run, Path(folder) / "run", ignore=shutil.ignore_patterns("analysis"))
-            run = open_run(Path(folder) / "run")
+        run = prepared(options, Path(folder))
         about = {"run": f"{run.task.name}, {len(run.steps)} checkpoints", **describe()}
         if options.against is not None:
             result = compare(run, options.against, options.rounds, Path(folder))

@@ -56,11 +56,16 @@ def check(checkout: Path) -> None:
         raise RuntimeError(f"grokscope was imported from {found}, not from {checkout}")
 
 
+def train_words(preset: str, steps: int, settings: Mapping[str, Any]) -> list[str]:
+    """What Python is called with to train a preset into the folder `run` of the current one."""
+    changed = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    return ["-m", "grokscope.cli", "train", preset, "--steps", str(steps), "--seed", "0", "--out", "run", *changed]
+
+
 def cost(checkout: Path, steps: int, settings: Mapping[str, Any]) -> dict[str, float]:
     """Seconds of CPU and of wall time of one `grokscope train`, in an output directory of its own."""
-    changed = [word for name, value in settings.items() for word in (f"--{name.replace('_', '-')}", str(value))]
+    words = train_words(PRESET, steps, settings)
     with TemporaryDirectory() as folder:
-        words = ["-m", "grokscope.cli", "train", PRESET, "--steps", str(steps), "--seed", "0", "--out", "run", *changed]
         start, begin = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
         call(checkout, words, Path(folder))
         wall, end = time.perf_counter() - begin, resource.getrusage(resource.RUSAGE_CHILDREN)
