@@ -101,3 +101,7 @@ def test_step_down_levels_counts_every_kind(monkeypatch, tmp_path, capsys):
     weak = table.loc["planted"].set_index("weak_power").loc[0.1]
     assert weak["by_rounds"] == weak["as_key"] == 2  # the planted irrep of power 0.1, above noise of power 0.1 / 23
     assert (table.loc[["untrained", "memorised"], "as_key"] == 0).all()  # none is planted there
+    again = ["--smallest", "--kinds", "noise", "--out", str(tmp_path)]
+    before = (tmp_path / "step-down-levels.csv").read_text()
+    run(monkeypatch, "step_down_levels", *again)
+    assert (tmp_path / "step-down-levels.csv").read_text() == before

@@ -8,6 +8,7 @@ checkpoints of a run share: grids, bases, relabellings, the key set of the final
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -219,6 +220,7 @@ class Checkpoint:
     def __init__(self, context: RunContext, step: int) -> None:
         self.context, self.step = context, step
         self._activations: dict[tuple[str, str], Tensor] = {}
+        self._held: dict[tuple[str, str], Tensor] = {}
         self._whole_transforms: dict[tuple[Frame, str], Tensor] = {}
         self._transforms: dict[tuple[Frame, str], Transform] = {}
         self._diagonals: dict[tuple[Frame, str], dict[int, Tensor]] = {}
@@ -256,8 +258,9 @@ class Checkpoint:
     def activations(self, operation: str, name: str) -> Float[Tensor, "row col *rest"]:
         """An activation at the answer position for every pair of operands of an operation."""
         key = (operation, name)
-        if key in self._activations:
-            return self._activations[key]
+        for kept in (self._held, self._activations):
+            if key in kept:
+                return kept[key]
         names = self.context.activation_names
         if self.context.bytes_of(operation, names) > KEPT_BYTES:
             names = (name,)
@@ -267,6 +270,18 @@ class Checkpoint:
         if needed <= KEPT_BYTES:
             self._activations |= {(operation, each): x for each, x in made.items()}
         return made[name]
+
+    @contextmanager
+    def holding(self, operation: str, name: str) -> Iterator[None]:
+        """Keep an activation for as long, however large it is, where it is read more than once."""
+        key = (operation, name)
+        before = self._held.get(key)
+        self._held[key] = self.activations(operation, name)
+        try:
+            yield
+        finally:
+            if before is None:
+                del self._held[key]
 
     def _make_room(self, needed: int) -> None:
         """Let go of the activations that were made first, as far as others of so many bytes could not be kept too."""

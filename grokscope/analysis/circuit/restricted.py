@@ -75,34 +75,37 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
         outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses restricted to
         `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
     """
-    tables = []
-    for frame in checkpoint.context.frames:
-        sets = irrep_sets(checkpoint, frame)
-        pairs = Pairs.of(checkpoint, frame)
-        for level, compute in (("logits", logits_level), ("neurons", neurons_level)):
-            restricted, excluded = compute(checkpoint, frame, pairs, sets.members.double())
-            # Restricted logits depend on a * b alone.
-            log_probabilities, guesses = restricted.log_softmax(-1), restricted.argmax(-1)
-            for split, weight in pairs.label_weights.items():
-                tables.append(
-                    pd.DataFrame(
-                        {
-                            **frame.keys,
-                            "level": level,
-                            "split": split,
-                            "set": pd.array(sets.names, dtype="string"),
-                            **irrep_columns(frame.group, sets.single),
-                            "n_irreps": sets.members.sum(1).numpy(),
-                            "full_loss": pairs.mean(pairs.full, split).item(),
-                            "restricted_loss": -(log_probabilities * weight).sum((1, 2)).numpy(),
-                            "excluded_loss": pairs.mean(excluded, split).numpy(),
-                            "full_accuracy": pairs.mean(pairs.right, split).item(),
-                            "restricted_accuracy": weight.gather(1, guesses.T).sum(0).numpy(),
-                        }
-                    )
+    # A frame at a time, so that the logits of one are let go of before those of the next are made.
+    return pd.concat([_of_frame(checkpoint, frame) for frame in checkpoint.context.frames], ignore_index=True)
+
+
+def _of_frame(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
+    """The rows of a frame."""
+    sets, pairs, tables = irrep_sets(checkpoint, frame), Pairs.of(checkpoint, frame), []
+    for level, compute in (("logits", logits_level), ("neurons", neurons_level)):
+        restricted, excluded = compute(checkpoint, frame, pairs, sets.members.double())
+        # Restricted logits depend on a * b alone.
+        log_probabilities, guesses = restricted.log_softmax(-1), restricted.argmax(-1)
+        for split, weight in pairs.label_weights.items():
+            tables.append(
+                pd.DataFrame(
+                    {
+                        **frame.keys,
+                        "level": level,
+                        "split": split,
+                        "set": pd.array(sets.names, dtype="string"),
+                        **irrep_columns(frame.group, sets.single),
+                        "n_irreps": sets.members.sum(1).numpy(),
+                        "full_loss": pairs.mean(pairs.full, split).item(),
+                        "restricted_loss": -(log_probabilities * weight).sum((1, 2)).numpy(),
+                        "excluded_loss": pairs.mean(excluded, split).numpy(),
+                        "full_accuracy": pairs.mean(pairs.right, split).item(),
+                        "restricted_accuracy": weight.gather(1, guesses.T).sum(0).numpy(),
+                    }
                 )
-            if frame.basis == "own":
-                tables.append(_of_answer(checkpoint, frame, pairs, level)[list(tables[-1])])
+            )
+        if frame.basis == "own":
+            tables.append(_of_answer(checkpoint, frame, pairs, level)[list(tables[-1])])
     return pd.concat(tables, ignore_index=True)
 
 
@@ -213,17 +216,19 @@ def neurons_level(
     if context.config.normalization == "none":
         return restricted, _excluded(pairs, kept @ weights["unembed.W_U"].double())
     taken = kept.to(resid.dtype)
-    parts = [
-        _losses_behind_norm(weights, resid[pairs.order[some]], taken[:, some], pairs.labels[some])
-        for some in pairs.blocks
-    ]
-    return restricted, torch.cat(parts, dim=1)
+    excluded = resid.new_empty((len(taken), *pairs.labels.shape))
+    for some in pairs.blocks:
+        excluded[:, some] = _losses_behind_norm(weights, resid[pairs.order[some]], taken[:, some], pairs.labels[some])
+    return restricted, excluded
 
 
 def _excluded(pairs: Pairs, taken: Float[Tensor, "set product d_vocab_out"]) -> Float[Tensor, "set product left"]:
     """Losses without logits that depend on the product alone, for every set."""
-    parts = [losses_after_shift(pairs.logits(some), taken[:, some], pairs.labels[some]) for some in pairs.blocks]
-    return torch.cat(parts, dim=1)
+    losses = taken.new_empty((len(taken), *pairs.labels.shape))
+    with pairs.holding_logits():
+        for some in pairs.blocks:
+            losses[:, some] = losses_after_shift(pairs.logits(some), taken[:, some], pairs.labels[some])
+    return losses
 
 
 def losses_after_shift(

@@ -64,13 +64,13 @@ class Restricted:
         ],
     ) -> Restricted:
         """From the logits with nothing but the set, and without it, of so many products at a time."""
-        parts: list[tuple[Tensor, Tensor, Tensor]] = []
+        loss, without, right = (torch.empty_like(pairs.full, dtype=torch.float64) for _ in range(3))
         for block in pairs.blocks:
             (restricted, excluded), labels = logits(block), pairs.labels[block]
-            right = (restricted.argmax(-1) == labels).double()
-            right[restricted.isnan().any(-1)] = torch.nan
-            parts.append((cross_entropies(restricted, labels), cross_entropies(excluded, labels), right))
-        return Restricted(name, *(torch.cat(each) for each in zip(*parts, strict=True)))
+            loss[block], without[block] = cross_entropies(restricted, labels), cross_entropies(excluded, labels)
+            right[block] = (restricted.argmax(-1) == labels).double()
+            right[block][restricted.isnan().any(-1)] = torch.nan
+        return Restricted(name, loss, without, right)
 
 
 def restricted_to_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, level: str) -> Iterator[Restricted]:
@@ -81,6 +81,13 @@ def restricted_to_answer(checkpoint: Checkpoint, frame: Frame, pairs: Pairs, lev
         yield replace(restricted, name="characters")
         yield restricted
         return
+    with pairs.holding_logits():
+        yield from _logits(checkpoint, frame, pairs, unseen)
+
+
+def _logits(
+    checkpoint: Checkpoint, frame: Frame, pairs: Pairs, unseen: Bool[Tensor, "product left"]
+) -> Iterator[Restricted]:
     means = AnswerMeans.of(pairs.logits, unseen, pairs.blocks)
     kept = _characters(checkpoint.context.bases[frame], frame, means.of_answer)
 
@@ -112,11 +119,13 @@ class AnswerMeans:
         blocks: Sequence[slice],
     ) -> AnswerMeans:
         """Of values at the pairs of so many products at a time."""
-        sums = []
+        sums: Tensor | None = None
         for block in blocks:
             some = values(block)
-            sums.append(torch.bmm(chosen[block].to(some.dtype)[:, None], some)[:, 0])
-        return AnswerMeans(chosen, torch.cat(sums), chosen.sum(1, keepdim=True).to(sums[0].dtype))
+            sums = some.new_empty((len(chosen), some.shape[-1])) if sums is None else sums
+            sums[block] = torch.bmm(chosen[block].to(some.dtype)[:, None], some)[:, 0]
+        assert sums is not None
+        return AnswerMeans(chosen, sums, chosen.sum(1, keepdim=True).to(sums.dtype))
 
     @property
     def of_answer(self) -> Float[Tensor, "product unit"]:

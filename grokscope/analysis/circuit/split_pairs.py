@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
-from einops import rearrange
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
@@ -14,6 +14,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.frames import Frame
 from grokscope.analysis.checkpoint.grid import SPLITS
 from grokscope.engine import cross_entropies
+from grokscope.model import d_vocab_out, dtype_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,10 +35,10 @@ class Pairs:
     """Whether it answers as the label says."""
     mean_logits: Float[Tensor, "product d_vocab_out"]
     """Means over the pairs of each product, in float64."""
-    of_grid: Float[Tensor, "pair d_vocab_out"]
-    """The logits of all pairs, in the order of the grid."""
     order: Int[Tensor, "product left"]
-    """Where in it the pairs are."""
+    """Where in the flattened grid the pairs are."""
+    checkpoint: Checkpoint
+    operation: str
 
     @staticmethod
     def of(checkpoint: Checkpoint, frame: Frame) -> Pairs:
@@ -46,26 +47,35 @@ class Pairs:
         labels = grid.labels.flatten()[order].clamp(min=0)
         splits = {split: grid.splits[split].flatten()[order] for split in SPLITS}
         splits = {split: mask for split, mask in splits.items() if bool(mask.any())}
-        logits = checkpoint.activations(frame.operation, "logits")
-        of_grid = rearrange(logits, "row col answer -> (row col) answer")
-        weights = {}
+        weights, outputs = {}, d_vocab_out(checkpoint.context.config, checkpoint.context.task)
         for split, mask in splits.items():
-            count = torch.zeros((len(labels), logits.shape[-1]), dtype=torch.float64)
+            count = torch.zeros((len(labels), outputs), dtype=torch.float64)
             count.scatter_add_(1, labels, mask.double())
             weights[split] = count / count.sum()
-        blocks = in_blocks(len(order), 2 * len(order) * logits.shape[-1])  # 2: some of it is in float64
-        full, right, means = [], [], []
-        for block in blocks:
-            some = of_grid[order[block]]
-            full.append(cross_entropies(some, labels[block]))
-            right.append(some.argmax(-1) == labels[block])
-            means.append(some.double().mean(1))
-        loss, is_right, mean_logits = (torch.cat(parts) for parts in (full, right, means))
-        return Pairs(labels, splits, weights, blocks, loss, is_right, mean_logits, of_grid, order)
+        blocks = in_blocks(len(order), 2 * len(order) * outputs)  # 2: some of it is in float64
+        full = torch.empty(order.shape, dtype=dtype_of(checkpoint.context.config))
+        right = torch.empty(order.shape, dtype=torch.bool)
+        means = torch.empty((len(order), outputs), dtype=torch.float64)
+        pairs = Pairs(labels, splits, weights, blocks, full, right, means, order, checkpoint, frame.operation)
+        with pairs.holding_logits():
+            for block in blocks:
+                some = pairs.logits(block)
+                full[block] = cross_entropies(some, labels[block])
+                right[block] = some.argmax(-1) == labels[block]
+                means[block] = some.double().mean(1)
+        return pairs
+
+    def holding_logits(self) -> AbstractContextManager[None]:
+        """Keep the logits of all pairs for as long."""
+        return self.checkpoint.holding(self.operation, "logits")
 
     def logits(self, block: slice) -> Float[Tensor, "some left d_vocab_out"]:
         """The network's logits at the pairs of some products."""
-        return self.of_grid[self.order[block]]
+        return self.at_pairs("logits", block)
+
+    def at_pairs(self, name: str, block: slice) -> Float[Tensor, "some left unit"]:
+        """An activation at the pairs of some products."""
+        return self.checkpoint.activations(self.operation, name).flatten(0, 1)[self.order[block]]
 
     def mean(self, of_pairs: Shaped[Tensor, "*set product left"], split: str) -> Float[Tensor, "*set"]:
         """The mean over the pairs of a split; over those of them that have a value."""
