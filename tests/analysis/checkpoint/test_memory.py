@@ -56,6 +56,31 @@ def test_tables_do_not_depend_on_the_size_of_blocks(tmp_path: Path, blocks_of: C
         pd.testing.assert_frame_equal(in_parts[name], table, rtol=1e-9, atol=1e-11)
 
 
+def test_a_held_activation_is_made_once_however_large_and_is_let_go_of(
+    tmp_path: Path, blocks_of: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocks_of(1200)
+    scope = RunContext(run_of(tmp_path / "run", 3, "float64"))
+    network, operation = checkpoint.Checkpoint(scope, 0), scope.frames[0].operation
+    made: list[tuple[str, ...]] = []
+    activations = grid.PairGrid.activations
+    monkeypatch.setattr(
+        grid.PairGrid, "activations", lambda *args: (made.append(tuple(args[2])), activations(*args))[1]
+    )
+    first, again = (network.activations(operation, "logits") for _ in range(2))
+    assert made == [("logits",), ("logits",)]
+    assert torch.equal(first, again)
+    with network.holding(operation, "logits"):
+        held = network.activations(operation, "logits")
+        with network.holding(operation, "logits"):
+            assert network.activations(operation, "logits") is held
+        assert network.activations(operation, "logits") is held
+    assert made == [("logits",)] * 3
+    assert torch.equal(held, first)
+    network.activations(operation, "logits")
+    assert made == [("logits",)] * 4
+
+
 class Allocations(TorchDispatchMode):
     """The operations that make a storage of more than so many bytes, with its size."""
 
