@@ -38,7 +38,7 @@ browser: $(INSTALLED) ## Install the browser that the tests need, where there is
 	@$(PY) tests/find_browser.py
 
 test: $(INSTALLED) browser ## Run the fast tests
-	@$(PY) -m pytest -n $(WORKERS)
+	@$(PY) -m pytest -n $(WORKERS) --durations 25
 
 test-slow: $(INSTALLED) browser ## Run the slow reproductions too (tens of minutes)
 	@$(PY) -m pytest -n $(WORKERS) -m slow --timeout 3600

@@ -60,9 +60,12 @@ def test_a_browser_is_found_before_the_first_test(make, target):
 
 def test_the_benchmarks_are_measured_one_after_the_other_and_the_first_failure_ends_them(make, tmp_path):
     installed(tmp_path)
+    parts = ("speed", "runs", "accelerators")
     lines = make("-n", "bench").stdout.splitlines()
-    assert lines == [f".venv/bin/python -m benchmarks.{name}" for name in ("speed", "runs", "accelerators")]
-    assert all((ROOT / "benchmarks" / f"{line.rpartition('.')[2]}.py").exists() for line in lines)
+    assert lines == [f".venv/bin/python -m benchmarks.{name} --rounds 5" for name in parts]
+    assert all((ROOT / "benchmarks" / f"{name}.py").exists() for name in parts)
+    lines = make("-n", "bench", "ROUNDS=2").stdout.splitlines()
+    assert lines == [f".venv/bin/python -m benchmarks.{name} --rounds 2" for name in parts]
 
 
 def test_what_must_pass_is_three_targets_of_make():
