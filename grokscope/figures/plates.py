@@ -95,12 +95,12 @@ class DeclaredPlate:
     def _fitting(self, part: pd.DataFrame, known: Mapping[str, Any]) -> list[tuple[Figure, pd.DataFrame]]:
         """The figure of a part of the table; where it is too tall, those of its halves, which are parts themselves."""
         figure = call_with(self.figure, part, known)
-        column = next((name for name in HALVED if name in part and part[name].nunique() > 1), None)
+        column = next((name for name in HALVED if name in part.columns and len(part[name].unique()) > 1), None)
         if column is None or figure.get_figheight() <= TALLEST:
             return [(figure, part)]
         values = list(part[column].unique())
         middle = -(-len(values) // 2)
-        halves = [part[part[column].isin(half)] for half in (values[:middle], values[middle:])]
+        halves = [part.loc[part[column].isin(half)] for half in (values[:middle], values[middle:])]
         return [each for half in halves for each in self._fitting(half, known)]
 
 

@@ -90,16 +90,14 @@ def answer_margins(
     if logits.shape[1] < 2:
         raise ValueError(f"logits of {logits.shape[1]} answer have no margin: use a task with two answers or more")
     unseen, everything = _references(logits, labels, trained)
-    read = [
-        torch.cat(columns)
-        for columns in zip(
-            *(
-                (*unseen.read(x, g, ~of_train), *everything.read(x, g, torch.ones_like(of_train))[:2], _margin(x, g))
-                for x, g, of_train in _chunks(logits, labels, trained)
-            ),
-            strict=True,
-        )
-    ]
+    # Written where they belong: small results that are kept between the arrays of the chunks would break up memory.
+    read = unseen.means.new_empty((6, len(logits)))
+    start = 0
+    for x, g, of_train in _chunks(logits, labels, trained):
+        columns = (*unseen.read(x, g, ~of_train), *everything.read(x, g, torch.ones_like(of_train))[:2], _margin(x, g))
+        for row, column in zip(read, columns, strict=True):
+            row[start : start + len(g)] = column
+        start += len(g)
     lead, right, square, pooled_lead, pooled_right, margin = read
     known, pooled = unseen.enough[labels], everything.enough[labels]
     train, val = trained & known, ~trained & known
