@@ -33,7 +33,7 @@ class Arm:
 
 ARMS = (Arm("clipped", "mul-lion-clip", {"steps": 1000}), Arm("unclipped", "mul-adamw", {"steps": 3000, "every": 30}))
 """What `make demo` trains: the published clipped arm and its published baseline, which memorises early and groks
-tens of thousands of steps later. Budgets and checkpoints such that all of it takes less than 5 minutes on 2 cores."""
+tens of thousands of steps later. Budgets and checkpoints such that all of it takes minutes on 2 cores."""
 
 TITLE = "Multiplication mod 97, clipped and unclipped"
 
