@@ -26,8 +26,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -93,10 +91,8 @@ def gather(run: Run, threads: int) -> float:
 def in_process(checkout: Path, run: Path, out: Path, names: Sequence[str] = ()) -> dict[str, Any]:
     """What it takes a process to make tables (all, or some) with a checkout's grokscope; see `benchmarks.analysing`."""
     out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-P", str(ROOT / "benchmarks" / "analysing.py"), str(run), str(out), *names]
-    environment = {**os.environ, "PYTHONPATH": str(checkout.absolute())}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-    return json.loads(done.stdout)
+    words = ["-P", str(ROOT / "benchmarks" / "analysing.py"), str(run), str(out), *names]
+    return json.loads(call(checkout.absolute(), words, out).stdout)
 
 
 def difference(one: pd.Series, other: pd.Series) -> float:
@@ -115,8 +111,8 @@ def compare(run: Run, against: Path, rounds: int, folder: Path) -> dict[str, Any
         old = in_process(against, run.path, folder / "other")
         shared = [name for name in old["tables"] if name in analyses()]
         new = in_process(ROOT, run.path, folder / "this", shared)
-        for name, took in (("other", old), ("this", new)):
-            seconds[name].append(took["cpu_seconds"])
+        seconds["other"].append(old["cpu_seconds"])
+        seconds["this"].append(new["cpu_seconds"])
     differences = {}
     for file in sorted((folder / "this").iterdir()):
         old, new = pd.read_parquet(folder / "other" / file.name), pd.read_parquet(file)

@@ -54,7 +54,7 @@ class Losses:
 
     @property
     def used(self) -> bool:
-        """Whether the network loses more without the irrep than without nothing, and than under every control."""
+        """Whether the network loses more without the irrep than as it is, and than under every control."""
         return self.without > max(self.full, *self.controls)
 
 
@@ -74,13 +74,13 @@ class Removal:
         of_group = self._basis.pairs.flatten().sort().values
         examples = of_group[grid.splits["all"].flatten()[of_group]]
         chosen = examples[torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))[:pairs]]
-        tokens, self._labels = grid.engine.prefixes.tokens[chosen], grid.labels.flatten()[chosen]
+        tokens, labels = grid.engine.prefixes.tokens[chosen], grid.labels.flatten()[chosen]
         own = []
         for network in range(2 + DRAWS):
             rows = torch.arange(task.d_vocab)
             rows[self._operands] = task.d_vocab + network * len(self._operands) + torch.arange(len(self._operands))
             own.append(rows[tokens])
-        several = replace(task, tokens=torch.cat(own), labels=self._labels.repeat(len(own)))
+        several = replace(task, tokens=torch.cat(own), labels=labels.repeat(len(own)))
         self._engine = Engine(context.config, several)
         self._all: Int[Tensor, "example"] = torch.arange(several.n_examples)
 

@@ -119,12 +119,11 @@ class AnswerMeans:
         blocks: Sequence[slice],
     ) -> AnswerMeans:
         """Of values at the pairs of so many products at a time."""
-        sums: Tensor | None = None
+        none = values(slice(0, 0))
+        sums = none.new_empty((len(chosen), none.shape[-1]))
         for block in blocks:
             some = values(block)
-            sums = some.new_empty((len(chosen), some.shape[-1])) if sums is None else sums
             sums[block] = torch.bmm(chosen[block].to(some.dtype)[:, None], some)[:, 0]
-        assert sums is not None
         return AnswerMeans(chosen, sums, chosen.sum(1, keepdim=True).to(sums.dtype))
 
     @property

@@ -71,11 +71,7 @@ class Pairs:
 
     def logits(self, block: slice) -> Float[Tensor, "some left d_vocab_out"]:
         """The network's logits at the pairs of some products."""
-        return self.at_pairs("logits", block)
-
-    def at_pairs(self, name: str, block: slice) -> Float[Tensor, "some left unit"]:
-        """An activation at the pairs of some products."""
-        return self.checkpoint.activations(self.operation, name).flatten(0, 1)[self.order[block]]
+        return self.checkpoint.activations(self.operation, "logits").flatten(0, 1)[self.order[block]]
 
     def mean(self, of_pairs: Shaped[Tensor, "*set product left"], split: str) -> Float[Tensor, "*set"]:
         """The mean over the pairs of a split; over those of them that have a value."""
