@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import get_args
 
+from grokscope.config.parameter_groups import ScopeName, is_pattern
 from grokscope.groups.names import MAX_ORDER, Rows
 
 _LONGEST_VALUE = 200
@@ -95,6 +96,24 @@ def group_names(name: str, value: object, allowed: object) -> None:
     assert isinstance(value, tuple)
     for item in value:
         choice(name, item, allowed)
+
+
+def scope_entries(name: str, value: object) -> None:
+    """A tuple of one or more names of groups or patterns of parameter names."""
+    groups = ", ".join(get_args(ScopeName))
+    accepted = f"name one or more of {groups}, or parameters by a pattern such as blocks.*.mlp.W_in"
+    if not isinstance(value, tuple) or not value:
+        refuse(name, value, accepted)
+    for entry in value if isinstance(value, tuple) else ():
+        if not isinstance(entry, str) or not (entry in get_args(ScopeName) or is_pattern(entry)):
+            refuse(name, entry, accepted)
+
+
+def trace_reference(name: str, value: object) -> None:
+    """The name of a file with a trace and its digest, PATH@SHA256."""
+    path, _, digest = value.rpartition("@") if isinstance(value, str) else ("", "", "")
+    if not path or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+        refuse(name, value, "use PATH@SHA256, the file of a trace and its sha256, as `Trace.save` returns it")
 
 
 def boolean(name: str, value: object) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Literal
 
-from grokscope.config.checks import choice, integer, refuse
+from grokscope.config.checks import boolean, choice, integer, refuse
 
 Schedule = Literal["every", "log", "dense", "ends"]
 
@@ -20,7 +20,11 @@ class ProbeConfig:
     margins_every: int | None = None
     """Steps between recordings of signal, memory and noise around a step: 1, 1 + margins_every, ...; left out: none."""
 
+    trace: bool = False
+    """Whether every step's norms and spread of logits are recorded, for other runs to follow (`Run.trace`)."""
+
     def __post_init__(self) -> None:
+        boolean("probes.trace", self.trace)
         for name in ("record_every", "margins_every"):
             if getattr(self, name) is not None:
                 integer(f"probes.{name}", getattr(self, name), 1)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar, dataclass_transform
 
-from grokscope.config.checks import positive
+from grokscope.config.checks import positive, trace_reference
 from grokscope.config.methods import NamedMethod, declare_named
 
 if TYPE_CHECKING:
@@ -28,8 +28,15 @@ class LossConfig(NamedMethod):
     temperature: float = 1.0
     """tau: logits are divided by it before the loss."""
 
+    follow: str | None = None
+    """The trace of a run, PATH@SHA256 (`Trace.save`): in training, the logits of every batch are scaled to the standard
+    deviation that the other run's had at that step, by a factor without gradient. Losses that are evaluated are those
+    of the network as it is."""
+
     def __post_init__(self) -> None:
         positive("loss.temperature", self.temperature)
+        if self.follow is not None:
+            trace_reference("loss.follow", self.follow)
         self.check()
 
     def value(self, logits: Tensor, labels: Tensor, reduction: Reduction) -> Tensor:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from grokscope.config.checks import ConfigError, boolean, choice, integer
 
-Activation = Literal["gelu", "relu"]
+Activation = Literal["gelu", "relu", "quadratic"]
 Normalization = Literal["LN", "none"]
 Dtype = Literal["float32", "float64"]
 Init = Literal["torch", "hooked"]
@@ -24,6 +24,7 @@ class ModelConfig:
     n_heads: int = 4
     d_mlp: int = 512
     activation: Activation = "gelu"
+    """gelu: x Phi(x), exact. relu: max(0, x). quadratic: x^2."""
     normalization: Normalization = "LN"
     """LN: LayerNorm before attention, before the MLP and before the unembedding. none: nowhere."""
     biases: bool = True

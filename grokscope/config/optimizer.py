@@ -43,6 +43,10 @@ class OptimizerConfig(NamedMethod):
     Lion and Muon, l2 for Adam and SGD."""
     decay_scope: tuple[GroupName, ...] = get_args(GroupName)
     """Parameter groups that decay: by default all."""
+    group_decay: GroupValues = ()
+    """Weight decay of some groups of their own, in `decay_scope` or not, instead of `weight_decay`."""
+    group_rate: GroupValues = ()
+    """Multiples of the learning rate for some groups: what the update changes in them is multiplied by it."""
     warmup_steps: int = 10
     """The learning rate of step t is lr * min(1, t / warmup_steps), t = 1, 2, ..."""
     angular_step: GroupValues = ()
@@ -51,6 +55,7 @@ class OptimizerConfig(NamedMethod):
     def __post_init__(self) -> None:
         positive("optimizer.lr", self.lr)
         self._check_decay()
+        group_values("optimizer.group_rate", self.group_rate, get_args(GroupName))
         integer("optimizer.warmup_steps", self.warmup_steps, 0)
         group_values("optimizer.angular_step", self.angular_step, get_args(GroupName))
         self.check()
@@ -59,10 +64,11 @@ class OptimizerConfig(NamedMethod):
         number("optimizer.weight_decay", self.weight_decay, 0.0, open_low=False, open_high=True)
         choice("optimizer.decay_form", self.decay_form, DecayForm)
         group_names("optimizer.decay_scope", self.decay_scope, GroupName)
-        if self.weight_decay > 0 and self.decay_form == "own" and self.OWN_DECAY is None:
+        group_values("optimizer.group_decay", self.group_decay, get_args(GroupName))
+        if (self.weight_decay > 0 or self.group_decay) and self.decay_form == "own" and self.OWN_DECAY is None:
             refuse(
-                "optimizer.weight_decay",
-                self.weight_decay,
+                "optimizer.weight_decay" if self.weight_decay > 0 else "optimizer.group_decay",
+                self.weight_decay if self.weight_decay > 0 else self.group_decay,
                 f"{self.name} has none of its own; use 0, or set optimizer.decay_form to decoupled or l2",
             )
 
@@ -75,7 +81,7 @@ class OptimizerConfig(NamedMethod):
     def decays_itself(self) -> bool:
         """Whether the weight decay is left to the update rule: on all groups and in its own form."""
         everywhere = set(self.decay_scope) == set(get_args(GroupName))
-        return self.RULE_DECAYS and everywhere and self.decay == self.OWN_DECAY
+        return self.RULE_DECAYS and everywhere and not self.group_decay and self.decay == self.OWN_DECAY
 
     @property
     def rule_decay(self) -> float:

@@ -8,8 +8,20 @@ GroupName = Literal["attention", "mlp", "ln", "ln_final", "pos_embed", "biases",
 """The role of a parameter. Every parameter has one role, and belongs to the group of that name alone."""
 
 ScopeName = Literal["decoder", "attention", "mlp", "ln", "ln_final", "pos_embed", "biases", "embed", "unembed"]
+Scope = tuple[str, ...]
+"""Parameters by the names of groups (`ScopeName`) and by patterns of their own names: `blocks.*.mlp.W_in`."""
+
+
+def is_pattern(entry: str) -> bool:
+    """Whether an entry of a scope is a pattern of parameter names, and not the name of a group."""
+    return "." in entry or "*" in entry
+
+
 GroupValues = tuple[tuple[GroupName, float], ...]
 """A number for each of some parameter groups."""
+
+Unit = Literal["tensors", "rows"]
+"""Whether a norm is that of each tensor, or of each row."""
 
 Heads = Literal["joined", "per_head"]
 """Whether the matrices of an attention layer's heads are taken together, or each for itself."""

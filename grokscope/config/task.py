@@ -44,6 +44,8 @@ class TaskConfig:
     """Token sequence of two-operand tasks: [x, op, y, =] or [x, y, =]."""
     train_fraction: float = 0.5
     """Share of all examples that is trained on, drawn by the seed."""
+    label_noise: float = 0.0
+    """Share of the training labels that is redrawn by the seed, evenly over all answers; 1: there is no rule."""
     train_indices: tuple[int, ...] | None = None
     """Numbers of the examples that are trained on, in place of a draw; none at all: the split is not known."""
 
@@ -71,6 +73,7 @@ class TaskConfig:
         if self.name == "mixed" and self.form == "x_y_eq" and len(self.operations) > 1:
             refuse("task.form", self.form, "a mixed task tells its operations apart by their token; use x_op_y_eq")
         number("task.train_fraction", self.train_fraction, 0.0, 1.0, open_low=True, open_high=True)
+        number("task.label_noise", self.label_noise, 0.0, 1.0, open_low=False, open_high=False)
         if self.train_indices is not None:
             check_indices(self.train_indices)
 

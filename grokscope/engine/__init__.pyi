@@ -6,5 +6,7 @@ from .head import cross_entropies as cross_entropies
 from .head import unembedded as unembedded
 from .layers import EPS as EPS
 from .loss import Loss as Loss
+from .loss import logit_std as logit_std
 from .loss import loss_function as loss_function
+from .loss import scaled_to as scaled_to
 from .memory import retain_freed_memory as retain_freed_memory

@@ -84,7 +84,9 @@ def layer_norm(weights: Weights, name: str, x: Float[Tensor, "row d"]) -> tuple[
 
 
 def activation(kind: Activation, pre: Float[Tensor, "row d_mlp"]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """gelu(x) = x * Phi(x), exact, or relu; the backward overwrites the gradient that it is given."""
+    """gelu(x) = x * Phi(x), exact, relu or x^2; the backward overwrites the gradient that it is given."""
+    if kind == "quadratic":
+        return pre.square(), lambda dpost: dpost.mul_(pre).mul_(2.0)
     if kind == "relu":
         return F.relu(pre), lambda dpost: torch.ops.aten.threshold_backward(dpost, pre, 0)
     return F.gelu(pre), lambda dpost: torch.ops.aten.gelu_backward.grad_input(dpost, pre, grad_input=dpost)

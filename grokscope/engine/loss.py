@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -17,3 +18,20 @@ def loss_function(config: LossConfig) -> Loss:
     if config.temperature == 1.0:
         return config.value
     return lambda logits, labels, reduction: config.value(logits / config.temperature, labels, reduction)
+
+
+def logit_std(logits: Float[Tensor, "example output"]) -> float:
+    """Standard deviation of logits centred over the outputs of each example: what softmax sees of their scale."""
+    centred = logits.detach() - logits.detach().mean(1, keepdim=True)
+    return float(centred.double().square().mean().sqrt())
+
+
+def scaled_to(logits: Float[Tensor, "example output"], spread: float | None) -> Float[Tensor, "example output"]:
+    """Logits times the factor that gives them this `logit_std`, through which no gradient flows; None: as they are.
+
+    Logits that are all alike stay as they are.
+    """
+    if spread is None:
+        return logits
+    now = logit_std(logits)
+    return logits if now == 0 else logits * torch.tensor(spread / now, dtype=logits.dtype)

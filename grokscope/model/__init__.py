@@ -4,6 +4,7 @@ parameters  names, shapes, groups and scopes of parameters
 matrices    a parameter as the matrix [out, in] that it multiplies by
 build       `HookedTransformer`s from a config, with or without weights
 initial     freshly drawn weights
+trace       norms and spread of logits of a run, step by step, for others to follow
 blocks      the `normed` block, and an embedding with a deterministic backward
 """
 

@@ -17,3 +17,5 @@ from .parameters import memory_order as memory_order
 from .parameters import parameter_shapes as parameter_shapes
 from .parameters import role as role
 from .parameters import trained_names as trained_names
+from .trace import Trace as Trace
+from .trace import read_trace as read_trace

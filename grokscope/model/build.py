@@ -32,7 +32,7 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
         d_head=config.d_head,
         n_heads=config.n_heads,
         d_mlp=config.d_mlp,
-        act_fn=config.activation,
+        act_fn="relu" if config.activation == "quadratic" else config.activation,  # it knows no squares; see below
         d_vocab=task.d_vocab,
         d_vocab_out=d_vocab_out(config, task),
         normalization_type="LN" if config.normalization == "LN" else None,
@@ -49,6 +49,10 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
     if config.residual == "normed":
         for layer in range(config.n_layers):
             model.blocks[layer] = NormedBlock(model.cfg, layer)
+    if config.activation == "quadratic":
+        model.cfg.act_fn = "quadratic"
+        for layer in range(config.n_layers):
+            model.blocks[layer].mlp.act_fn = torch.square
     model.setup()  # hook points learn their names anew
     trained = set(trained_names((name for name, _ in model.named_parameters()), config))
     for name, parameter in model.named_parameters():

@@ -7,6 +7,8 @@ every checkpoint loads into a `HookedTransformer` as it is.
 
 from __future__ import annotations
 
+import difflib
+import fnmatch
 from collections.abc import Iterable
 from typing import TypeAlias, get_args
 
@@ -14,6 +16,7 @@ import torch
 from torch import Tensor
 
 from grokscope.config import ConfigError, GroupName, ModelConfig
+from grokscope.config.parameter_groups import is_pattern
 from grokscope.tasks import Task
 
 Weights: TypeAlias = dict[str, Tensor]
@@ -97,19 +100,28 @@ def role(name: str) -> GroupName:
 
 
 def in_scope(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
-    """The parameters, in their order, that a scope of group names covers; `decoder` is all but embed and unembed.
+    """The parameters, in their order, that a scope covers: names of groups, and patterns of parameter names.
 
-    Raises `ConfigError` for a group that does not exist.
+    `decoder` is all groups but embed and unembed. A pattern has a dot or a star in it, as `blocks.*.mlp.W_in`.
+    Raises `ConfigError` for a group that does not exist, and for a pattern that no parameter has.
     """
-    wanted: set[str] = set()
-    for group in scope:
-        if group == "decoder":
-            wanted.update(DECODER)
-        elif group in ROLES:
-            wanted.add(group)
+    names = tuple(name for name in names if not is_buffer(name))
+    groups: set[str] = set()
+    by_name: set[str] = set()
+    for entry in scope:
+        if entry == "decoder":
+            groups.update(DECODER)
+        elif entry in ROLES:
+            groups.add(entry)
+        elif is_pattern(entry):
+            matching = fnmatch.filter(names, entry)
+            if not matching:
+                near = difflib.get_close_matches(entry, names, 3, 0.4) or names[:3]
+                raise ConfigError(f"scope names {entry!r}, which no parameter is; nearest: {', '.join(near)}")
+            by_name.update(matching)
         else:
-            raise ConfigError(f"scope names {group!r}: use decoder or some of {', '.join(ROLES)}")
-    return tuple(name for name in names if not is_buffer(name) and role(name) in wanted)
+            raise ConfigError(f"scope names {entry!r}: use decoder or some of {', '.join(ROLES)}")
+    return tuple(name for name in names if name in by_name or role(name) in groups)
 
 
 def is_trained(name: str, config: ModelConfig) -> bool:

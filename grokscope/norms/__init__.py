@@ -1,7 +1,8 @@
 """Norms of weights, and control of them.
 
 rows      which entries are a row; norms of rows and of parameter groups, and statistics; project and clip rows
-controls  projection, clip, cap and clamp, a module each
+units     tensors or rows that are held to their norms at the start
+controls  projection, clip, cap, clamp, sphere and others, a module each
 one_control
           what a norm control is to those that run it
 control   the controls of a config together: at the start, and after every step

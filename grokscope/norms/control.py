@@ -40,6 +40,26 @@ class NormControl:
         for control in self.controls.values():
             control.apply_(weights, step)
 
+    @property
+    def compares(self) -> bool:
+        """Whether `after_update_` needs the weights before the step."""
+        return any(control.compares for control in self.controls.values())
+
+    @property
+    def last_steps(self) -> dict[str, int]:
+        """The last step that each control can act after, of those that cannot go on for ever."""
+        return {name: control.last_step for name, control in self.controls.items() if control.last_step is not None}
+
+    def before_update_(self, weights: Weights, gradient: Weights) -> None:
+        """What is done between the backward pass and the update rule, in place."""
+        for control in self.controls.values():
+            control.before_update_(weights, gradient)
+
+    def after_update_(self, weights: Weights, before: Weights, step: int) -> None:
+        """What is done to an update, in place, before norms are controlled."""
+        for control in self.controls.values():
+            control.after_update_(weights, before, step)
+
     def tensors(self) -> dict[str, Tensor]:
         """What the controls remember, by name."""
         return {

@@ -19,6 +19,23 @@ class Control:
     def apply_(self, weights: Weights, step: int) -> None:
         """Control the norms after a step, in place; 0 is before the first."""
 
+    def before_update_(self, weights: Weights, gradient: Weights) -> None:
+        """Change weights and gradient after the backward pass, before weight decay and the update rule, in place."""
+
+    def after_update_(self, weights: Weights, before: Weights, step: int) -> None:
+        """Change what the update rule made of the weights, in place, before norms are controlled.
+
+        Arguments:
+            before: the weights before the step; given where `compares` is true.
+            step: the number of the step that is being taken; the first is 1.
+        """
+
+    compares = False
+    """Whether `after_update_` needs the weights before the step."""
+
+    last_step: int | None = None
+    """The last step that it can act after; None: any."""
+
     @property
     def row_bounds(self) -> dict[str, float]:
         """The bound on the norm of every row, by parameter, of a control that bounds rows."""

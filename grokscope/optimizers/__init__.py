@@ -13,6 +13,7 @@ lmo         norms of parameters: their balls and directions
 orthogonal  Newton-Schulz
 decay       weight decay on chosen groups, decoupled or in the gradient
 piecewise   a network of one number as the piecewise linear function that it is
+rates       learning rates of groups of their own
 angular     holding the angle that rows turn per step
 """
 

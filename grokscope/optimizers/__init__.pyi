@@ -5,6 +5,7 @@ from .build import learning_rate as learning_rate
 from .decay import WeightDecay as WeightDecay
 from .flat import FlatParameters as FlatParameters
 from .library import LibraryRule as LibraryRule
+from .rates import scale_updates_ as scale_updates_
 from .rule import Rule as Rule
 from .transform import Gradients as Gradients
 from .transform import GradientTransform as GradientTransform

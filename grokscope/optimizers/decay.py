@@ -27,15 +27,26 @@ class WeightDecay:
     def __init__(self, config: OptimizerConfig, names: Iterable[str]) -> None:
         self._config = config
         names = tuple(names)
-        self._decaying = in_scope(names, config.decay_scope) if config.weight_decay > 0 else ()
-        self.acts = bool(self._decaying) and not config.decays_itself
+        common = in_scope(names, config.decay_scope) if config.weight_decay > 0 else ()
+        self._decays = dict.fromkeys(common, config.weight_decay)
+        for group, decay in config.group_decay:
+            self._decays |= dict.fromkeys(in_scope(names, (group,)), decay)
+        self._multiples = {n: rate for group, rate in config.group_rate for n in in_scope(names, (group,))}
+        self.acts = bool(self._decays) and not config.decays_itself
         """Whether `apply_` does anything."""
 
     def shrinkages(self, lr: float) -> dict[str, float]:
-        """lr * weight_decay of every parameter whose decay is decoupled, the optimizer's own included."""
+        """The share of every parameter that decoupled decay takes away in a step, the optimizer's own included.
+
+        lr * weight_decay, with the multiple of the learning rate that the parameter's group has.
+        """
+        return {name: share * self._multiples.get(name, 1.0) for name, share in self._shares(lr).items()}
+
+    def _shares(self, lr: float) -> dict[str, float]:
+        """The same at the common learning rate: updates are multiplied when they are done."""
         if self._config.decay != "decoupled":
             return {}
-        return {name: self._config.rate_of(name, lr) * self._config.weight_decay for name in self._decaying}
+        return {name: self._config.rate_of(name, lr) * decay for name, decay in self._decays.items()}
 
     @torch.no_grad()
     def apply_(self, weights: Weights, gradient: Weights, lr: float) -> None:
@@ -43,8 +54,8 @@ class WeightDecay:
         if not self.acts:
             return
         if self._config.decay == "decoupled":
-            for name, shrinkage in self.shrinkages(lr).items():
-                weights[name].mul_(1 - shrinkage)
+            for name, share in self._shares(lr).items():
+                weights[name].mul_(1 - share)
         else:
-            for name in self._decaying:
-                gradient[name].add_(weights[name], alpha=self._config.weight_decay)
+            for name, decay in self._decays.items():
+                gradient[name].add_(weights[name], alpha=decay)

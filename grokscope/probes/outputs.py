@@ -7,6 +7,8 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from grokscope.engine.loss import logit_std
+
 
 @torch.no_grad()
 def output_statistics(logits: Float[Tensor, "example answer"], labels: Int[Tensor, "example"]) -> dict[str, float]:
@@ -21,13 +23,12 @@ def output_statistics(logits: Float[Tensor, "example answer"], labels: Int[Tenso
 
     A single answer has no margin: it is inf.
     """
-    centred = logits - logits.mean(1, keepdim=True)
     right = logits.gather(1, labels[:, None])[:, 0]
     others = logits.scatter(1, labels[:, None], -torch.inf).amax(1)
     log_p = torch.log_softmax(logits, 1)
     sums = (logits - logits.amax(1, keepdim=True)).exp().sum(1)
     return {
-        "logit_std": float(centred.double().square().mean().sqrt()),
+        "logit_std": logit_std(logits),
         "margin": float((right - others).double().mean()),
         "entropy": -float(torch.special.xlogy(log_p.exp(), log_p.exp()).sum(1).double().mean()),
         "zero_loss": float((F.nll_loss(log_p, labels, reduction="none") == 0).double().mean()),

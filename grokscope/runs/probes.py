@@ -1,9 +1,9 @@
 """Probes of a run: what was recorded about its training, a JSON line per recorded step.
 
-A line is {"step": step, "rows": [row, ...], "margins": [row, ...]}. `rows` has one for each parameter group and each
-parameter, with the columns of `grokscope.training.Recorder`; `margins`, left out where it is empty, has one for each
-stage of the step and each operation, with those of `grokscope.training.MarginRecorder`. A run that recorded nothing has
-no such file.
+A line is {"step": step, "rows": [row, ...], "margins": [row, ...], "trace": {...}}. `rows` has one for each parameter
+group and each parameter, with the columns of `grokscope.training.Recorder`; `margins`, left out where it is empty, has
+one for each stage of the step and each operation, with those of `grokscope.training.MarginRecorder`; `trace`, left out
+where none is recorded, is that of `grokscope.training.TraceRecorder`. A run that recorded nothing has no such file.
 """
 
 from __future__ import annotations
@@ -18,18 +18,25 @@ from grokscope.runs.layout import PROBES
 from grokscope.runs.metrics import metric_row
 
 if TYPE_CHECKING:
+    import numpy as np
     from pandas import DataFrame
+
+    from grokscope.model import Trace
 
 KEYS = ("step", "group", "parameter")
 MARGIN_KEYS = ("step", "stage", "operation")
 
 
 def probe_line(
-    step: int, rows: Sequence[Mapping[str, Any]], margins: Sequence[Mapping[str, Any]] = ()
+    step: int,
+    rows: Sequence[Mapping[str, Any]],
+    margins: Sequence[Mapping[str, Any]] = (),
+    trace: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One line. Raises `RunError` for values that are no scalars."""
+    """One line. Raises `RunError` for values of rows that are no scalars."""
     line: dict[str, Any] = {"step": step, "rows": _plain(step, rows)}
-    return line | ({"margins": _plain(step, margins)} if margins else {})
+    line |= {"margins": _plain(step, margins)} if margins else {}
+    return line | ({"trace": trace} if trace else {})
 
 
 def _plain(step: int, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -57,6 +64,32 @@ def read_probes(path: Path) -> DataFrame:
 def read_margins(path: Path) -> DataFrame:
     """What was recorded of signal, memory and noise as a table, a row per step, stage and operation."""
     return _table(path, "margins", MARGIN_KEYS)
+
+
+def read_trace(path: Path) -> Trace:
+    """The trace of a run. Raises `RunError` where none was recorded."""
+    import numpy as np
+
+    from grokscope.model import Trace
+
+    records = [(line["step"], line["trace"]) for line in probe_lines(path) if "trace" in line]
+    if not records or records[0][0] != 0:
+        raise RunError(f"{path} has no trace from its start on: train it with probes.trace = true")
+    steps = [step for step, _ in records]
+    if steps != list(range(len(steps))):
+        raise RunError(f"{path / PROBES} is damaged: the trace has a gap after step {_last_before_gap(steps)}")
+    names = tuple(records[0][1]["after"])
+    taken = [record for _, record in records[1:]]
+
+    def norms(when: str) -> np.ndarray:
+        return np.array([[record[when][name] for name in names] for record in taken]).reshape(len(taken), len(names))
+
+    start = np.array([records[0][1]["after"][name] for name in names])
+    return Trace(names, start, norms("updated"), norms("after"), np.array([record["logit_std"] for record in taken]))
+
+
+def _last_before_gap(steps: Sequence[int]) -> int:
+    return next(step for place, step in enumerate(steps) if place + 1 == len(steps) or steps[place + 1] != step + 1)
 
 
 def _table(path: Path, part: str, keys: Sequence[str]) -> DataFrame:

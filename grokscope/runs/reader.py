@@ -21,13 +21,15 @@ from grokscope.runs.errors import RunError
 from grokscope.runs.manifest import Entry, deserialise, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
 from grokscope.runs.milestones import Milestones, milestones
-from grokscope.runs.probes import read_margins, read_probes
+from grokscope.runs.probes import read_margins, read_probes, read_trace
 from grokscope.runs.record import State, Status, read_config, read_origin, read_status
-from grokscope.tasks import Task, build_task
+from grokscope.tasks import Task, run_task
 
 if TYPE_CHECKING:
     from pandas import DataFrame
     from transformer_lens import HookedTransformer
+
+    from grokscope.model import Trace
 
 
 class Run:
@@ -93,7 +95,7 @@ class Run:
     @cached_property
     def task(self) -> Task:
         """The dataset that the run was trained on."""
-        return build_task(self.config.task)
+        return run_task(self.config)
 
     @cached_property
     def _metrics(self) -> DataFrame:
@@ -128,6 +130,14 @@ class Run:
         `grokscope.probes.margin_rows`. A run that recorded none has a table without rows.
         """
         return read_margins(self.path)
+
+    @property
+    def trace(self) -> Trace:
+        """Norms of weights and spread of logits, step by step, for another run to follow (see `Trace.save`).
+
+        Raises `RunError` for a run without `probes.trace`.
+        """
+        return read_trace(self.path)
 
     @cached_property
     def milestones(self) -> Milestones:

@@ -94,13 +94,17 @@ class RunWriter:
         self._seen(values["step"])
 
     def log_probes(
-        self, step: int, rows: Sequence[Mapping[str, Any]], margins: Sequence[Mapping[str, Any]] = ()
+        self,
+        step: int,
+        rows: Sequence[Mapping[str, Any]],
+        margins: Sequence[Mapping[str, Any]] = (),
+        trace: Mapping[str, Any] | None = None,
     ) -> None:
-        """Add what was recorded about a step, later than the last one recorded: rows of scalars."""
+        """Add what was recorded about a step, later than the last one recorded: rows of scalars, and its trace."""
         self._check_open()
         if step <= self._probed:
             raise RunError(f"probes of step {step} come after those of step {self._probed}")
-        self._background.submit(partial(self._append_probes, probe_line(step, rows, margins)))
+        self._background.submit(partial(self._append_probes, probe_line(step, rows, margins, trace)))
         self._probed = step
 
     def truncate(self, after_step: int) -> None:

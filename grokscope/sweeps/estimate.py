@@ -23,7 +23,7 @@ from grokscope.config import CheckpointConfig, RunConfig, to_dict
 from grokscope.runs import create_run
 from grokscope.sweeps.job import Job
 from grokscope.sweeps.process import environment
-from grokscope.tasks import build_task
+from grokscope.tasks import run_task
 from grokscope.training import Diverged, MarginRecorder, Recorder, Trainer
 from grokscope.training.loop import FULL_BATCH_EVALUATION, threads
 
@@ -128,7 +128,7 @@ def checkpoints(config: CheckpointConfig, steps: int) -> int:
 def calibrate(config: RunConfig, start_seconds: float) -> Calibration:
     """The costs of one kind of run, whose process takes `start_seconds` to start, measured by training it a little."""
     with TemporaryDirectory() as folder, threads(config.training.threads), _stopwatch() as building:
-        trainer = Trainer(config, build_task(config.task))
+        trainer = Trainer(config, run_task(config))
         recorder, margin_recorder = Recorder(trainer), MarginRecorder(trainer)
         path = Path(folder, "run")
         with create_run(path, config) as writer:

@@ -4,6 +4,7 @@ task         `Task` and the `Operation`s behind it
 modular      add, sub, mul, div and mixtures of them, modulo a prime
 group        products in any finite group; composition in S_n is one
 parity       k-sparse parity of n bits
+noise        training labels redrawn
 seeds        independent random streams from one seed
 """
 
@@ -11,10 +12,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import get_args
 
-from grokscope.config import ConfigError, TaskConfig
+from grokscope.config import ConfigError, RunConfig, TaskConfig
 from grokscope.config.task import Operation as OperationName
 from grokscope.tasks.group import group_task
 from grokscope.tasks.modular import modular_task
+from grokscope.tasks.noise import with_label_noise
 from grokscope.tasks.parity import parity_task
 from grokscope.tasks.seeds import generator
 from grokscope.tasks.task import Operation, Task
@@ -39,4 +41,12 @@ def build_task(config: TaskConfig) -> Task:
     return replace(builder(config), train_indices=config.train_indices)
 
 
-__all__ = ["BUILDERS", "Operation", "Task", "build_task", "generator"]
+def run_task(config: RunConfig) -> Task:
+    """The dataset that a run learns: that of its config, some training labels redrawn (`task.label_noise`)."""
+    task = build_task(config.task)
+    if not config.task.label_noise:
+        return task
+    return with_label_noise(task, config.task.label_noise, config.task.train_fraction, config.seed)
+
+
+__all__ = ["BUILDERS", "Operation", "Task", "build_task", "generator", "run_task", "with_label_noise"]

@@ -7,8 +7,8 @@ from typing import Literal
 import numpy as np
 import torch
 
-Stream = Literal["split", "weights", "batches", "outer", "amplifier"]
-_STREAMS: dict[Stream, int] = {"split": 0, "weights": 1, "batches": 2, "outer": 3, "amplifier": 4}
+Stream = Literal["split", "weights", "batches", "outer", "amplifier", "label noise"]
+_STREAMS: dict[Stream, int] = {"split": 0, "weights": 1, "batches": 2, "outer": 3, "amplifier": 4, "label noise": 5}
 
 
 def generator(seed: int, stream: Stream) -> torch.Generator:

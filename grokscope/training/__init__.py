@@ -4,6 +4,7 @@ loop             `train` and `resume`
 branching        `branch`: from a checkpoint under another config
 recorder         probes of a run while it trains
 margin_recorder  signal, memory and noise around a step
+trace_recorder   norms and spread of logits at every step
 trainer          the state of a run in training, and one step of it
 batches          the order of examples
 progress         the progress bar

@@ -15,7 +15,7 @@ import torch
 
 from grokscope.config import ConfigError, RunConfig, differences, override
 from grokscope.runs import Milestones, Run, RunError, create_run, open_run, run_name
-from grokscope.tasks import build_task
+from grokscope.tasks import run_task
 from grokscope.training.loop import run_to_end, threads
 from grokscope.training.progress import progress_bar
 from grokscope.training.trainer import Trainer
@@ -79,7 +79,7 @@ def replayed(run: Run, step: int, *, progress: bool = True) -> Trainer:
     Raises `RunError` where the weights differ.
     """
     expected = run.weights(step)
-    trainer = Trainer(run.config, build_task(run.config.task))
+    trainer = Trainer(run.config, run_task(run.config))
     if run.parent is not None:
         raise RunError(f"{run.path} is itself a branch: branch off {run.parent['run']!r}, where its training began")
     with progress_bar(progress, f"{run.name} up to {step}", step, 0) as shown:

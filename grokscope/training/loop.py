@@ -25,10 +25,11 @@ from grokscope.runs import (
     reopen_run,
     run_name,
 )
-from grokscope.tasks import build_task
+from grokscope.tasks import run_task
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
 from grokscope.training.recorder import Recorder
+from grokscope.training.trace_recorder import TraceRecorder
 from grokscope.training.trainer import Diverged, Trainer
 
 STATE_EVERY_SECONDS = 5.0
@@ -58,7 +59,7 @@ def train(
     """
     config = override(config, overrides)
     with threads(config.training.threads):
-        trainer = Trainer(config, build_task(config.task))
+        trainer = Trainer(config, run_task(config))
         path = Path("checkpoints", run_name(config)) if out is None else Path(out)
         with create_run(path, config) as writer:
             run_to_end(trainer, writer, Milestones(), progress)
@@ -76,7 +77,7 @@ def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) ->
         return run
     config = run.config
     with threads(config.training.threads):
-        trainer = Trainer(config, build_task(config.task))
+        trainer = Trainer(config, run_task(config))
         with reopen_run(path, config) as writer:
             if (
                 writer.reopened_at is not None and writer.reopened_at.state in ENDED
@@ -144,17 +145,19 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
             size = sum(value.nbytes for value in tensors.values())
             state_due = time.monotonic() + STATE_EVERY_SECONDS * max(1.0, size / STATE_BYTES)
 
-    recorder, margins = Recorder(trainer), MarginRecorder(trainer)
+    recorder, margins, trace = Recorder(trainer), MarginRecorder(trainer), TraceRecorder(trainer)
     if not writer.rows:  # a resume from the state of step 0 has seen that step
-        if recorder.due(trainer.step):
-            writer.log_probes(trainer.step, recorder.start())
+        if recorder.due(trainer.step) or trace.records:
+            rows = recorder.start() if recorder.due(trainer.step) else []
+            writer.log_probes(trainer.step, rows, trace=trace.start(trainer.weights) if trace.records else None)
         observe()
     while not done():
-        due = recorder.due(trainer.step + 1), margins.due(trainer.step + 1)
+        due = recorder.due(trainer.step + 1), margins.due(trainer.step + 1), trace.records
         if any(due):
             record = trainer.recorded_update()
             rows = recorder.rows(record) if due[0] else []
-            writer.log_probes(trainer.step, rows, margins.rows(record) if due[1] else [])
+            of_margins = margins.rows(record) if due[1] else []
+            writer.log_probes(trainer.step, rows, of_margins, trace.row(record) if due[2] else None)
         else:
             trainer.update()
         shown.step(trainer.step)

@@ -15,8 +15,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.engine import CompiledEngine, Engine, evaluate, loss_function, why_not_compiled
-from grokscope.model import Weights, build_model, in_scope, initial_weights, trained_names
+from grokscope.engine import CompiledEngine, Engine, evaluate, loss_function, scaled_to, why_not_compiled
+from grokscope.model import Weights, build_model, in_scope, initial_weights, read_trace, trained_names
 from grokscope.norms import NormControl, begin_
 from grokscope.optimizers import (
     FlatParameters,
@@ -26,6 +26,7 @@ from grokscope.optimizers import (
     build_transform,
     hold_angular_step_,
     learning_rate,
+    scale_updates_,
 )
 from grokscope.tasks import Task
 from grokscope.training.batches import BatchStream, hold_back
@@ -108,7 +109,23 @@ class Trainer:
         if self.compiled is not None:
             self.compiled.set_loss(config.loss)
         self._angular = {group: in_scope(self.parameters.names, (group,)) for group, _ in config.optimizer.angular_step}
+        self._rates = [(rate, in_scope(self.parameters.names, (g,))) for g, rate in config.optimizer.group_rate]
+        follow = config.loss.follow
+        self._followed = None if follow is None else read_trace("loss.follow", follow).logit_std
+        self._check_traces()
         self.optimizer.use(config.optimizer)
+
+    def _check_traces(self) -> None:
+        """Whether the traces that this run follows are as long as its budget."""
+        lengths = {f"norms: {name}": steps for name, steps in self.norms.last_steps.items()}
+        if self._followed is not None:
+            lengths["loss.follow"] = len(self._followed)
+        for name, length in lengths.items():
+            if length < self.config.training.steps:
+                raise ConfigError(
+                    f"training.steps = {self.config.training.steps} is not accepted: the trace of {name} has {length} "
+                    "steps; use at most as many, or record a longer one"
+                )
 
     @property
     def weights(self) -> dict[str, Tensor]:
@@ -141,12 +158,17 @@ class Trainer:
         if not isfinite(float(gradient.sum())) and not bool(gradient.isfinite().all()):
             raise Diverged(f"the gradient of step {self.step + 1} is not finite")
         lr = learning_rate(self.config.optimizer, self.step + 1)
-        before = vector.clone() if record or self._angular else vector
+        compares = bool(self._angular or self._rates) or self.norms.compares
+        before = vector.clone() if record or compares else vector
+        self.norms.before_update_(self.weights, views(gradient))
         if self.decay.acts:
             self.decay.apply_(self.weights, views(gradient), lr)
         self.optimizer.step(lr)
+        if self._rates:
+            scale_updates_(self.weights, views(before), self._rates)
         if self._angular:
             hold_angular_step_(self.weights, views(before), self.config.optimizer.angular_step, self._angular)
+        self.norms.after_update_(self.weights, views(before), self.step + 1)
         updated = vector.clone() if record else vector
         self.step += 1
         self.norms.apply_(self.weights, self.step)
@@ -159,11 +181,12 @@ class Trainer:
 
     def _gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "..."], Float[Tensor, "p"]]:
         """Loss, logits, and the gradient: one vector that the next call overwrites."""
+        spread = None if self._followed is None else float(self._followed[self.step])
         if self.compiled is not None:
-            value, logits = self.compiled.loss_and_gradient(examples)
+            value, logits = self.compiled.loss_and_gradient(examples, spread)
             return value, logits, self.parameters.gradient
         logits = self._answer_logits(examples)
-        loss = self.loss(logits, self.engine.labels[examples], "mean")
+        loss = self.loss(scaled_to(logits, spread), self.engine.labels[examples], "mean")
         grads = torch.autograd.grad(loss, self.parameters.leaves, allow_unused=True)
         gradient = self.parameters.set_gradient(grads)
         # Softmax does not see b_K. What is left of its gradient is rounding, of which Lion would make whole steps.

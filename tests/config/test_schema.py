@@ -40,6 +40,11 @@ NAMED = ("optimizer.", "gradient.", "loss.")
 NO_GROUPS = [(), "mlp", ["mlp"], ("decoder",), ("mlp", "head"), None]
 NO_GROUP_VALUES = ["mlp", [("mlp", 1.0)], (("mlp",),), (("decoder", 1.0),), (("ln", 1.0), ("ln", 2.0)), None]
 
+NO_PATTERNS = ["decoder", ["mlp"], ("decoder", "atention"), ("mlp", 3), None]
+NO_SCOPES = [(), *NO_PATTERNS]
+TRACE = "a.safetensors@" + "0" * 64
+NO_TRACES = ["", "a.safetensors", "@" + "0" * 64, "a.safetensors@" + "0" * 63, "a.safetensors@" + "G" * 64, 3]
+
 # Setting -> values that are refused, and a piece of what the message says would do.
 NO_CHOICE: list[Any] = ["", "nonsense", None, 3, "LION"]
 NO_BOOLEAN: list[Any] = [0, 1, "true", None]
@@ -75,6 +80,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "task.bits": ([0, 21, 4.0, None], "from 1 to 20"),
     "task.parity_bits": ([0, -1, 2.0, None], ">= 1"),
     "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq"),
+    "task.label_noise": ([-0.1, 1.5, float("nan"), "0", None, True], "[0, 1]"),
     "task.train_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "model.n_layers": (NO_COUNT, ">= 1"),
     "model.d_model": (NO_COUNT, ">= 1"),
@@ -133,10 +139,11 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "gradient.outer_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "gradient.outer_every": (NO_COUNT, ">= 1"),
     "gradient.merge_outer": (NO_BOOLEAN, "true or false"),
-    "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln"),
+    "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln, chosen"),
     "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
     "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
-    "norms.scope": ([(), "decoder", ["mlp"], ("decoder", "atention"), None], "decoder, attention, mlp, ln"),
+    "norms.init_scope": (NO_PATTERNS, "decoder, attention, mlp, ln"),
+    "norms.scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
     "norms.group_max_norm": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "norms.from_step": ([-1, 1.5, "0", True, None], ">= 0"),
     "norms.until_step": ([-1, 1.5, "0", True], ">= 0"),
@@ -145,14 +152,32 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "norms.clamp_rho": (NO_POSITIVE, "(0, inf)"),
     "norms.clamp_scope": ([(), "mlp", ["mlp"], ("decoder",), None], "attention, mlp, ln"),
     "norms.group_clamp_norm": (NO_GROUP_VALUES, "attention, mlp, ln"),
+    "norms.sphere": (NO_CHOICE, "none, tensors, rows"),
+    "norms.sphere_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
+    "norms.sphere_radius": (NO_POSITIVE, "(0, inf)"),
+    "norms.growing_sphere": (NO_CHOICE, "none, tensors, rows"),
+    "norms.growing_sphere_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
+    "norms.shrink_step": ([-1, 1.5, "0", True], ">= 0"),
+    "norms.shrink_factor": (NO_POSITIVE, "(0, inf)"),
+    "norms.shrink_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
+    "norms.replay": (NO_TRACES, "PATH@SHA256"),
+    "norms.replay_form": (NO_CHOICE, "tensor, all, tensor_mean, all_mean"),
+    "norms.replay_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
+    "norms.relative_step": (NO_CHOICE, "none, start, trace"),
+    "norms.relative_step_trace": (NO_TRACES, "PATH@SHA256"),
+    "norms.relative_step_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
     "norms.cap": (NO_CHOICE, "none, frobenius, spectral"),
     "norms.cap_ratio": (NO_POSITIVE, "(0, inf)"),
     "norms.cap_scope": (NO_GROUPS, "attention, mlp, ln"),
     "norms.cap_heads": (NO_CHOICE, "joined, per_head"),
     "norms.clamp_from_step": ([-1, 1.5, "0", True, None], ">= 0"),
+    "optimizer.group_decay": (NO_GROUP_VALUES, "attention, mlp, ln"),
+    "optimizer.group_rate": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "optimizer.angular_step": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "loss.name": (NO_CHOICE, "stablemax"),
     "loss.temperature": (NO_POSITIVE, "(0, inf)"),
+    "loss.follow": (NO_TRACES, "PATH@SHA256"),
+    "probes.trace": (NO_BOOLEAN, "true or false"),
     "probes.record_every": (NO_COUNT_OR_NONE, ">= 1"),
     "probes.margins_every": (NO_COUNT_OR_NONE, ">= 1"),
     "training.steps": (NO_COUNT, ">= 1"),
@@ -224,6 +249,12 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
     extra = {"init_rows": {"init_norm": 1.0}, "cap_heads": {"cap": "spectral"}}.get(leaf, _chosen(name))
     if option == "none" and leaf == "init_rows":
         extra = {}
+    if option == "chosen":
+        extra = {"init_norm": 1.0, "init_scope": ("mlp",)}
+    if leaf == "replay_form":
+        extra = {"replay": TRACE}
+    if option == "trace":
+        extra = {"relative_step_trace": TRACE}
     if leaf == "product" or option == "group":
         extra = {"name": "group", "group": "S3"}
     extra.pop(leaf, None)

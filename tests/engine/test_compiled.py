@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grokscope.config import LossConfig, ModelConfig, RunConfig, TaskConfig, override, presets
+from grokscope.config.model import Activation
 from grokscope.engine import CompiledEngine, Engine, loss_function, why_not_compiled
 from grokscope.engine.compiled import folded, tabled
 from grokscope.engine.compiled.plan import ExampleTable, Plan
@@ -205,7 +208,7 @@ def test_evaluation_of_several_parts_is_that_of_the_whole(monkeypatch):
     assert np.average(parts, axis=0, weights=shares) == pytest.approx(whole, rel=1e-12)
 
 
-@pytest.mark.parametrize("activation", ["gelu", "relu"])
+@pytest.mark.parametrize("activation", get_args(Activation))
 @pytest.mark.parametrize("residual", ["normed", "pre_ln"])
 @pytest.mark.parametrize("n_layers", [1, 2])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -49,6 +49,21 @@ def test_relu_and_its_backward_pass(kind):
     np.testing.assert_array_equal(sums, [6, 0, 5])
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_square_and_its_backward_pass(kind):
+    pre, bias = np.array([[-2.0, 0.5, np.nan]], dtype=kind), np.array([1.0, 1.0, 0.0], dtype=kind)
+    alone, post = pre.copy(), np.empty_like(pre)
+    activations.quadratic(pre, bias, post)
+    np.testing.assert_array_equal(post, [[1.0, 2.25, np.nan]])
+    np.testing.assert_array_equal(pre, [[-2.0, 3.0, np.nan]])
+    activations.quadratic_alone(alone, bias)
+    np.testing.assert_array_equal(alone, post)
+    d, sums = np.array([[3.0, 4.0, 5.0]], dtype=kind), np.empty(3, dtype=kind)
+    activations.slope_backward(d, pre, sums)
+    np.testing.assert_array_equal(d, [[-6.0, 12.0, np.nan]])
+    np.testing.assert_array_equal(sums, d[0])
+
+
 def _random(*shape: int, dtype: torch.dtype) -> torch.Tensor:
     return torch.randn(shape, dtype=dtype, generator=torch.Generator().manual_seed(sum(shape)))
 

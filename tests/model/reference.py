@@ -7,6 +7,7 @@ are `[out, in]`) and for what the two kinds of residual compute.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from grokscope.config import ModelConfig
@@ -24,7 +25,7 @@ class Block(nn.Module):
         self.attention = nn.MultiheadAttention(d, config.n_heads, batch_first=batch_first)
         self.norm2 = nn.LayerNorm(d) if config.normalization == "LN" else nn.Identity()
         self.up = nn.Linear(d, config.d_mlp)
-        self.activation = nn.GELU() if config.activation == "gelu" else nn.ReLU()
+        self.activation = {"gelu": F.gelu, "relu": F.relu, "quadratic": torch.square}[config.activation]
         self.down = nn.Linear(config.d_mlp, d)
 
     def forward(self, x: Tensor) -> Tensor:

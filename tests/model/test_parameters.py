@@ -36,14 +36,17 @@ def plain_hooked_transformer(config: ModelConfig, task: Task) -> HookedTransform
         d_head=config.d_model // config.n_heads,
         n_heads=config.n_heads,
         d_mlp=config.d_mlp,
-        act_fn=config.activation,
+        act_fn="relu" if config.activation == "quadratic" else config.activation,
         d_vocab=len(task.token_names),
         d_vocab_out=len(task.token_names) if config.output == "vocab" else task.n_answers,
         normalization_type="LN" if config.normalization == "LN" else None,
         dtype=torch.float64 if config.dtype == "float64" else torch.float32,
         device="cpu",
     )
-    return HookedTransformer(cfg)
+    model = HookedTransformer(cfg)
+    for block in model.blocks if config.activation == "quadratic" else ():
+        block.mlp.act_fn = torch.square  # TransformerLens has no name for it
+    return model
 
 
 @settings(max_examples=25)

@@ -30,6 +30,27 @@ def gelu_alone(pre: np.ndarray, bias: np.ndarray) -> None:
 
 
 @compiled
+def quadratic(pre: np.ndarray, bias: np.ndarray, post: np.ndarray) -> None:
+    """post = (pre + bias)^2;  pre becomes the slope 2 (pre + bias). Arrays [row, neuron]."""
+    for row in range(pre.shape[0]):
+        x, y = pre[row], post[row]
+        for i in range(len(bias)):
+            value = x[i] + bias[i]
+            y[i] = value * value
+            x[i] = value + value
+
+
+@compiled
+def quadratic_alone(pre: np.ndarray, bias: np.ndarray) -> None:
+    """pre becomes (pre + bias)^2."""
+    for row in range(pre.shape[0]):
+        x = pre[row]
+        for i in range(len(bias)):
+            value = x[i] + bias[i]
+            x[i] = value * value
+
+
+@compiled
 def relu(pre: np.ndarray, bias: np.ndarray) -> None:
     """pre becomes post = max(0, pre + bias)."""
     zero = pre.dtype.type(0)
@@ -55,7 +76,7 @@ def relu_backward(d: np.ndarray, post: np.ndarray, sums: np.ndarray) -> None:
 
 
 @compiled
-def gelu_backward(d: np.ndarray, slope: np.ndarray, sums: np.ndarray) -> None:
+def slope_backward(d: np.ndarray, slope: np.ndarray, sums: np.ndarray) -> None:
     """d becomes d * slope;  sums = its sum over rows."""
     for i in range(len(sums)):
         sums[i] = 0

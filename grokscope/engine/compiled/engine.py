@@ -13,7 +13,7 @@ from grokscope.engine.compiled.cross_entropy import cross_entropy, losses_and_hi
 from grokscope.engine.compiled.network import Network
 from grokscope.engine.compiled.plan import ExampleTable, Plan
 from grokscope.engine.compiled.program import Parameters
-from grokscope.engine.loss import loss_function
+from grokscope.engine.loss import logit_std, loss_function, scaled_to
 from grokscope.engine.prefixes import PrefixTable
 from grokscope.model import Weights, dtype_of
 from grokscope.tasks import Task
@@ -57,8 +57,14 @@ class CompiledEngine:
         self._loss_config, self._loss = loss, loss_function(loss)
 
     @torch.no_grad()
-    def loss_and_gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "example d_vocab_out"]]:
-        """The mean loss and the logits. The gradients are written where they belong."""
+    def loss_and_gradient(
+        self, examples: Int[Tensor, "example"], spread: float | None = None
+    ) -> tuple[float, Float[Tensor, "example d_vocab_out"]]:
+        """The mean loss and the logits. The gradients are written where they belong.
+
+        Arguments:
+            spread: the loss is that of logits scaled to it (see `scaled_to`).
+        """
         network = self._network(len(examples), backward=True)
         # In the order of the task, neighbours share tokens, whose values are then in the cache.
         order = np.argsort(examples.numpy(), kind="stable")
@@ -66,20 +72,23 @@ class CompiledEngine:
         with openblas.threads(torch.get_num_threads()):
             network.prepare()
             network.forward(chosen)
-            loss = self._loss_gradient(network.logits, self._labels[chosen], network.d_logits)
+            loss = self._loss_gradient(network.logits, self._labels[chosen], network.d_logits, spread)
             network.backward()
         logits = torch.empty_like(network.logits)
         logits[torch.from_numpy(order)] = network.logits
         return loss, logits
 
-    def _loss_gradient(self, logits: Tensor, labels: np.ndarray, d_logits: Tensor) -> float:
+    def _loss_gradient(self, logits: Tensor, labels: np.ndarray, d_logits: Tensor, spread: float | None) -> float:
         if self._loss_config.name == "cross_entropy":
             losses = np.empty(len(labels), dtype=np.float64)
-            cross_entropy(logits.numpy(), labels, self._loss_config.temperature, d_logits.numpy(), losses)
+            now = None if spread is None else logit_std(logits)
+            # Logits times a factor are logits at a temperature of 1 / factor.
+            temperature = self._loss_config.temperature * (now / spread if now and spread else 1.0)
+            cross_entropy(logits.numpy(), labels, temperature, d_logits.numpy(), losses)
             return float(losses.mean())
         with torch.enable_grad():
             leaf = logits.detach().requires_grad_()
-            loss = self._loss(leaf, torch.from_numpy(labels), "mean")
+            loss = self._loss(scaled_to(leaf, spread), torch.from_numpy(labels), "mean")
             d_logits.copy_(torch.autograd.grad(loss, leaf)[0])
         return float(loss.detach())
 

@@ -93,10 +93,10 @@ def mlp(program: Program, name: str, kind: Activation, x: Tensor) -> tuple[Tenso
     if kind == "relu":
         program.loop(activations.relu, pre, bias)
     elif program.has_backward:
-        post, act_backward = program.empty(n, d_mlp), activations.gelu_backward
-        program.loop(activations.gelu, pre, bias, post)
+        post, act_backward = program.empty(n, d_mlp), activations.slope_backward
+        program.loop(activations.gelu if kind == "gelu" else activations.quadratic, pre, bias, post)
     else:
-        program.loop(activations.gelu_alone, pre, bias)
+        program.loop(activations.gelu_alone if kind == "gelu" else activations.quadratic_alone, pre, bias)
     program.multiply(post, w_out, out)
 
     def backward(d_out: Tensor, d_x: Tensor) -> None:

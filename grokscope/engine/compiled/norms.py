@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from grokscope.config.model import Activation
 from grokscope.engine.compiled.scalars import gelu_and_slope
 from grokscope.engine.layers import EPS
 from grokscope.jit import compiled
@@ -132,13 +133,18 @@ def normalise_backward(
                 d_bias[i] += value
 
 
+ACTIVATIONS: dict[Activation, int] = {"gelu": 0, "relu": 1, "quadratic": 2}
+"""The number by which a loop is told the activation."""
+_GELU, _RELU = ACTIVATIONS["gelu"], ACTIVATIONS["relu"]
+
+
 @compiled
 def normalise_neurons(
-    mixed: np.ndarray, of_gain: np.ndarray, of_shift: np.ndarray, is_gelu: bool, total: np.ndarray, post: np.ndarray
+    mixed: np.ndarray, of_gain: np.ndarray, of_shift: np.ndarray, kind: int, total: np.ndarray, post: np.ndarray
 ) -> None:
     """The first columns of `mixed` go to `total`; of the others, the norm of `total` and the activation make `post`.
 
-    post = act(scale * (mixed - mean * of_gain) + of_shift), act being GELU or ReLU.
+    post = act(scale * (mixed - mean * of_gain) + of_shift), act being that of `ACTIVATIONS`.
     """
     d, d_mlp = total.shape[1], post.shape[1]
     zero, one = total.dtype.type(0), total.dtype.type(1)
@@ -154,13 +160,17 @@ def normalise_neurons(
         for i in range(d):
             squares += (x[i] - centre) * (x[i] - centre)
         scale = one / np.sqrt(squares * share + eps)
-        if is_gelu:
+        if kind == _GELU:
             for i in range(d_mlp):
                 out[i], _ = gelu_and_slope(scale * (neurons[i] - centre * of_gain[i]) + of_shift[i])
-        else:
+        elif kind == _RELU:
             for i in range(d_mlp):
                 value = scale * (neurons[i] - centre * of_gain[i]) + of_shift[i]
                 out[i] = zero if value <= zero else value
+        else:
+            for i in range(d_mlp):
+                value = scale * (neurons[i] - centre * of_gain[i]) + of_shift[i]
+                out[i] = value * value
 
 
 @compiled

@@ -60,6 +60,7 @@ def first_block(program: Program, config: ModelConfig, ln1: Normed, queries: Que
         attention.attend_output, values.q, queries.own, values.k, wide[:n_values], wide[n_values:],
         queries.starts, queries.keys, pattern, mixed,
     )  # fmt: skip
-    program.loop(norms.normalise_neurons, mixed, of_gain[0], of_shift[0], config.activation == "gelu", total, post)
+    kind = norms.ACTIVATIONS[config.activation]
+    program.loop(norms.normalise_neurons, mixed, of_gain[0], of_shift[0], kind, total, post)
     program.multiply(post, parameters.matrix(f"{name}.W_out"), out)
     return Sum(total, rows[:n_rows], out, f"{name}.b_out")

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, get_args
 
-from grokscope.config.checks import group_names, group_values, integer, positive
+from grokscope.config.checks import group_values, integer, positive, scope_entries
 from grokscope.config.norm_control import NormConfig, declare_control
-from grokscope.config.parameter_groups import GroupName, GroupValues, ScopeName
+from grokscope.config.parameter_groups import GroupName, GroupValues, Scope
 from grokscope.norms.one_control import Control
 
 if TYPE_CHECKING:
@@ -25,8 +25,9 @@ class Clip(NormConfig):
 
     max_norm: float | None = None
     """Upper bound on the norm of every row in `scope` after every step; left out: no clip."""
-    scope: tuple[ScopeName, ...] = ("decoder",)
-    """Parameter groups that `max_norm` binds; decoder = all but embed and unembed."""
+    scope: Scope = ("decoder",)
+    """Parameters that `max_norm` binds: groups (decoder = all but embed and unembed), or patterns of names such as
+    blocks.*.mlp.W_in."""
     group_max_norm: GroupValues = ()
     """Bounds for some groups of their own, in `scope` or not, instead of `max_norm`."""
     from_step: int = 0
@@ -37,7 +38,7 @@ class Clip(NormConfig):
     def check(self) -> None:
         if self.max_norm is not None:
             positive("norms.max_norm", self.max_norm)
-        group_names("norms.scope", self.scope, ScopeName)
+        scope_entries("norms.scope", self.scope)
         group_values("norms.group_max_norm", self.group_max_norm, get_args(GroupName))
         integer("norms.from_step", self.from_step, 0)
         if self.until_step is not None:
