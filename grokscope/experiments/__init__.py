@@ -1,9 +1,12 @@
 """Experiments from sweep to results: `grokscope experiment NAME`.
 
 why_clipping  why does clipping weight norms make networks grok sooner? Claims in, a report out
+mechanism     the clip replaced by each thing that it does: which of them groks as soon?
 published     small experiments, one a module, each of which publishes tables
 published_tables  every table of the method's authors, again
 
+ledger        a row for every run that has ended, here or on another machine
+steps         steps from one evaluation to the next
 experiment    what an experiment is; `experiments` collects those that there are
 table         what the published tables have in common
 accelerators  other methods, with and without the clip: what is trained, for both

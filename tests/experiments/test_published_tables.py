@@ -12,8 +12,8 @@ import pytest
 from grokscope.analysis.timing import quantile_times
 from grokscope.config import ConfigError
 from grokscope.disk import DiskError
+from grokscope.experiments import ledger
 from grokscope.experiments.experiment import Request, experiment
-from grokscope.experiments.published_tables import pipeline
 from grokscope.experiments.published_tables.summary import best_bounds, failure_rate_at_most, readme_lines, summary
 from grokscope.experiments.published_tables.trained import TABLES, Arm, residual_arms, sizes
 
@@ -124,7 +124,7 @@ def test_another_machine_goes_on_from_the_rows(finished, tmp_path, monkeypatch):
     out = tmp_path / "out"
     shutil.copytree(request.out, out)
     elsewhere = Request(scale="small", only=("quarter",), runs=tmp_path / "runs", out=out)
-    monkeypatch.setattr(pipeline, "run_sweep", lambda *_, **__: pytest.fail("a run is trained again"))
+    monkeypatch.setattr(ledger, "run_sweep", lambda *_, **__: pytest.fail("a run is trained again"))
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     experiment("published-tables").start(elsewhere)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
@@ -137,7 +137,7 @@ def test_a_row_of_another_config_does_not_count(finished, tmp_path, monkeypatch)
     (tmp_path / "out").mkdir()
     rows.to_csv(tmp_path / "out" / "runs.csv", index=False)
     trained = []
-    monkeypatch.setattr(pipeline, "run_sweep", lambda sweep, *_, **__: trained.extend(sweep.jobs) or [])
+    monkeypatch.setattr(ledger, "run_sweep", lambda sweep, *_, **__: trained.extend(sweep.jobs) or [])
     experiment("published-tables").start(
         Request(scale="small", only=("quarter",), runs=tmp_path / "runs", out=tmp_path / "out")
     )

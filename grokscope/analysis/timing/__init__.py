@@ -6,6 +6,7 @@ medians          medians with intervals, and words for what has no number
 restricted_mean  mean times up to a horizon, where a median is not reached
 log_rank         whether arms differ: log-rank tests with Holm's correction
 speed_up         ratios of medians over shared seeds; bounds where one is not reached
+non_inferiority  whether an arm is as soon as a reference, up to a margin
 shares           how much of one arm's speed-up another arm has
 tuned            the best of a grid of equal size, chosen and reported on different seeds
 decomposition    what each of several switches contributes, in every order
@@ -24,6 +25,7 @@ from grokscope.analysis.timing.decomposition import decomposition
 from grokscope.analysis.timing.kaplan_meier import survival
 from grokscope.analysis.timing.log_rank import holm, log_rank
 from grokscope.analysis.timing.medians import medians, quantile_times
+from grokscope.analysis.timing.non_inferiority import non_inferiority, seeds_needed
 from grokscope.analysis.timing.outcomes import Event, Outcomes, Unit, outcomes
 from grokscope.analysis.timing.records import timing_table
 from grokscope.analysis.timing.shares import shares
@@ -40,8 +42,10 @@ __all__ = [
     "holm",
     "log_rank",
     "medians",
+    "non_inferiority",
     "outcomes",
     "quantile_times",
+    "seeds_needed",
     "shares",
     "speed_up",
     "survival",

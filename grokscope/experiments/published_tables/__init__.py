@@ -1,7 +1,6 @@
 """Do the tables of the method's authors reproduce? The bound task by task, reliability, depth, less data, baselines.
 
 trained   what is trained: tables, arms, settings
-rows      a row for every run that has ended, here or on another machine
 summary   medians, spreads and failures of every arm
 page      the page, its figures and files
 pipeline  from sweep to page

@@ -11,7 +11,7 @@ import pandas as pd
 from grokscope import figures
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
-from grokscope.experiments.published_tables.rows import FILE
+from grokscope.experiments.ledger import FILE
 from grokscope.experiments.published_tables.summary import as_text, readme_lines, steps
 from grokscope.experiments.published_tables.trained import TABLES, TITLES, PublishedTable
 from grokscope.experiments.wording import by_arm, joined

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
-from grokscope.config import RunConfig, TaskConfig, override, preset, presets
-from grokscope.tasks import build_task
-from grokscope.training.batches import BatchStream
+from grokscope.config import RunConfig, override, preset, presets
+from grokscope.experiments.steps import steps_per_epoch
 
 STEPS_AFTER_GROK = 200
 """Steps that a run goes on for when its grok has been sustained."""
@@ -69,17 +67,6 @@ class PublishedTable:
     about: str
     """What it compares, in a sentence or two."""
     arms: tuple[Arm, ...]
-
-
-def steps_per_epoch(config: RunConfig) -> int:
-    """Steps from one evaluation to the next, which is once an epoch."""
-    return _steps_per_epoch(config.task, config.training.batch_size)
-
-
-@cache  # a few tasks have hundreds of runs
-def _steps_per_epoch(task: TaskConfig, batch_size: int | None) -> int:
-    train, _ = build_task(task).split(task.train_fraction, 0)
-    return BatchStream(train, batch_size, 0).steps_per_epoch
 
 
 def _bounds() -> Iterator[Arm]:

@@ -1,0 +1,117 @@
+"""Whether an arm is as soon as a reference, up to a margin that is named beforehand.
+
+A test that finds no difference does not show that there is none. Here the burden is the other way round: the arm is as
+soon as the reference if the upper end of a one-sided interval of the ratio of times is below the margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import exp, inf, isinf, log, nan, sqrt
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from grokscope.analysis.tables.select import names
+from grokscope.analysis.timing.outcomes import LEVEL, Event, Unit, choice, fraction, outcomes
+from grokscope.analysis.timing.resampling import shared_seeds
+from grokscope.analysis.timing.speed_up import positive
+
+MARGIN, POWER, MOST_SEEDS = 1.15, 0.8, 40
+COLUMNS = (
+    "reference", "arm", "event", "unit", "seeds", "ratio", "low", "high", "margin", "is_lower_bound", "log_sd",
+    "seeds_needed", "verdict", "statement",
+)  # fmt: skip
+
+
+def non_inferiority(
+    table: pd.DataFrame,
+    reference: str,
+    arm: str | Sequence[str] | None = None,
+    event: Event = "sustained_grok",
+    unit: Unit = "steps",
+    margin: float = MARGIN,
+    level: float = LEVEL,
+) -> pd.DataFrame:
+    """The geometric mean over shared seeds of an arm's time over the reference's, and what it says.
+
+        d_s = ln(T_arm / T_reference) of seed s,    ratio = exp(mean d),
+        low, high = exp(mean d -+ t(level, n - 1) sd(d) / sqrt(n)),    each one-sided at `level`
+
+    as soon as the reference: high <= margin. later: low > margin. Otherwise it cannot be told with so many seeds.
+    A run of the arm that is censored counts with the time until which it was seen: the ratio is then at least what is
+    given, so that such an arm can be found later, and never as soon.
+
+    Arguments:
+        table, event, unit: as for `outcomes`.
+        reference: the arm that others are compared with; its runs must all have the event.
+        arm: one or several; None: all others that share a seed with it.
+        margin: the ratio above which an arm counts as later.
+
+    Returns:
+        reference, arm, event, unit, seeds (shared), ratio, low, high (NaN for one seed), margin, is_lower_bound (some
+        run is censored), log_sd (standard deviation of d), seeds_needed (for 80% power if arm and reference are in
+        truth alike, at the spread seen, 40 at most; NaN for one seed), verdict (`as soon`, `later`, `cannot tell`),
+        statement.
+
+    Raises ValueError as `outcomes` does, for a margin of 1 or less, and where a run of the reference is censored.
+    Source: two one-sided tests, of which this is one (Schuirmann 1987), on logarithms of times paired by seed.
+    """
+    fraction("level", level)
+    if not 1 < margin < inf:
+        raise ValueError(f"margin = {margin!r} is not accepted: use a ratio above 1")
+    known = names(table, "arm") if "arm" in table else []
+    choice("reference", reference, known)
+    of_arms = outcomes(table, event, unit)
+    base = positive(of_arms[reference], event)
+    others = [one for one in known if one != reference] if arm is None else [arm] if isinstance(arm, str) else list(arm)
+    rows = []
+    for one in others:
+        choice("arm", one, [name for name in known if name != reference])
+        seeds = shared_seeds([base, of_arms[one]])
+        if not len(seeds):
+            if arm is None:
+                continue
+            raise ValueError(f"arms {reference!r} and {one!r} share no seed: nothing can be compared")
+        before, after = base.of_seeds(seeds), positive(of_arms[one], event).of_seeds(seeds)
+        if not before.happened.all():
+            seed = int(before.seed[~before.happened][0])
+            raise ValueError(f"arm {reference!r} seed {seed} has no {event}: a reference needs its time in every run")
+        compared = _compared(np.log(after.time / before.time), bool(after.happened.all()), margin, level)
+        rows.append({"reference": reference, "arm": one, "event": event, "unit": unit, "margin": margin, **compared})
+    return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def _compared(apart: np.ndarray, complete: bool, margin: float, level: float) -> dict[str, object]:
+    n = len(apart)
+    mean = float(apart.mean())
+    spread = float(apart.std(ddof=1)) if n > 1 else nan
+    half = float(stats.t.ppf(level, n - 1)) * spread / sqrt(n) if n > 1 else nan
+    low, high = exp(mean - half), exp(mean + half) if complete else inf
+    verdict = "as soon" if high <= margin else "later" if low > margin else "cannot tell"
+    said = [] if complete else [f"at least: {'a run is' if n == 1 else 'some runs are'} censored"]
+    said += ["one seed: no interval"] if n == 1 else []
+    return {
+        "seeds": n,
+        "ratio": exp(mean),
+        "low": low,
+        "high": nan if n == 1 else high,
+        "is_lower_bound": not complete,
+        "log_sd": spread,
+        "seeds_needed": seeds_needed(spread, margin, level) if n > 1 else nan,
+        "verdict": verdict,
+        "statement": "; ".join(said),
+    }
+
+
+def seeds_needed(log_sd: float, margin: float = MARGIN, level: float = LEVEL, power: float = POWER) -> int:
+    """How many shared seeds show an arm that is in truth alike to be as soon, with this power; `MOST_SEEDS` at most.
+
+    The least n with  (t(level, n - 1) + t(power, n - 1)) log_sd / sqrt(n) <= ln margin.
+    """
+    for n in range(2, MOST_SEEDS):
+        needed = float(stats.t.ppf(level, n - 1) + stats.t.ppf(power, n - 1)) * log_sd / sqrt(n)
+        if not isinf(needed) and needed <= log(margin):
+            return n
+    return MOST_SEEDS

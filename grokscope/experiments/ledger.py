@@ -1,0 +1,160 @@
+"""The ledger of an experiment: one row for every run that has ended, from its directory or from the committed rows.
+
+So an experiment that was begun on another machine goes on from what that machine committed. A run is known by its name
+and by a digest of its config; rows are written after every few runs, and whatever has a row is not trained again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+
+from grokscope.analysis.timing import timing_table
+from grokscope.config import RunConfig, override, settings_of
+from grokscope.disk.errors import DiskError, disk_errors
+from grokscope.disk.files import write_atomic
+from grokscope.experiments.experiment import Request
+from grokscope.runs import Run, open_run
+from grokscope.sweeps import Job, Sweep, run_sweep
+
+FILE = "runs.csv"
+WHOLE = ("memorisation_step", "grok_step", "sustained_grok_step", "delay", "budget", "observed", "sustained_observed",
+         "cadence")  # fmt: skip
+"""Columns of whole numbers, which may be missing."""
+ROUND = 24
+"""Runs that are trained before the rows are written."""
+TRACES = ("norms.replay", "norms.relative_step_trace", "loss.follow")
+"""Settings that name a trace."""
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run of an experiment."""
+
+    part: str
+    task: str
+    """By its preset's name: s5, not permutation."""
+    arm: str
+    job: Job
+    about: Mapping[str, object] = field(default_factory=dict)
+    """What else its row says of it."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What its row goes by: the name of its directory, and a digest of its config."""
+        return self.job.name, digest(self.job.config)
+
+    def has_ended(self, runs: Path) -> bool:
+        """Whether its directory, in the folder of all runs, has nothing left to train."""
+        return self.job.ended(runs / self.job.name) is not None
+
+
+def planned(
+    part: str, task: str, arm: str, seed: int, config: RunConfig, about: Mapping[str, object] | None = None
+) -> PlannedRun:
+    """A run with the name that all of an experiment have."""
+    return PlannedRun(part, task, arm, Job(config, f"{part}-{task}-{arm}-seed{seed}"), about or {})
+
+
+def digest(config: RunConfig) -> str:
+    """The first 12 digits of the sha256 of what a config sets otherwise than the methods that it names do by default.
+
+    So a setting that is new to grokscope does not make rows stale, as long as it is left at its default. A trace counts
+    by the name of its file: another machine records it again, and it differs there by rounding.
+    """
+    settings = settings_of(config)
+    settings |= {name: Path(settings[name].rpartition("@")[0]).name for name in TRACES if settings.get(name)}
+    methods = {name: value for name, value in settings.items() if name.endswith(".name")}
+    defaults = settings_of(override(RunConfig(), methods))
+    changed = {name: value for name, value in settings.items() if name in methods or defaults.get(name) != value}
+    return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def published_rows(folder: Path) -> dict[tuple[str, str], pd.DataFrame]:
+    """The rows that are published in a folder, each by the key of its run; none where there are none.
+
+    Raises `DiskError` for a damaged file.
+    """
+    file = folder / FILE
+    if not file.exists():
+        return {}
+    try:
+        with disk_errors(f"read {file}"):
+            table = pd.read_csv(file, dtype={"config": str})
+        rows = table.astype(dict.fromkeys(WHOLE, "Int64")).astype({"run": str, "part": str})
+        keys = zip(rows["run"], rows["config"], strict=True)
+        return {key: rows.iloc[[place]] for place, key in enumerate(keys)}
+    except (KeyError, ValueError) as error:
+        raise DiskError(f"{file} does not hold rows of this experiment: {error}; restore it, or remove it") from None
+
+
+def rows_of(
+    plan: Iterable[PlannedRun],
+    runs: Path,
+    published: Mapping[tuple[str, str], pd.DataFrame],
+    measure: Callable[[Run], Mapping[str, object]] = lambda run: {},
+) -> pd.DataFrame:
+    """A row for every planned run that has ended, here or elsewhere, in the order of the plan.
+
+    Arguments:
+        measure: more columns, of a run that is here.
+    """
+    parts, about = [], []
+    for one in plan:
+        if one.key in published:
+            row = published[one.key]
+        elif one.has_ended(runs):
+            run = open_run(runs / one.job.name)
+            row = timing_table(run).assign(**measure(run))
+        else:
+            continue
+        about = list(one.about)
+        parts.append(row.assign(part=one.part, task=one.task, arm=one.arm, **one.about, config=one.key[1]))
+    if not parts:
+        return pd.DataFrame({name: [] for name in (*_FIRST, "config")})
+    rows = pd.concat(parts, ignore_index=True)
+    first = [*_FIRST, *about]
+    return rows.reindex(columns=[*first, *(name for name in rows if name not in (*first, "config")), "config"])
+
+
+def write_rows(out: Path, rows: pd.DataFrame) -> None:
+    """Write the rows where they are published. Raises `DiskError` where that is impossible."""
+    with disk_errors(f"write {out / FILE}"):
+        out.mkdir(parents=True, exist_ok=True)
+        write_atomic(out / FILE, rows.to_csv(index=False).encode())
+
+
+def train_in_rounds(
+    name: str,
+    plan: Sequence[PlannedRun],
+    runs: Path,
+    out: Path,
+    request: Request,
+    rows: Callable[[], pd.DataFrame],
+) -> list[str]:
+    """Train what has not ended, some runs at a time; returns the names of those that failed.
+
+    Arguments:
+        name: of the experiment.
+        plan: the runs, in the order in which they are trained.
+        rows: all rows that there are, which are written after every round.
+    """
+    published = published_rows(out)
+    left = iter([one for one in plan if one.key not in published and not one.has_ended(runs)])
+    failed = []
+    while of_round := list(islice(left, ROUND)):
+        request.say(f"{of_round[0].part}: {len(of_round)} runs")
+        jobs = tuple(one.job for one in of_round)
+        ended = run_sweep(Sweep(name, jobs), runs, request.workers, watch=request.watch)
+        failed += [outcome.name for outcome in ended if outcome.standing == "failed"]
+        write_rows(out, rows())
+    return failed
+
+
+_FIRST = ("part", "run", "task", "arm")

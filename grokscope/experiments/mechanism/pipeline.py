@@ -1,0 +1,84 @@
+"""From sweep to tables: traces, tuning, arms; rows are written after each few runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from grokscope.config import ConfigError
+from grokscope.disk.errors import disk_errors
+from grokscope.disk.files import write_atomic
+from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
+from grokscope.experiments.ledger import PlannedRun, published_rows, train_in_rounds, write_rows
+from grokscope.experiments.mechanism.declared import families
+from grokscope.experiments.mechanism.summary import summary
+from grokscope.experiments.mechanism.tasks import MAIN
+from grokscope.experiments.mechanism.trained import PUBLISHED, SMALL, Study
+from grokscope.sweeps import Sweep, run_sweep
+
+NAME = "mechanism"
+TABLE = "mechanism.csv"
+SCALES = {scale.name: scale for scale in (PUBLISHED, SMALL)}
+
+
+def mechanism(request: Request) -> Outcome:
+    """Train what has not ended here or elsewhere, and write the tables; started again, it goes on where it was."""
+    check_scale(request.scale)
+    for name in request.only:
+        if name not in families():
+            raise ConfigError(f"{NAME} has no family {name!r}: {nearest(name, tuple(families()))}")
+    suffix = "-small" if request.scale == "small" else ""
+    study = Study(
+        SCALES[request.scale],
+        Path("checkpoints", NAME + suffix) if request.runs is None else request.runs,
+        Path("reports", NAME + suffix) if request.out is None else request.out,
+        request.only,
+        request.seeds,
+    )
+    failed: list[str] = []
+    for task in study.scale.sizes if request.training else ():
+        failed += _record_traces(study, task, request)
+        if task == MAIN:
+            failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
+        failed += train_in_rounds(NAME, study.arms([task]), study.runs, study.out, request, study.rows)
+    rows = study.rows()
+    if not len(rows):
+        raise ValueError(f"no run of {NAME} in {study.runs} has ended: train some (without --report-only)")
+    write_rows(study.out, rows)
+    table = summary(rows)
+    with disk_errors(f"write {study.out / TABLE}"):
+        write_atomic(study.out / TABLE, table.to_csv(index=False).encode())
+    shown = table[["family", "task", "arm", "n", "sustained", "median", "ratio", "low", "high", "verdict"]]
+    planned = [*study.tuning(), *study.arms()]
+    return Outcome(
+        tuple(shown),
+        [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)],
+        (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {study.out / TABLE}"),
+        tuple(failed),
+    )
+
+
+def _record_traces(study: Study, task: str, request: Request) -> list[str]:
+    """Record the traces that runs of a task which have not ended need; returns the names of those that failed."""
+    published = published_rows(study.out)
+
+    def is_left(run: PlannedRun) -> bool:
+        return run.key not in published and not run.has_ended(study.runs)
+
+    missing = study.missing_traces(task, [run for run in study.arms([task]) if is_left(run)])
+    if not missing:
+        return []
+    request.say(f"traces of {task}: {len(missing)} runs")
+    jobs = tuple(study.traced(task, of) for of in missing)
+    ended = run_sweep(Sweep(NAME, jobs), study.runs, request.workers, watch=request.watch)
+    failed = [outcome.name for outcome in ended if outcome.standing == "failed"]
+    for of, job in zip(missing, jobs, strict=True):
+        if job.name not in failed:
+            study.keep_trace(task, of)
+    return failed
+
+
+declare_experiment(
+    Experiment(NAME, "What does the clip do that makes it grok sooner?", lambda: tuple(families()), mechanism)
+)

@@ -1,0 +1,193 @@
+"""Traces, tuning and arms, in the order in which they are trained.
+
+First traces, of a seed that no arm has; then the tuning, on seeds of its own; then every arm on the main task, all arms
+of a seed before the next seed; then the arms that carry the answer on the other tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from grokscope.analysis import numbers, where
+from grokscope.config import override
+from grokscope.experiments.ledger import PlannedRun, planned, published_rows, rows_of
+from grokscope.experiments.mechanism.declared import Family, families, known_arms
+from grokscope.experiments.mechanism.families import decay, ends
+from grokscope.experiments.mechanism.setting import TRACE_SEED, TRACED, Setting, Traced
+from grokscope.experiments.mechanism.tasks import BUDGETS, MAIN, TaskSize, arm_config
+from grokscope.experiments.table import TINY, TINY_TASKS
+from grokscope.runs import Run, open_run
+from grokscope.sweeps import Job
+
+CARRIERS = (
+    *("sphere-1", "sphere-rows", "growing-sphere-tensors", "relative-step", "step-start-scale-clip"),
+    *("replay-tensor", "replay-all-mean", "decay-as-clip"),
+)
+"""The arms that are run on the other tasks too, beside those of families that name them."""
+TUNING = "tuning"
+TUNING_SEEDS = (100, 101)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large the experiment is."""
+
+    name: str
+    seeds: tuple[int, ...]
+    other_seeds: tuple[int, ...]
+    """On the tasks beside the main one."""
+    sizes: Mapping[str, TaskSize]
+    rates: tuple[float, ...] = decay.RATES
+    """Rates of decay that are tried."""
+    only: tuple[str, ...] = ()
+    """Arms; none: all of them."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of arms, over everything else."""
+
+
+PUBLISHED = Scale(
+    "published",
+    seeds=(0, 1, 2, 3, 4),
+    other_seeds=(0, 1, 2, 3, 4),
+    sizes={task: TaskSize(budget, {}) for task, budget in BUDGETS.items()},
+)
+_TINY_SIZE = {**TINY, "training.steps": 40}
+SMALL = Scale(
+    "small",
+    seeds=(0, 1),
+    other_seeds=(0,),
+    sizes={
+        "mul": TaskSize(40, {**_TINY_SIZE, **TINY_TASKS["mul"]}),
+        "s5": TaskSize(40, {**_TINY_SIZE, **TINY_TASKS["permutation"]}),
+    },
+    rates=(1.0, 3.0),
+    settings={"training.stop_evaluations": 0, "probes.margins_every": 20},
+)
+"""Shows that every part works; its networks are too small and its runs too short for its answers to mean anything."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is planned at a scale, with runs in one folder and published rows in another."""
+
+    scale: Scale
+    runs: Path
+    out: Path
+    chosen: tuple[str, ...] = ()
+    """Names of families; none: all of them."""
+    seeds: tuple[int, ...] = ()
+    """In place of those of the scale."""
+
+    def settings(self) -> dict[str, Setting]:
+        """What arms are made from, by task."""
+        best = self._tuned()
+        return {task: Setting(task, self.runs, self.out, best) for task in self.scale.sizes}
+
+    def tuning(self) -> list[PlannedRun]:
+        """The grid of the decay's rate, on the main task."""
+        return [
+            self._planned(TUNING, MAIN, f"decay-{rate:g}", seed, decay.decayed(rate))
+            for seed in TUNING_SEEDS
+            for rate in self.scale.rates
+        ]
+
+    def arms(self, tasks: Sequence[str] = ()) -> list[PlannedRun]:
+        """Every run of every arm that is known, of some tasks or of all, in the order in which they are trained."""
+        return [
+            self._planned(family, task, arm, seed, settings)
+            for task in tasks or self.scale.sizes
+            for seed, family, arm, settings in self._on(task)
+        ]
+
+    def traced(self, task: str, of: Traced) -> Job:
+        """The run that a trace is of: as long as the budget, whether or not it groks."""
+        settings = ends.clipped(Setting(task, self.runs, self.out)) if of == "clip" else {}
+        more = {"probes.trace": True, "probes.margins_every": None, "training.stop_evaluations": None}
+        config = arm_config(task, of, TRACE_SEED, self.scale.sizes[task], {**settings, **more})
+        return Job(config, f"traced-{task}-{of}-seed{TRACE_SEED}")
+
+    def missing_traces(self, task: str, left: Sequence[PlannedRun]) -> list[Traced]:
+        """The traces of a task that its runs need, or that settings wait for, and that are not recorded here."""
+        setting = self.settings()[task]
+        needed = {of for run in left for of in _followed(run)} | (set(TRACED) if self._waits(task) else set())
+        return [of for of in TRACED if of in needed and not setting.trace_file(of).exists()]
+
+    def keep_trace(self, task: str, of: Traced) -> None:
+        """Save the trace of a run that has ended."""
+        run = open_run(self.runs / self.traced(task, of).name)
+        run.trace.save(self.settings()[task].trace_file(of))
+
+    def rows(self) -> pd.DataFrame:
+        """A row for every run that has ended."""
+        return rows_of([*self.tuning(), *self.arms()], self.runs, published_rows(self.out), milestones_of)
+
+    def _waits(self, task: str) -> bool:
+        """Whether an arm of a task is left out until something is measured on its traces."""
+        tuned = Setting(task, self.runs, self.out, {"decay": 1.0})
+        chosen = list(filter(self._is_chosen, families().values()))
+        on_task = {name for family in chosen for name in family.arms() if task in family.tasks or name in CARRIERS}
+        return bool(on_task - {name for family in chosen for name, _, _ in known_arms(family, tuned)})
+
+    def _on(self, task: str) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+        setting = self.settings()[task]
+        seeds = self.seeds or (self.scale.seeds if task == MAIN else self.scale.other_seeds)
+        for place, seed in enumerate(seeds):
+            for family in filter(self._is_chosen, families().values()):
+                for name, arm, settings in known_arms(family, setting):
+                    on_task = task in family.tasks or name in CARRIERS
+                    wanted = not self.scale.only or name in self.scale.only
+                    if on_task and wanted and place < (arm.n_seeds or len(seeds)):
+                        yield seed, family.name, name, settings
+
+    def _is_chosen(self, family: Family) -> bool:
+        # The ends are what all others are compared with.
+        return not self.chosen or family.name in (*self.chosen, "ends")
+
+    def _planned(self, part: str, task: str, arm: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
+        config = arm_config(task, arm, seed, self.scale.sizes[task], settings)
+        return planned(part, task, arm, seed, override(config, self.scale.settings))
+
+    def _tuned(self) -> dict[str, float]:
+        """The best rate of decay: the least geometric mean over the tuning seeds; none before all have ended."""
+        plan = self.tuning()
+        rows = rows_of(plan, self.runs, published_rows(self.out), milestones_of)
+        if len(rows) < len(plan):
+            return {}
+        grokked, watched = numbers(rows, "sustained_grok_step"), numbers(rows, "budget")
+        times = pd.DataFrame({"arm": rows["arm"], "log": np.log(np.where(np.isnan(grokked), watched, grokked))})
+        best = str(times.groupby("arm", sort=False)["log"].mean().idxmin())
+        return {"decay": float(best.removeprefix("decay-"))}
+
+
+def _followed(run: PlannedRun) -> Iterator[Traced]:
+    """The traces that a run's config names."""
+    config = run.job.config
+    for reference in (config.norms.replay, config.norms.relative_step_trace, config.loss.follow):
+        if reference is not None:
+            yield next(of for of in TRACED if f"-{of}.safetensors@" in reference)
+
+
+def milestones_of(run: Run) -> dict[str, float]:
+    """Signal, memory and noise of a run at its sustained grok and at its end, and its losses at its end.
+
+    Returns signal, memory and noise_val (means over operations, in nats) at the first record at or after the sustained
+    grok (`_at_grok`, NaN without one) and at the last record (`_at_end`), train_loss and val_loss at the end.
+    """
+    recorded = run.recorded_margins
+    columns = ("signal", "memory", "noise_val")
+    found = {f"{name}_at_{when}": np.nan for when in ("grok", "end") for name in columns}
+    if len(recorded):
+        after = where(recorded, stage="after").groupby("step")[list(columns)].mean()
+        places = {"end": len(after) - 1}
+        if run.sustained_grok_step is not None:
+            places["grok"] = min(int(after.index.searchsorted(run.sustained_grok_step)), len(after) - 1)
+        for when, place in places.items():
+            found |= {f"{name}_at_{when}": float(after[name].iloc[place]) for name in columns}
+    last = run.metrics.iloc[-1]
+    return {**found, "train_loss": float(last["train_loss"]), "val_loss": float(last["val_loss"])}

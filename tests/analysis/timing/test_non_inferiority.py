@@ -1,0 +1,126 @@
+"""As soon as a reference: against scipy's paired test, and how often it errs in samples whose truth is known."""
+
+from __future__ import annotations
+
+from math import exp, log
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from grokscope.analysis.timing import non_inferiority, seeds_needed
+
+
+def _table(**times):
+    """Runs with these times of the sustained grok; None: censored at 3,000."""
+    rows = [
+        {
+            "arm": arm, "seed": seed, "status": "finished", "budget": 3000, "cadence": 10,
+            "sustained_grok_step": time, "grok_step": time, "observed": 3000, "sustained_observed": 3000,
+        }
+        for arm, of_arm in times.items()
+        for seed, time in enumerate(of_arm)
+    ]  # fmt: skip
+    table = pd.DataFrame(rows)
+    return table.astype(dict.fromkeys(("sustained_grok_step", "grok_step"), "Int64"))
+
+
+CLIP = [440, 520, 590, 460, 480]
+
+
+def test_the_interval_is_that_of_a_paired_test_of_logarithms():
+    arm = [460, 510, 610, 500, 470]
+    (row,) = non_inferiority(_table(clip=CLIP, arm=arm), "clip").to_dict("records")
+    apart = np.log(np.array(arm) / np.array(CLIP))
+    assert row["ratio"] == pytest.approx(stats.gmean(arm) / stats.gmean(CLIP))
+    for margin in (row["high"] * 0.999, row["high"] * 1.001):
+        p = stats.ttest_1samp(apart, log(margin), alternative="less").pvalue
+        assert (p < 0.05) == (margin > row["high"])
+    p = stats.ttest_1samp(apart, log(row["low"]), alternative="greater").pvalue
+    assert p == pytest.approx(0.05)
+    assert row["verdict"] == "as soon"
+    assert (row["seeds"], row["is_lower_bound"], row["statement"]) == (5, False, "")
+
+
+@pytest.mark.parametrize(
+    ("arm", "verdict"),
+    [
+        ([400, 500, 580, 450, 470], "as soon"),
+        ([900, 1100, 1200, 1000, 950], "later"),
+        ([300, 900, 500, 700, 400], "cannot tell"),
+        ([None, None, None, None, None], "later"),
+        ([440, 520, 590, 460, None], "cannot tell"),
+    ],
+)
+def test_verdicts(arm, verdict):
+    (row,) = non_inferiority(_table(clip=CLIP, arm=arm), "clip").to_dict("records")
+    assert row["verdict"] == verdict
+    if None in arm:
+        assert row["is_lower_bound"]
+        assert row["high"] == np.inf
+        assert row["statement"].startswith("at least")
+
+
+def test_one_seed_has_no_interval_and_tells_nothing():
+    (row,) = non_inferiority(_table(clip=[440], arm=[440]), "clip").to_dict("records")
+    assert row["verdict"] == "cannot tell"
+    assert np.isnan(row["high"])
+    assert np.isnan(row["seeds_needed"])
+
+
+@pytest.mark.parametrize(("truth", "verdict"), [(1.15, "as soon"), (1.15, "later")])
+def test_at_the_margin_itself_either_verdict_is_wrong_in_one_of_twenty_samples(truth, verdict):
+    rng = np.random.default_rng(0)
+    wrong = 0
+    for _ in range(400):
+        base = 500 * np.exp(0.1 * rng.standard_normal(6))
+        arm = base * truth * np.exp(0.12 * rng.standard_normal(6))
+        table = _table(clip=base.round().astype(int), arm=arm.round().astype(int))
+        wrong += non_inferiority(table, "clip")["verdict"].iloc[0] == verdict
+    # 5% of 400 with a standard deviation of 4.4; three of those.
+    assert abs(wrong - 20) <= 13
+
+
+@pytest.mark.parametrize("spread", [0.08, 0.15, 0.25])
+def test_so_many_seeds_have_the_power_that_is_named(spread):
+    n = seeds_needed(spread)
+    rng = np.random.default_rng(1)
+
+    def power(seeds: int) -> float:
+        apart = spread * rng.standard_normal((20000, seeds))
+        half = stats.t.ppf(0.95, seeds - 1) * apart.std(1, ddof=1) / np.sqrt(seeds)
+        return float((np.exp(apart.mean(1) + half) <= 1.15).mean())
+
+    # The formula takes t quantiles for those of the noncentral t: good to a few points, and never optimistic by more.
+    assert power(n) >= 0.78
+    if n > 3:
+        assert power(n - 1) < 0.85
+
+
+def test_many_seeds_are_capped():
+    assert seeds_needed(2.0) == 40
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ({"reference": "clap"}, "clap"),
+        ({"reference": "clip", "arm": "free"}, "free"),
+        ({"reference": "clip", "margin": 1.0}, r"margin = 1\.0"),
+        ({"reference": "censored"}, "'censored' seed 1 has no sustained_grok"),
+        ({"reference": "clip", "arm": "apart"}, "share no seed"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(arguments, match):
+    table = _table(clip=[440, 520], arm=[450, 510], censored=[450, None], apart=[450, 460])
+    table.loc[table["arm"] == "apart", "seed"] += 10
+    with pytest.raises(ValueError, match=match):
+        non_inferiority(table, **arguments)
+
+
+def test_arms_that_share_no_seed_are_left_out_where_none_is_named():
+    table = _table(clip=[440, 520], arm=[450, 510], apart=[450, 460])
+    table.loc[table["arm"] == "apart", "seed"] += 10
+    assert non_inferiority(table, "clip")["arm"].tolist() == ["arm"]
+    assert exp(non_inferiority(table, "clip")["log_sd"].iloc[0]) > 1
