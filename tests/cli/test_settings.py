@@ -34,6 +34,13 @@ def read(words: str):
         ("--task=group --group D6", {"task.name": "group", "task.group": "D6"}),
         ("--elements none", {"task.elements": None}),
         ("--task square_sub", {"task.name": "square_sub"}),
+        ("--sphere rows --sphere-scope mlp blocks.*.ln2.w", {
+            "norms.sphere": "rows", "norms.sphere_scope": ("mlp", "blocks.*.ln2.w"),
+        }),
+        ("--group-rate embed=5 --group-decay mlp=3", {
+            "optimizer.group_rate": (("embed", 5.0),), "optimizer.group_decay": (("mlp", 3.0),),
+        }),
+        ("--trace true --label-noise 0.1", {"probes.trace": True, "task.label_noise": 0.1}),
         ("--gradient grokfast_ema --lamb 2", {"gradient.name": "grokfast_ema", "gradient.lamb": 2.0}),
         ("--gradient neuralgrok --merge-outer true", {"gradient.name": "neuralgrok", "gradient.merge_outer": True}),
         ("--gradient grokfast_ma --lamb none", {"gradient.name": "grokfast_ma", "gradient.lamb": None}),
