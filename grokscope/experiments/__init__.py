@@ -9,6 +9,7 @@ ledger        a row for every run that has ended, here or on another machine
 steps         steps from one evaluation to the next
 experiment    what an experiment is; `experiments` collects those that there are
 table         what the published tables have in common
+shown         a section of a page of results
 accelerators  other methods, with and without the clip: what is trained, for both
 wording       counts, lists and names of runs in a sentence
 """

@@ -34,6 +34,7 @@ from .plates import Plate as Plate
 from .plates import plate as plate
 from .timing.dose_response import dose_response as dose_response
 from .timing.grid_map import grid_map as grid_map
+from .timing.ladder import ladder as ladder
 from .timing.methods import methods as methods
 from .timing.paired import paired as paired
 from .timing.scatter import grok_against as grok_against

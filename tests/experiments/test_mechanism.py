@@ -48,12 +48,12 @@ def _trace(steps: int = 500, shrink: float = 0.999) -> Trace:
 def test_every_arm_is_on_the_main_task_and_those_that_carry_the_answer_on_all_six(study):
     for of in ("clip", "free"):
         _trace().save(study.settings()["mul"].trace_file(of))
-    of_main = {run.arm for run in study.arms(["mul"])}
+    of_main = {run.arm for run in study.arms("mul")}
     every = {name for family in families().values() for name in family.arms()}
     assert every - of_main == {"decay-tuned"}  # before the tuning has ended
     assert set(CARRIERS) <= every
     for task in set(BUDGETS) - {"mul"}:
-        of_task = {run.arm for run in study.arms([task])}
+        of_task = {run.arm for run in study.arms(task)}
         assert {"clip", "free", "lion"} <= of_task
         # What is measured on traces of the task waits for them.
         assert set(CARRIERS) - of_task == {"decay-as-clip"}
@@ -68,8 +68,11 @@ def test_runs_have_names_of_their_own_and_seeds_are_neither_tuned_nor_traced(stu
 
 
 def test_all_arms_of_a_seed_come_before_the_next_seed(study):
-    seeds = [run.job.config.seed for run in study.arms(["mul"])]
+    runs = study.arms()
+    seeds = [run.job.config.seed for run in runs]
     assert seeds == sorted(seeds)
+    assert [run.job.name for run in runs if run.job.config.seed == 1] == [r.job.name for r in study.arms(place=1)]
+    assert {run.task for run in study.arms(place=1)} == set(BUDGETS)
 
 
 def test_the_ends_are_the_published_method_and_the_same_without_its_clip(study):
@@ -96,7 +99,7 @@ def preset_published(task: str) -> int:
 
 
 def test_a_run_ends_200_steps_after_its_sustained_grok(study):
-    config = next(run.job.config for run in study.arms(["mul"]) if run.arm == "clip")
+    config = next(run.job.config for run in study.arms("mul") if run.arm == "clip")
     # 4,656 training pairs in batches of 512 are 10 steps an epoch.
     assert config.training.eval_every is None
     assert config.training.stop_evaluations == 20
@@ -105,7 +108,7 @@ def test_a_run_ends_200_steps_after_its_sustained_grok(study):
 
 
 def test_the_three_factors_have_every_combination_once(study):
-    configs = {run.arm: run.job.config for run in study.arms(["mul"]) if run.part in ("two-by-two-by-two", "ends")}
+    configs = {run.arm: run.job.config for run in study.arms("mul") if run.part in ("two-by-two-by-two", "ends")}
     cells = {arm: c for arm, c in configs.items() if arm.startswith("norms-") or arm in ("clip", "free")}
     assert len(cells) == 8
     seen = set()
@@ -183,7 +186,7 @@ def test_every_arm_can_be_run_and_none_repeats_another(study):
     for of in ("clip", "free"):
         for task in BUDGETS:
             _trace(BUDGETS[task]).save(Setting(task, study.runs, study.out).trace_file(of))
-    configs = [run.job.config for run in study.arms(["mul"]) if run.job.config.seed == 0]
+    configs = [run.job.config for run in study.arms("mul") if run.job.config.seed == 0]
     # 'fraction' is published at one half, and every other arm differs from all by more than its name.
     known: dict[str, str] = {}
     for config in configs:
@@ -316,10 +319,10 @@ def test_another_machine_goes_on_from_the_rows(finished, tmp_path, monkeypatch):
     monkeypatch.setattr(
         "grokscope.experiments.mechanism.pipeline.run_sweep", lambda *_, **__: pytest.fail("a trace is recorded again")
     )
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
     elsewhere = Request(scale="small", only=FEW, runs=tmp_path / "runs", out=out, workers=1, seeds=(0,))
     experiment("mechanism").start(elsewhere)
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
 def test_names_that_there_are_not_are_refused(tmp_path):

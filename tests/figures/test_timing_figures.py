@@ -9,7 +9,7 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
 from grokscope.analysis.timing import best_settings, grid_medians, medians, speed_up, survival
-from grokscope.figures import dose_response, forest, grid_map, save, seed_strips, survival_curves
+from grokscope.figures import dose_response, forest, grid_map, ladder, save, seed_strips, survival_curves
 from grokscope.figures.style import CLIPPED, INK
 from tests.analysis.timing_tables import FREIREICH, arm
 
@@ -214,3 +214,30 @@ def test_names_are_not_read_as_formulas():
     seed_strips(table, medians(table)).draw_without_rendering()
     forest(speed_up(table, "$lr_1")).draw_without_rendering()
     survival_curves(survival(table)).draw_without_rendering()
+
+
+def test_a_ladder_shows_ratios_with_their_intervals_and_colours_them_by_their_verdicts():
+    rows = [
+        {"arm": "same", "ratio": 1.0, "low": 0.93, "high": 1.08, "is_lower_bound": False, "verdict": "as soon"},
+        {"arm": "late", "ratio": 2.0, "low": 1.6, "high": 2.5, "is_lower_bound": False, "verdict": "later"},
+        {"arm": "never", "ratio": 6.0, "low": 5.0, "high": np.inf, "is_lower_bound": True, "verdict": "later"},
+        {"arm": "once", "ratio": 1.3, "low": np.nan, "high": np.nan, "is_lower_bound": False, "verdict": "cannot tell"},
+    ]
+    figure = ladder(pd.DataFrame(rows).assign(margin=1.15, seeds=5), {"same": "the same $5"})
+    (ax,) = figure.axes
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["the same $5", "late", "never", "once"]
+    assert points(ax, "_ratio", "o") == [(1.0, 0.0), (2.0, 1.0), (6.0, 2.0), (1.3, 3.0)]
+    assert [line.get_markeredgecolor() for line in lines(ax, "_ratio")] == [CLIPPED[0], "#D55E00", "#D55E00", "#7a7a7a"]
+    intervals = [line.get_xdata().tolist() for line in map(_as_array, lines(ax, "_interval"))]
+    assert intervals[:2] == [[0.93, 1.08], [1.6, 2.5]]
+    assert intervals[2] == [5.0, ax.get_xlim()[1]]
+    assert len(intervals) == 3  # one seed has none
+    assert points(ax, "_no end", ">") == [(ax.get_xlim()[1], 2.0)]
+    assert lines(ax, "_ratio")[2].get_markerfacecolor() == "white"
+    assert [text.get_text() for text in ax.texts] == [f"{x}×, n = 5" for x in ("1.00", "2.00", "≥ 6.00", "1.30")]
+    assert legend_of(figure) == ["as soon", "later", "cannot tell", "up to 1.15 times"]
+
+
+def _as_array(line):
+    line.set_xdata(np.asarray(line.get_xdata()))
+    return line

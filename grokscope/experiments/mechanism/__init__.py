@@ -6,7 +6,8 @@ declared   an arm, and the families that there are
 families   the arms, a module each of what they ask together
 trained    traces, tuning and arms in the order in which they are trained
 summary    ratios to the clip, and what each says
-pipeline   from sweep to tables
+page       the page, its ladders and tables
+pipeline   from sweep to page
 """
 
 from grokscope.experiments.mechanism.pipeline import mechanism

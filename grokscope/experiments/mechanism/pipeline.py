@@ -7,18 +7,16 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope.config import ConfigError
-from grokscope.disk.errors import disk_errors
-from grokscope.disk.files import write_atomic
 from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
-from grokscope.experiments.ledger import PlannedRun, published_rows, train_in_rounds, write_rows
+from grokscope.experiments.ledger import PlannedRun, published_rows, train_in_rounds
 from grokscope.experiments.mechanism.declared import families
+from grokscope.experiments.mechanism.page import write_mechanism
 from grokscope.experiments.mechanism.summary import summary
 from grokscope.experiments.mechanism.tasks import MAIN
 from grokscope.experiments.mechanism.trained import PUBLISHED, SMALL, Study
 from grokscope.sweeps import Sweep, run_sweep
 
 NAME = "mechanism"
-TABLE = "mechanism.csv"
 SCALES = {scale.name: scale for scale in (PUBLISHED, SMALL)}
 
 
@@ -37,24 +35,28 @@ def mechanism(request: Request) -> Outcome:
         request.seeds,
     )
     failed: list[str] = []
-    for task in study.scale.sizes if request.training else ():
-        failed += _record_traces(study, task, request)
-        if task == MAIN:
-            failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
-        failed += train_in_rounds(NAME, study.arms([task]), study.runs, study.out, request, study.rows)
+    for place in study.places if request.training else ():
+        for task in study.scale.sizes:
+            failed += _record_traces(study, task, request)
+            if task == MAIN:
+                failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
+            failed += train_in_rounds(NAME, study.arms(task, place), study.runs, study.out, request, study.rows)
     rows = study.rows()
     if not len(rows):
         raise ValueError(f"no run of {NAME} in {study.runs} has ended: train some (without --report-only)")
-    write_rows(study.out, rows)
     table = summary(rows)
-    with disk_errors(f"write {study.out / TABLE}"):
-        write_atomic(study.out / TABLE, table.to_csv(index=False).encode())
-    shown = table[["family", "task", "arm", "n", "sustained", "median", "ratio", "low", "high", "verdict"]]
     planned = [*study.tuning(), *study.arms()]
+    ended = set(rows["run"])
+    missing = {
+        name: [one.job.name for one in planned if one.part == name and one.job.name not in ended] for name in families()
+    }
+    request.say("writing the page")
+    page = write_mechanism(study.out, rows, table, missing, request.scale)
+    shown = table[["family", "task", "arm", "n", "sustained", "median", "ratio", "low", "high", "verdict"]]
     return Outcome(
         tuple(shown),
         [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)],
-        (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {study.out / TABLE}"),
+        (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {page}"),
         tuple(failed),
     )
 
@@ -66,7 +68,7 @@ def _record_traces(study: Study, task: str, request: Request) -> list[str]:
     def is_left(run: PlannedRun) -> bool:
         return run.key not in published and not run.has_ended(study.runs)
 
-    missing = study.missing_traces(task, [run for run in study.arms([task]) if is_left(run)])
+    missing = study.missing_traces(task, [run for run in study.arms(task) if is_left(run)])
     if not missing:
         return []
     request.say(f"traces of {task}: {len(missing)} runs")

@@ -12,9 +12,9 @@ from grokscope.analysis.timing import medians, non_inferiority
 from grokscope.experiments.mechanism.declared import Arm, families
 
 COLUMNS = [
-    "family", "task", "arm", "about",
-    "against", "n", "sustained", "median", "first_median", "ratio", "low", "high", "log_sd",
-    "seeds_needed", "share", "verdict", "signal_at_grok", "memory_at_grok", "noise_val_at_grok", "statement",
+    "family", "task", "arm", "about", "against", "n", "sustained", "median", "first_median",
+    "shared", "ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "share", "verdict",
+    "signal_at_grok", "memory_at_grok", "noise_val_at_grok", "statement",
 ]  # fmt: skip
 
 
@@ -22,10 +22,10 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each arm and task that has runs.
 
     Returns `COLUMNS`: n runs, of which `sustained` have a sustained grok; median steps to the sustained and to the
-    first grok (Kaplan-Meier, NaN where not reached); ratio, low, high, log_sd, seeds_needed and verdict of
-    `non_inferiority` against the arm that it names, the clip under the same circumstances (`reference` for that arm);
-    share = ln(T_free / T_arm) / ln(T_free / T_clip) of geometric means over shared seeds (NaN where a run of the three
-    is censored); medians of signal, memory and noise at the sustained grok.
+    first grok (Kaplan-Meier, NaN where not reached); shared (seeds), ratio, low, high, is_lower_bound, log_sd,
+    seeds_needed and verdict of `non_inferiority` against the arm that it names, the clip under the same circumstances
+    (`reference` for that arm); share = ln(T_free / T_arm) / ln(T_free / T_clip) of geometric means over shared seeds
+    (NaN where a run of the three is censored); medians of signal, memory and noise at the sustained grok.
     """
     lines = []
     for task in names(rows, "task"):
@@ -37,7 +37,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 line = {"family": family.name, "task": task, "arm": arm}
                 line |= {"about": about[arm].about, "against": about[arm].against}
                 lines.append(line | _times(runs) | _compared(of_task, arm, about[arm]) | _margins(runs))
-    return pd.DataFrame(lines, columns=COLUMNS)
+    return pd.DataFrame(lines, columns=COLUMNS).astype({"shared": "Int64", "seeds_needed": "Int64"})
 
 
 def _times(runs: pd.DataFrame) -> dict[str, object]:
@@ -60,8 +60,8 @@ def _compared(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
         (row,) = non_inferiority(of_task, arm.against, name).to_dict("records")
     except ValueError as error:  # a run of the reference is censored, or no seed is shared yet
         return {"verdict": "cannot tell", "statement": str(error)}
-    kept = ("ratio", "low", "high", "log_sd", "seeds_needed", "verdict", "statement")
-    return {column: row[column] for column in kept} | {"share": _share(of_task, name, arm)}
+    kept = ("ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "verdict", "statement")
+    return {"shared": row["seeds"], **{column: row[column] for column in kept}, "share": _share(of_task, name, arm)}
 
 
 def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> float:

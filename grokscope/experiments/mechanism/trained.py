@@ -1,7 +1,7 @@
 """Traces, tuning and arms, in the order in which they are trained.
 
-First traces, of a seed that no arm has; then the tuning, on seeds of its own; then every arm on the main task, all arms
-of a seed before the next seed; then the arms that carry the answer on the other tasks.
+Traces are of a seed that no arm has, the tuning is on seeds of its own. The first seed of every arm comes first, on the
+main task and then of the arms that carry the answer on the others; then the second seed, and so on.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from grokscope.sweeps import Job
 
 CARRIERS = (
     *("sphere-1", "sphere-rows", "growing-sphere-tensors", "relative-step", "step-start-scale-clip"),
-    *("replay-tensor", "replay-all-mean", "decay-as-clip"),
+    *("replay-tensor", "replay-all-mean", "decay-as-clip", "norms-clip-step-free-scale-free"),
 )
 """The arms that are run on the other tasks too, beside those of families that name them."""
 TUNING = "tuning"
@@ -97,13 +97,24 @@ class Study:
             for rate in self.scale.rates
         ]
 
-    def arms(self, tasks: Sequence[str] = ()) -> list[PlannedRun]:
-        """Every run of every arm that is known, of some tasks or of all, in the order in which they are trained."""
+    def arms(self, task: str | None = None, place: int | None = None) -> list[PlannedRun]:
+        """Every run of every arm that is known, in the order in which they are trained.
+
+        Arguments:
+            task: of this task alone.
+            place: of this seed of every task alone, 0 being the first.
+        """
         return [
-            self._planned(family, task, arm, seed, settings)
-            for task in tasks or self.scale.sizes
-            for seed, family, arm, settings in self._on(task)
+            self._planned(family, on, arm, seed, settings)
+            for at in (self.places if place is None else (place,))
+            for on in (self.scale.sizes if task is None else (task,))
+            for seed, family, arm, settings in self._on(on, at)
         ]
+
+    @property
+    def places(self) -> range:
+        """The places of seeds, the first being 0."""
+        return range(len(self.seeds) or max(len(self.scale.seeds), len(self.scale.other_seeds)))
 
     def traced(self, task: str, of: Traced) -> Job:
         """The run that a trace is of: as long as the budget, whether or not it groks."""
@@ -134,16 +145,16 @@ class Study:
         on_task = {name for family in chosen for name in family.arms() if task in family.tasks or name in CARRIERS}
         return bool(on_task - {name for family in chosen for name, _, _ in known_arms(family, tuned)})
 
-    def _on(self, task: str) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
-        setting = self.settings()[task]
+    def _on(self, task: str, place: int) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+        """Seed, family, arm and settings of the runs of a task at one place of the seeds."""
         seeds = self.seeds or (self.scale.seeds if task == MAIN else self.scale.other_seeds)
-        for place, seed in enumerate(seeds):
-            for family in filter(self._is_chosen, families().values()):
-                for name, arm, settings in known_arms(family, setting):
-                    on_task = task in family.tasks or name in CARRIERS
-                    wanted = not self.scale.only or name in self.scale.only
-                    if on_task and wanted and place < (arm.n_seeds or len(seeds)):
-                        yield seed, family.name, name, settings
+        setting = self.settings()[task]
+        for family in filter(self._is_chosen, families().values()) if place < len(seeds) else ():
+            for name, arm, settings in known_arms(family, setting):
+                on_task = task in family.tasks or name in CARRIERS
+                wanted = not self.scale.only or name in self.scale.only
+                if on_task and wanted and place < (arm.n_seeds or len(seeds)):
+                    yield seeds[place], family.name, name, settings
 
     def _is_chosen(self, family: Family) -> bool:
         # The ends are what all others are compared with.

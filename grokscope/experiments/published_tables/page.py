@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -14,26 +13,13 @@ from grokscope.analysis.timing import medians, survival
 from grokscope.experiments.ledger import FILE
 from grokscope.experiments.published_tables.summary import as_text, readme_lines, steps
 from grokscope.experiments.published_tables.trained import TABLES, TITLES, PublishedTable
+from grokscope.experiments.shown import Shown
 from grokscope.experiments.wording import by_arm, joined
 from grokscope.figures.plates import Plate
-from grokscope.report import Table
 from grokscope.report.page import write_page
 
 TITLE = "Every table of the method's authors, again"
 COMMAND = "grokscope experiment published-tables"
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A table as it stands on the page."""
-
-    name: str
-    title: str
-    about: str
-    sentences: tuple[str, ...]
-    plates: tuple[Plate, ...]
-    table: Table
-    missing: tuple[str, ...]
 
 
 def write_tables(

@@ -1,0 +1,70 @@
+"""A ladder of arms: how much later than a reference each is, beside the margin up to which it counts as soon."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from grokscope.analysis import numbers
+from grokscope.figures import style
+from grokscope.figures.timing.times import logarithmic
+
+VERDICTS = {"as soon": style.CLIPPED[0], "later": style.UNCLIPPED[0], "cannot tell": "#7a7a7a"}
+"""The colour of each verdict."""
+BAND = "#dcebf5"
+
+
+def ladder(table: pd.DataFrame, labels: dict[str, str] | None = None) -> Figure:
+    """The ratio of an arm's time to that of its reference, arm by arm, with its interval, on a logarithmic axis.
+
+    The band ends at the margin of the test. A dot is a geometric mean over seeds, the line goes from the lower to the
+    upper end, each one-sided; an arrow is an end that is not known, because some run is censored, and the dot is
+    hollow. Colours are verdicts. On the right: the ratio, and how many seeds there are.
+
+    Args:
+        table: of `grokscope.analysis.timing.non_inferiority`, in the order in which it is drawn.
+        labels: what stands for an arm.
+    """
+    figure, [[ax]] = style.blank(1, 1, panel=(5.0, 0.5 + 0.2 * max(len(table), 1)))
+    ends = np.concatenate([numbers(table, name) for name in ("ratio", "low", "high")])
+    known = ends[np.isfinite(ends) & (ends > 0)]
+    margin = float(table["margin"].iloc[0]) if len(table) else 1.15
+    logarithmic(ax.xaxis, min(float(known.min(initial=1.0)), 0.9), max(float(known.max(initial=1.0)), margin))
+    left, right = ax.get_xlim()
+    ax.axvspan(left, margin, color=BAND, linewidth=0, zorder=0)
+    ax.axvline(1.0, color=style.INK, linewidth=style.WIDTH["thin"], zorder=1)
+    for place, row in enumerate(table.to_dict("records")):
+        _rung(ax, place, row, (left, right))
+    ax.set_xlim(left, right)
+    ax.set_yticks(range(len(table)), [(labels or {}).get(str(arm), str(arm)) for arm in table["arm"]])
+    for label in ax.get_yticklabels():
+        label.set_parse_math(False)
+    ax.set_ylim(len(table) - 0.4, -0.6)
+    ax.grid(visible=False, axis="y")
+    ax.set_xlabel("steps to the sustained grok, relative to the clip", size=style.LABEL)
+    seen = [verdict for verdict in VERDICTS if verdict in set(table["verdict"])]
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], color=VERDICTS[verdict], marker="o", markersize=4.5, label=verdict) for verdict in seen
+    ]
+    handles.append(Patch(color=BAND, label=f"up to {margin:g} times"))
+    style.legend(figure, handles, columns=4)  # type: ignore[arg-type]
+    return figure
+
+
+def _rung(ax: Axes, place: int, row: dict[str, object], edges: tuple[float, float]) -> None:
+    ratio, low, high = (float(row[name]) for name in ("ratio", "low", "high"))  # type: ignore[arg-type]
+    shade = VERDICTS.get(str(row["verdict"]), style.INK)
+    if not np.isnan(low):
+        ends = [max(low, edges[0]), min(high, edges[1]) if not np.isnan(high) else ratio]
+        ax.plot(ends, [place, place], color=shade, linewidth=style.WIDTH["line"], zorder=2, label="_interval")
+    if np.isinf(high) or row["is_lower_bound"]:
+        ax.plot(edges[1], place, ">", color=shade, markersize=4.5, clip_on=False, label="_no end")
+    face = "white" if row["is_lower_bound"] else shade
+    ax.plot(ratio, place, "o", color=face, markeredgecolor=shade, markersize=5, zorder=3, label="_ratio")
+    sign = "≥ " if row["is_lower_bound"] else ""
+    text = f"{sign}{ratio:.2f}×, n = {row['seeds']}"
+    ax.text(1.03, place, text, transform=ax.get_yaxis_transform(), size=style.TICK, va="center", color=style.INK)
