@@ -116,7 +116,7 @@ def sentences(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _in_words(row: Mapping[str, object]) -> str:
-    if pd.isna(row["ratio"]):
+    if pd.isna(float(str(row["ratio"]))):
         return f"{row['arm']} ({row['statement']})"
     sign = "≥ " if row["is_lower_bound"] is True else ""
     few = ", an indication" if int(row["shared"]) < FEW else ""  # type: ignore[call-overload]

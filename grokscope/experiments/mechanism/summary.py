@@ -66,16 +66,16 @@ def _compared(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
 
 def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> float:
     """ln(T_free / T_arm) / ln(T_free / T_clip) over the seeds that the three share; NaN where one is censored."""
-    logs = {}
+    times = {}
     for which in (arm.baseline, arm.against, name):
         runs = where(of_task, arm=which)
-        logs[which] = pd.Series(np.log(numbers(runs, "sustained_grok_step")), index=runs["seed"].to_numpy())
-    together = pd.concat(logs, axis=1, join="inner")
-    if not len(together) or together.isna().to_numpy().any():
+        times[which] = dict(zip(runs["seed"].tolist(), np.log(numbers(runs, "sustained_grok_step")), strict=True))
+    seeds = set.intersection(*(set(of_arm) for of_arm in times.values()))
+    if not seeds:
         return nan
-    means = together.mean()
-    whole = float(means[arm.baseline] - means[arm.against])
-    return float(means[arm.baseline] - means[name]) / whole if abs(whole) > LEAST else nan
+    free, clip, own = (np.mean([times[w][seed] for seed in seeds]) for w in (arm.baseline, arm.against, name))
+    whole = float(free - clip)  # NaN where one of them is censored
+    return float(free - own) / whole if abs(whole) > LEAST else nan
 
 
 LEAST = log(1.01)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from grokscope.analysis import numbers, where
+from grokscope.analysis import names, numbers, where
 from grokscope.config import override
 from grokscope.experiments.ledger import PlannedRun, planned, published_rows, rows_of
 from grokscope.experiments.mechanism.declared import Family, families, known_arms
@@ -171,8 +171,9 @@ class Study:
         if len(rows) < len(plan):
             return {}
         grokked, watched = numbers(rows, "sustained_grok_step"), numbers(rows, "budget")
-        times = pd.DataFrame({"arm": rows["arm"], "log": np.log(np.where(np.isnan(grokked), watched, grokked))})
-        best = str(times.groupby("arm", sort=False)["log"].mean().idxmin())
+        logs = np.log(np.where(np.isnan(grokked), watched, grokked))
+        means = {arm: float(logs[(rows["arm"] == arm).to_numpy()].mean()) for arm in names(rows, "arm")}
+        best = min(means, key=means.__getitem__)
         return {"decay": float(best.removeprefix("decay-"))}
 
 
@@ -194,11 +195,13 @@ def milestones_of(run: Run) -> dict[str, float]:
     columns = ("signal", "memory", "noise_val")
     found = {f"{name}_at_{when}": np.nan for when in ("grok", "end") for name in columns}
     if len(recorded):
-        after = where(recorded, stage="after").groupby("step")[list(columns)].mean()
-        places = {"end": len(after) - 1}
+        after = where(recorded, stage="after")
+        steps = np.unique(numbers(after, "step"))
+        at = {"end": float(steps[-1])}
         if run.sustained_grok_step is not None:
-            places["grok"] = min(int(after.index.searchsorted(run.sustained_grok_step)), len(after) - 1)
-        for when, place in places.items():
-            found |= {f"{name}_at_{when}": float(after[name].iloc[place]) for name in columns}
+            at["grok"] = float(steps[min(int(np.searchsorted(steps, run.sustained_grok_step)), len(steps) - 1)])
+        for when, step in at.items():
+            of_step = after.loc[after["step"] == step]
+            found |= {f"{name}_at_{when}": float(numbers(of_step, name).mean()) for name in columns}
     last = run.metrics.iloc[-1]
-    return {**found, "train_loss": float(last["train_loss"]), "val_loss": float(last["val_loss"])}
+    return {**found, **{name: float(last[name]) for name in ("train_loss", "val_loss")}}
