@@ -8,7 +8,7 @@ ranks                 effective rank of matrices and circuits
 norm_trajectories     norms of parameter groups, of parameters and of their rows
 phase                 weight norm against loss
 probes                what was recorded while training: steps part by part, gradients, logits
-activation_regime     where inputs of the non-linearity lie, and what of its output is linear or a square
+activation_regime     where inputs of the non-linearity lie, and what is linear or a square; by name only
 clip_effect           what the optimizer and the clip do to signal, memory and noise
 curves                learning curves, and the steps of memorisation and of the grok
 branches              a run and the futures that were branched off it

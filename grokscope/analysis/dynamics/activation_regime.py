@@ -26,9 +26,9 @@ SMALL = 1.0
 """An input whose absolute value is below this is small."""
 
 
-@over_checkpoints(family="dynamics", prepare=RunContext.prepare_dynamics)
+@over_checkpoints(family="dynamics", prepare=RunContext.prepare_dynamics, on_request=True)
 def activation_regime(checkpoint: Checkpoint) -> pd.DataFrame:
-    """How large the inputs of the non-linearity are, and what it makes of them.
+    """How large the inputs of the non-linearity are, and what it makes of them. Made when asked for by name.
 
     Returns:
         run, task, arm, seed, step, layer, small (share of inputs, over examples and neurons, of absolute value below
@@ -36,15 +36,14 @@ def activation_regime(checkpoint: Checkpoint) -> pd.DataFrame:
         (shares of the variance of the outputs; they sum to 1, and are NaN where no output varies).
     """
     context = checkpoint.context
-    rows = []
-    for layer in context.layers:
-        moments = _Moments()
-        names = [f"blocks.{layer}.mlp.hook_{which}" for which in ("pre", "post")]
-        for examples in torch.arange(context.task.n_examples).split(CHUNK):
-            found = context.engine.answer_activations(checkpoint.weights, examples, names)
-            moments.add(*(found[name].double() for name in names))
-        rows.append({"layer": layer, **moments.row()})
-    return pd.DataFrame(rows)
+    moments = {layer: _Moments() for layer in context.layers}
+    names = {layer: [f"blocks.{layer}.mlp.hook_{which}" for which in ("pre", "post")] for layer in context.layers}
+    every = [name for of_layer in names.values() for name in of_layer]
+    for examples in torch.arange(context.task.n_examples).split(CHUNK):
+        found = context.engine.answer_activations(checkpoint.weights, examples, every)
+        for layer, of_layer in names.items():
+            moments[layer].add(*(found[name].double() for name in of_layer))
+    return pd.DataFrame([{"layer": layer, **of_layer.row()} for layer, of_layer in moments.items()])
 
 
 class _Moments:
