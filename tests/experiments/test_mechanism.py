@@ -256,6 +256,15 @@ def test_a_share_is_that_of_geometric_means_and_a_verdict_that_of_the_clip_under
     assert (table.loc["sphere-1", "signal_at_grok"], table.loc["sphere-1", "memory_at_grok"]) == (1.0, 2.0)
 
 
+def test_where_there_is_no_rule_the_time_is_that_of_memorising():
+    rows = _rows(random_clip=[None, None], random_free=[None, None])
+    rows["memorisation_step"] = pd.array([600, 500, 400, 400], dtype="Int64")
+    table = summary(rows).set_index("arm")
+    assert table["reached"].tolist() == [2, 2]
+    assert table.loc["random-free", "ratio"] == pytest.approx(exp(np.mean(np.log([400 / 600, 400 / 500]))))
+    assert table.loc["random-free", "event"] == "memorisation"
+
+
 def test_a_censored_reference_tells_nothing_and_says_so():
     table = summary(_rows(clip=[400, None], sphere_1=[300, 300])).set_index("arm")
     assert table.loc["sphere-1", "verdict"] == "cannot tell"

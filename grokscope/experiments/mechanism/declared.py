@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from grokscope.analysis.timing import Event
 from grokscope.collecting import import_modules
 from grokscope.config import ConfigError
 from grokscope.experiments.mechanism.setting import NotYet, Setting
@@ -32,6 +33,8 @@ class Arm:
     """The arm whose time its own is compared with: the clip under the same circumstances."""
     baseline: str = FREE
     """The arm that has neither: the other end of the speed-up that it may have a share of."""
+    event: Event = "sustained_grok"
+    """What its time is of: where there is no rule, of the memorisation."""
     n_seeds: int | None = None
     """How many seeds it has at most; None: as many as the experiment."""
 

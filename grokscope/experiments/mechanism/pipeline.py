@@ -52,7 +52,7 @@ def mechanism(request: Request) -> Outcome:
     }
     request.say("writing the page")
     page = write_mechanism(study.out, rows, table, missing, request.scale)
-    shown = table[["family", "task", "arm", "n", "sustained", "median", "ratio", "low", "high", "verdict"]]
+    shown = table[["family", "task", "arm", "n", "reached", "median", "ratio", "low", "high", "verdict"]]
     return Outcome(
         tuple(shown),
         [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)],

@@ -12,7 +12,7 @@ from grokscope.analysis.timing import medians, non_inferiority
 from grokscope.experiments.mechanism.declared import Arm, families
 
 COLUMNS = [
-    "family", "task", "arm", "about", "against", "n", "sustained", "median", "first_median",
+    "family", "task", "arm", "about", "against", "event", "n", "reached", "median", "first_median",
     "shared", "ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "share", "verdict",
     "signal_at_grok", "memory_at_grok", "noise_val_at_grok", "statement",
 ]  # fmt: skip
@@ -21,11 +21,12 @@ COLUMNS = [
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each arm and task that has runs.
 
-    Returns `COLUMNS`: n runs, of which `sustained` have a sustained grok; median steps to the sustained and to the
-    first grok (Kaplan-Meier, NaN where not reached); shared (seeds), ratio, low, high, is_lower_bound, log_sd,
-    seeds_needed and verdict of `non_inferiority` against the arm that it names, the clip under the same circumstances
-    (`reference` for that arm); share = ln(T_free / T_arm) / ln(T_free / T_clip) of geometric means over shared seeds
-    (NaN where a run of the three is censored); medians of signal, memory and noise at the sustained grok.
+    Returns `COLUMNS`: n runs, of which `reached` have the arm's event (the sustained grok; memorisation where there is
+    no rule); median steps to it and to the first grok (Kaplan-Meier, NaN where not reached); shared (seeds), ratio,
+    low, high, is_lower_bound, log_sd, seeds_needed and verdict of `non_inferiority` against the arm that it names, the
+    clip under the same circumstances (`reference` for that arm); share = ln(T_free / T_arm) / ln(T_free / T_clip) of
+    geometric means over shared seeds (NaN where a run of the three is censored); medians of signal, memory and noise at
+    the sustained grok.
     """
     lines = []
     for task in names(rows, "task"):
@@ -35,18 +36,18 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
             for arm in names(where(of_task, part=family.name), "arm"):
                 runs = where(of_task, arm=arm)
                 line = {"family": family.name, "task": task, "arm": arm}
-                line |= {"about": about[arm].about, "against": about[arm].against}
-                lines.append(line | _times(runs) | _compared(of_task, arm, about[arm]) | _margins(runs))
+                line |= {"about": about[arm].about, "against": about[arm].against, "event": about[arm].event}
+                lines.append(line | _times(runs, about[arm]) | _compared(of_task, arm, about[arm]) | _margins(runs))
     return pd.DataFrame(lines, columns=COLUMNS).astype({"shared": "Int64", "seeds_needed": "Int64"})
 
 
-def _times(runs: pd.DataFrame) -> dict[str, object]:
-    (sustained,) = medians(runs, "sustained_grok").to_dict("records")
+def _times(runs: pd.DataFrame, arm: Arm) -> dict[str, object]:
+    (found,) = medians(runs, arm.event).to_dict("records")
     (first,) = medians(runs).to_dict("records")
     return {
-        "n": int(sustained["n"]),
-        "sustained": int(sustained["events"]),
-        "median": sustained["median"],
+        "n": int(found["n"]),
+        "reached": int(found["events"]),
+        "median": found["median"],
         "first_median": first["median"],
     }
 
@@ -57,7 +58,7 @@ def _compared(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
     if arm.against not in names(of_task, "arm"):
         return {"verdict": "cannot tell", "statement": f"no run of {arm.against} has ended"}
     try:
-        (row,) = non_inferiority(of_task, arm.against, name).to_dict("records")
+        (row,) = non_inferiority(of_task, arm.against, name, arm.event).to_dict("records")
     except ValueError as error:  # a run of the reference is censored, or no seed is shared yet
         return {"verdict": "cannot tell", "statement": str(error)}
     kept = ("ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "verdict", "statement")
@@ -69,7 +70,7 @@ def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> float:
     times = {}
     for which in (arm.baseline, arm.against, name):
         runs = where(of_task, arm=which)
-        times[which] = dict(zip(runs["seed"].tolist(), np.log(numbers(runs, "sustained_grok_step")), strict=True))
+        times[which] = dict(zip(runs["seed"].tolist(), np.log(numbers(runs, f"{arm.event}_step")), strict=True))
     seeds = set.intersection(*(set(of_arm) for of_arm in times.values()))
     if not seeds:
         return nan

@@ -19,6 +19,7 @@ def competition() -> dict[str, Arm]:
         arms[f"random-{name}"] = Arm(
             f"{words}, with all training labels redrawn: time to memorise",
             lambda setting, settings=settings: {"task.label_noise": 1.0} | settings(setting),
+            event="memorisation",
             against="random-clip",
             baseline="random-free",
         )
