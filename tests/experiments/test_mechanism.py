@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from math import exp, log
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -344,3 +345,28 @@ def test_names_that_there_are_not_are_refused(tmp_path):
 def test_the_groups_of_the_decay_are_the_decoder():
     names = tuple(parameter_shapes(preset("mul-lion-clip").model, build_task(preset("mul-lion-clip").task)))
     assert in_scope(names, GROUPS) == in_scope(names, ("decoder",))
+
+
+def test_what_the_results_page_says_of_it_stands_in_the_committed_table():
+    root = Path(__file__).parents[2] / "reports"
+    table = pd.read_csv(root / "mechanism" / "mechanism.csv")
+    medians = table.loc[table["task"] == "mul"].set_index("arm")["median"].dropna().astype(int)
+    said = " ".join(
+        (root / "README.md").read_text().partition("## What does the clip do?")[2].partition("##")[0].split()
+    )
+
+    def among(start: str) -> list[int]:
+        of = medians[[arm for arm in medians.index if arm.startswith(start)]]
+        return [of.min(), of.max()]
+
+    for words in (
+        f"clip {medians['clip']}, projection alone {medians['free']}, plain Lion {medians['lion']:,}",
+        f"its norm after the projection {medians['sphere-1']}, every row {medians['sphere-rows']}",
+        f"where nothing is forgotten, {medians['growing-sphere-tensors']}",
+        f"change little ({medians['norms-clip-step-free-scale-free']} with both)",
+        f"give {medians['norms-free-step-clip-scale-free']}, {medians['norms-free-step-free-scale-clip']} and "
+        f"{medians['norms-free-step-clip-scale-clip']}",
+        "one at a time give {} to {}, on all but one {} to {}".format(*among("only-"), *among("but-")),
+        f"later with the clip: {medians['random-clip']} against {medians['random-free']}",
+    ):
+        assert words in said, words
