@@ -11,6 +11,7 @@ from grokscope.config import override
 from grokscope.runs import open_run, verify_run
 from grokscope.tasks import build_task
 from grokscope.training import MarginRecorder, Recorder, Trainer, branch, resume, train
+from tests.training.test_interventions import INTERVENTIONS
 from tests.training.test_resume import ACCELERATORS, OPTIMIZERS
 
 pytestmark = [
@@ -47,6 +48,15 @@ def test_every_method_takes_the_steps_of_the_processor(config, settings):
     _same_weights(ours.weights, theirs.weights)
     for name, value in theirs.evaluate().items():
         assert ours.evaluate()[name] == pytest.approx(value, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", INTERVENTIONS)
+def test_every_intervention_takes_the_steps_of_the_processor(config, tmp_path, name):
+    traced = config(seed=7, trace=True, max_norm=0.5, dtype="float64", device="cuda", **{"training.steps": 20})
+    reference = train(traced, tmp_path / "traced", progress=False).trace.save(tmp_path / "trace")
+    chosen = INTERVENTIONS[name].items()
+    settings = {setting: reference if value == "TRACE" else value for setting, value in chosen}
+    _same_weights(_after(config(**settings), "cuda").weights, _after(config(**settings), "cpu").weights)
 
 
 @pytest.mark.parametrize("residual", ["normed", "pre_ln"])
