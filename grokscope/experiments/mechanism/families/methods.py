@@ -13,6 +13,22 @@ MUON: Settings = {
     "optimizer.adam_lr": 1e-3,
     "optimizer.betas": (0.9, 0.98),
 }
+_LMO = (("embed", "col_norm"), ("pos_embed", "col_norm"), ("unembed", "sign"))
+SCION: Settings = {
+    "optimizer.name": "unconstrained_scion",
+    "optimizer.lr": 5e-3,
+    "optimizer.radius": 1.0,
+    "optimizer.group_radius": (("unembed", 20.0),),
+    "optimizer.group_lmo": _LMO,
+}
+CONSTRAINED_SCION: Settings = {
+    "optimizer.name": "scion",
+    "optimizer.lr": 5e-3,
+    "optimizer.radius": 3.0,
+    "optimizer.group_lmo": _LMO,
+    "optimizer.group_radius": (("embed", 1.0), ("ln", 1.0), ("ln_final", 1.0), ("unembed", 60.0)),
+}
+"""As in the presets of accelerators: it keeps every matrix in a ball by itself."""
 SPHERE: Settings = {"norms.sphere": "tensors"}
 
 
@@ -46,6 +62,19 @@ def optimizers() -> dict[str, Arm]:
             baseline="adamw-free",
         ),
         **_arms("muon", "Muon at learning rate 0.02", MUON),
+        "muon-decay": Arm(
+            "Muon at learning rate 0.02 with decay 1, projection alone",
+            lambda setting: MUON | {"optimizer.weight_decay": 1.0},
+            against="muon-clip",
+            baseline="muon-free",
+        ),
+        **_arms("scion", "unconstrained Scion at learning rate 5e-3", SCION),
+        "scion-constrained": Arm(
+            "Scion, which keeps matrices in a ball by itself, at learning rate 5e-3, projection alone",
+            lambda setting: CONSTRAINED_SCION,
+            against="scion-clip",
+            baseline="scion-free",
+        ),
     }
 
 
