@@ -123,6 +123,12 @@ def rows_of(
     return rows.reindex(columns=[*first, *(name for name in rows if name not in (*first, "config")), "config"])
 
 
+def unfinished(plan: Iterable[PlannedRun], runs: Path, out: Path) -> list[PlannedRun]:
+    """The planned runs that have ended neither here nor elsewhere."""
+    published = published_rows(out)
+    return [one for one in plan if one.key not in published and not one.has_ended(runs)]
+
+
 def write_rows(out: Path, rows: pd.DataFrame) -> None:
     """Write the rows where they are published. Raises `DiskError` where that is impossible."""
     with disk_errors(f"write {out / FILE}"):
@@ -145,8 +151,7 @@ def train_in_rounds(
         plan: the runs, in the order in which they are trained.
         rows: all rows that there are, which are written after every round.
     """
-    published = published_rows(out)
-    left = iter([one for one in plan if one.key not in published and not one.has_ended(runs)])
+    left = iter(unfinished(plan, runs, out))
     failed = []
     while of_round := list(islice(left, ROUND)):
         request.say(f"{of_round[0].part}: {len(of_round)} runs")

@@ -41,9 +41,9 @@ class NormControl:
             control.apply_(weights, step)
 
     @property
-    def compares(self) -> bool:
-        """Whether `after_update_` needs the weights before the step."""
-        return any(control.compares for control in self.controls.values())
+    def acts_on_updates(self) -> bool:
+        """Whether `before_update_` or `after_update_` does anything."""
+        return any(control.acts_on_updates for control in self.controls.values())
 
     @property
     def last_steps(self) -> dict[str, int]:

@@ -26,12 +26,12 @@ class Control:
         """Change what the update rule made of the weights, in place, before norms are controlled.
 
         Arguments:
-            before: the weights before the step; given where `compares` is true.
+            before: the weights before the step.
             step: the number of the step that is being taken; the first is 1.
         """
 
-    compares = False
-    """Whether `after_update_` needs the weights before the step."""
+    acts_on_updates = False
+    """Whether it has `before_update_` or `after_update_`, which are called only then."""
 
     last_step: int | None = None
     """The last step that it can act after; None: any."""

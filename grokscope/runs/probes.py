@@ -9,6 +9,7 @@ where none is recorded, is that of `grokscope.training.TraceRecorder`. A run tha
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +77,9 @@ def read_trace(path: Path) -> Trace:
     if not records or records[0][0] != 0:
         raise RunError(f"{path} has no trace from its start on: train it with probes.trace = true")
     steps = [step for step, _ in records]
-    if steps != list(range(len(steps))):
-        raise RunError(f"{path / PROBES} is damaged: the trace has a gap after step {_last_before_gap(steps)}")
+    gap = next((step for step, after in pairwise(steps) if after != step + 1), None)
+    if gap is not None:
+        raise RunError(f"{path / PROBES} is damaged: the trace has a gap after step {gap}")
     names = tuple(records[0][1]["after"])
     taken = [record for _, record in records[1:]]
 
@@ -86,10 +88,6 @@ def read_trace(path: Path) -> Trace:
 
     start = np.array([records[0][1]["after"][name] for name in names])
     return Trace(names, start, norms("updated"), norms("after"), np.array([record["logit_std"] for record in taken]))
-
-
-def _last_before_gap(steps: Sequence[int]) -> int:
-    return next(step for place, step in enumerate(steps) if place + 1 == len(steps) or steps[place + 1] != step + 1)
 
 
 def _table(path: Path, part: str, keys: Sequence[str]) -> DataFrame:

@@ -158,9 +158,10 @@ class Trainer:
         if not isfinite(float(gradient.sum())) and not bool(gradient.isfinite().all()):
             raise Diverged(f"the gradient of step {self.step + 1} is not finite")
         lr = learning_rate(self.config.optimizer, self.step + 1)
-        compares = bool(self._angular or self._rates) or self.norms.compares
-        before = vector.clone() if record or compares else vector
-        self.norms.before_update_(self.weights, views(gradient))
+        controlled = self.norms.acts_on_updates
+        before = vector.clone() if record or controlled or self._angular or self._rates else vector
+        if controlled:
+            self.norms.before_update_(self.weights, views(gradient))
         if self.decay.acts:
             self.decay.apply_(self.weights, views(gradient), lr)
         self.optimizer.step(lr)
@@ -168,7 +169,8 @@ class Trainer:
             scale_updates_(self.weights, views(before), self._rates)
         if self._angular:
             hold_angular_step_(self.weights, views(before), self.config.optimizer.angular_step, self._angular)
-        self.norms.after_update_(self.weights, views(before), self.step + 1)
+        if controlled:
+            self.norms.after_update_(self.weights, views(before), self.step + 1)
         updated = vector.clone() if record else vector
         self.step += 1
         self.norms.apply_(self.weights, self.step)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from grokscope.config import ConfigError
 from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
-from grokscope.experiments.ledger import PlannedRun, published_rows, train_in_rounds
+from grokscope.experiments.ledger import train_in_rounds, unfinished
 from grokscope.experiments.mechanism.declared import families
 from grokscope.experiments.mechanism.page import write_mechanism
 from grokscope.experiments.mechanism.summary import summary
@@ -63,12 +63,7 @@ def mechanism(request: Request) -> Outcome:
 
 def _record_traces(study: Study, task: str, request: Request) -> list[str]:
     """Record the traces that runs of a task which have not ended need; returns the names of those that failed."""
-    published = published_rows(study.out)
-
-    def is_left(run: PlannedRun) -> bool:
-        return run.key not in published and not run.has_ended(study.runs)
-
-    missing = study.missing_traces(task, [run for run in study.arms(task) if is_left(run)])
+    missing = study.missing_traces(task, unfinished(study.arms(task), study.runs, study.out))
     if not missing:
         return []
     request.say(f"traces of {task}: {len(missing)} runs")

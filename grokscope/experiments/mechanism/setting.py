@@ -14,7 +14,7 @@ from typing import Literal
 
 import pandas as pd
 
-from grokscope.disk.files import write_atomic
+from grokscope.disk.files import digest, write_atomic
 from grokscope.experiments.mechanism.tasks import bound
 from grokscope.model import Trace, read_trace
 
@@ -89,8 +89,6 @@ class Setting:
 
 
 def _digest_of(file: Path) -> str:
-    from grokscope.disk.files import digest
-
     return digest(file.read_bytes()) if file.exists() else "0" * 64
 
 

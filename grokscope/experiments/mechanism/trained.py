@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from grokscope.analysis import names, numbers, where
-from grokscope.config import override
-from grokscope.experiments.ledger import PlannedRun, planned, published_rows, rows_of
+from grokscope.config import override, setting
+from grokscope.experiments.ledger import TRACES, PlannedRun, planned, published_rows, rows_of
 from grokscope.experiments.mechanism.declared import Family, families, known_arms
 from grokscope.experiments.mechanism.families import decay, ends
 from grokscope.experiments.mechanism.setting import TRACE_SEED, TRACED, Setting, Traced
@@ -179,9 +179,8 @@ class Study:
 
 def _followed(run: PlannedRun) -> Iterator[Traced]:
     """The traces that a run's config names."""
-    config = run.job.config
-    for reference in (config.norms.replay, config.norms.relative_step_trace, config.loss.follow):
-        if reference is not None:
+    for name in TRACES:
+        if (reference := setting(run.job.config, name)) is not None:
             yield next(of for of in TRACED if f"-{of}.safetensors@" in reference)
 
 

@@ -60,6 +60,8 @@ class NormalisedWeights(Control):
         units: what is normalised; None: the start is not known, and only the projection is made.
     """
 
+    acts_on_updates = True
+
     def __init__(self, units: Units | None) -> None:
         self._units = units
         self._scales: list[Tensor] = [] if units is None else [norm.new_ones(norm.shape) for norm in units.start]

@@ -65,7 +65,7 @@ class ScaledUpdates(Control):
         trace: of the run whose norms count instead.
     """
 
-    compares = True
+    acts_on_updates = True
 
     def __init__(self, names: tuple[str, ...], start: Weights | None, trace: Trace | None) -> None:
         import torch

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Literal
 
-from grokscope.config.checks import choice, scope_entries, trace_reference
+from grokscope.config.checks import ConfigError, choice, scope_entries, trace_reference
 from grokscope.config.norm_control import NormConfig, declare_control
 from grokscope.config.parameter_groups import Scope
 from grokscope.norms.one_control import Control
@@ -52,7 +52,8 @@ class Replay(NormConfig):
     def build(self, names: Iterable[str], start: Weights | None) -> Replayed:
         from grokscope.model import in_scope, read_trace
 
-        assert self.replay is not None  # a control is built where it is on
+        if self.replay is None:  # a control is built where it is on; this is for the type checker
+            raise ConfigError("norms.replay is missing")
         return Replayed(read_trace("norms.replay", self.replay), self.replay_form, in_scope(names, self.replay_scope))
 
 
