@@ -68,12 +68,17 @@ def test_runs_have_names_of_their_own_and_seeds_are_neither_tuned_nor_traced(stu
     assert study.traced("mul", "clip").config.seed == 200
 
 
-def test_all_arms_of_a_seed_come_before_the_next_seed(study):
+def test_arms_that_carry_the_answer_come_first_and_of_them_all_of_a_seed_before_the_next(study):
     runs = study.arms()
-    seeds = [run.job.config.seed for run in runs]
-    assert seeds == sorted(seeds)
-    assert [run.job.name for run in runs if run.job.config.seed == 1] == [r.job.name for r in study.arms(place=1)]
-    assert {run.task for run in study.arms(place=1)} == set(BUDGETS)
+    carrying = study.arms(carrying=True)
+    assert {run.arm for run in carrying} == {"clip", "free", *CARRIERS} - {"decay-as-clip"}
+    assert {run.task for run in carrying} == set(BUDGETS)
+    assert [run.job.name for run in runs] == [r.job.name for r in (*carrying, *study.arms(carrying=False))]
+    for part in (True, False):
+        seeds = [run.job.config.seed for run in study.arms(carrying=part)]
+        assert seeds == sorted(seeds)
+        second = [run.job.name for run in study.arms(carrying=part) if run.job.config.seed == 1]
+        assert second == [run.job.name for run in study.arms(place=1, carrying=part)]
 
 
 def test_the_ends_are_the_published_method_and_the_same_without_its_clip(study):

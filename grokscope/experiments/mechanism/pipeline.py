@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import pandas as pd
@@ -35,12 +36,12 @@ def mechanism(request: Request) -> Outcome:
         request.seeds,
     )
     failed: list[str] = []
-    for place in study.places if request.training else ():
-        for task in study.scale.sizes:
-            failed += _record_traces(study, task, request)
-            if task == MAIN:
-                failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
-            failed += train_in_rounds(NAME, study.arms(task, place), study.runs, study.out, request, study.rows)
+    for carrying, place, task in product((True, False), study.places, study.scale.sizes) if request.training else ():
+        failed += _record_traces(study, task, request)
+        if task == MAIN:
+            failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
+        part = study.arms(task, place, carrying)
+        failed += train_in_rounds(NAME, part, study.runs, study.out, request, study.rows)
     rows = study.rows()
     if not len(rows):
         raise ValueError(f"no run of {NAME} in {study.runs} has ended: train some (without --report-only)")

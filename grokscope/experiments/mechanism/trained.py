@@ -1,7 +1,7 @@
 """Traces, tuning and arms, in the order in which they are trained.
 
-Traces are of a seed that no arm has, the tuning is on seeds of its own. The first seed of every arm comes first, on the
-main task and then of the arms that carry the answer on the others; then the second seed, and so on.
+Traces are of a seed that no arm has, the tuning is on seeds of its own. The arms that carry the answer come first, the
+first seed of them on all tasks, then the second, and so on; then, in the same order, all others on the main task.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pandas as pd
 from grokscope.analysis import names, numbers, where
 from grokscope.config import override, setting
 from grokscope.experiments.ledger import TRACES, PlannedRun, planned, published_rows, rows_of
-from grokscope.experiments.mechanism.declared import Family, families, known_arms
+from grokscope.experiments.mechanism.declared import CLIP, FREE, Family, families, known_arms
 from grokscope.experiments.mechanism.families import decay, ends
 from grokscope.experiments.mechanism.setting import TRACE_SEED, TRACED, Setting, Traced
 from grokscope.experiments.mechanism.tasks import BUDGETS, MAIN, TaskSize, arm_config
@@ -30,6 +30,8 @@ CARRIERS = (
     *("replay-tensor", "replay-all-mean", "decay-as-clip", "norms-clip-step-free-scale-free"),
 )
 """The arms that are run on the other tasks too, beside those of families that name them."""
+ENDS = (CLIP, FREE)
+"""What those arms are compared with."""
 TUNING = "tuning"
 TUNING_SEEDS = (100, 101)
 
@@ -97,18 +99,21 @@ class Study:
             for rate in self.scale.rates
         ]
 
-    def arms(self, task: str | None = None, place: int | None = None) -> list[PlannedRun]:
+    def arms(self, task: str | None = None, place: int | None = None, carrying: bool | None = None) -> list[PlannedRun]:
         """Every run of every arm that is known, in the order in which they are trained.
 
         Arguments:
             task: of this task alone.
             place: of this seed of every task alone, 0 being the first.
+            carrying: the arms that carry the answer alone, or all others alone.
         """
         return [
             self._planned(family, on, arm, seed, settings)
+            for part in ((True, False) if carrying is None else (carrying,))
             for at in (self.places if place is None else (place,))
             for on in (self.scale.sizes if task is None else (task,))
             for seed, family, arm, settings in self._on(on, at)
+            if part == (arm in (*ENDS, *CARRIERS))
         ]
 
     @property
