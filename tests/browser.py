@@ -13,6 +13,8 @@ from tests.find_browser import MISSING, find_browser
 
 SLOW = 120_000
 """Milliseconds that a browser is given: it may share its processor."""
+SCRUBBER = ".scrubber[data-theme] .scrubber-run:last-child [data-panel=curves] .main-svg"
+"""There once the last plot of a scrubber is drawn."""
 
 
 browser_path = cache(find_browser)
@@ -38,11 +40,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def opened(browser, tmp_path) -> Iterator[Callable[..., Page]]:
-    """`opened(path, width=..., scheme=...)`: a page in a window of its own; nothing it does may go wrong."""
+    """`opened(path, width=..., scheme=...)`: a page in a window of its own; nothing it does may go wrong.
+
+    `ready` selects what is waited for: the plots of a scrubber, if nothing else is said.
+    """
     troubles: list[str] = []
     windows = []
 
-    def open_(path: Path, width: int = 1280, scheme: str = "light") -> Page:
+    def open_(path: Path, width: int = 1280, scheme: str = "light", ready: str = SCRUBBER) -> Page:
         context = browser.new_context(viewport={"width": width, "height": 844}, color_scheme=scheme)
         context.set_default_timeout(SLOW)
         windows.append(context)
@@ -52,7 +57,7 @@ def opened(browser, tmp_path) -> Iterator[Callable[..., Page]]:
         page.on("dialog", lambda dialog: (troubles.append(f"dialog: {dialog.message}"), dialog.dismiss()))
         page.on("request", lambda request: request.url == path.as_uri() or troubles.append(f"request: {request.url}"))
         page.goto(path.as_uri())
-        page.wait_for_selector(".scrubber[data-theme] .scrubber-run:last-child [data-panel=curves] .main-svg")
+        page.wait_for_selector(ready)
         return page
 
     yield open_

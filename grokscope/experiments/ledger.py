@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -76,28 +76,40 @@ def digest(config: RunConfig) -> str:
     return hashlib.sha256(json.dumps(changed, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def published_rows(folder: Path) -> dict[tuple[str, str], pd.DataFrame]:
-    """The rows that are published in a folder, each by the key of its run; none where there are none.
+@dataclass(frozen=True)
+class PublishedRows:
+    """The rows that are published in a folder."""
+
+    table: pd.DataFrame
+    places: Mapping[tuple[str, str], int]
+    """Where in the table the row of a run is, by the key of the run."""
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.places
+
+
+def published_rows(folder: Path) -> PublishedRows:
+    """The rows that are published in a folder; none where there are none.
 
     Raises `DiskError` for a damaged file.
     """
     file = folder / FILE
     if not file.exists():
-        return {}
+        return PublishedRows(pd.DataFrame(), {})
     try:
         with disk_errors(f"read {file}"):
             table = pd.read_csv(file, dtype={"config": str})
         rows = table.astype(dict.fromkeys(WHOLE, "Int64")).astype({"run": str, "part": str})
         keys = zip(rows["run"], rows["config"], strict=True)
-        return {key: rows.iloc[[place]] for place, key in enumerate(keys)}
+        return PublishedRows(rows, {key: place for place, key in enumerate(keys)})
     except (KeyError, ValueError) as error:
         raise DiskError(f"{file} does not hold rows of this experiment: {error}; restore it, or remove it") from None
 
 
 def rows_of(
-    plan: Iterable[PlannedRun],
+    plan: Sequence[PlannedRun],
     runs: Path,
-    published: Mapping[tuple[str, str], pd.DataFrame],
+    published: PublishedRows,
     measure: Callable[[Run], Mapping[str, object]] = lambda run: {},
 ) -> pd.DataFrame:
     """A row for every planned run that has ended, here or elsewhere, in the order of the plan.
@@ -105,25 +117,36 @@ def rows_of(
     Arguments:
         measure: more columns, of a run that is here.
     """
-    parts, about = [], []
+    elsewhere: list[PlannedRun] = []
+    here: list[PlannedRun] = []
+    made: list[pd.DataFrame] = []
     for one in plan:
         if one.key in published:
-            row = published[one.key]
+            elsewhere.append(one)
         elif one.has_ended(runs):
             run = open_run(runs / one.job.name)
-            row = timing_table(run).assign(**measure(run))
-        else:
-            continue
-        about = list(one.about)
-        parts.append(row.assign(part=one.part, task=one.task, arm=one.arm, **one.about, config=one.key[1]))
-    if not parts:
+            made.append(timing_table(run).assign(**measure(run)))
+            here.append(one)
+    ended = [*elsewhere, *here]
+    if not ended:
         return pd.DataFrame({name: [] for name in (*_FIRST, "config")})
-    rows = pd.concat(parts, ignore_index=True)
+    known = published.table.iloc[[published.places[one.key] for one in elsewhere]]
+    rows = pd.concat([*([known] if elsewhere else []), *made], ignore_index=True)
+    about = {name: [one.about[name] for one in ended] for name in ended[0].about}
+    said = {
+        "part": [one.part for one in ended],
+        "task": [one.task for one in ended],
+        "arm": [one.arm for one in ended],
+        "config": [one.key[1] for one in ended],
+    }
+    place = {one.job.name: at for at, one in enumerate(plan)}
+    order = sorted(range(len(rows)), key=lambda at: place[ended[at].job.name])
+    rows = rows.assign(**said, **about).iloc[order].reset_index(drop=True)
     first = [*_FIRST, *about]
     return rows.reindex(columns=[*first, *(name for name in rows if name not in (*first, "config")), "config"])
 
 
-def unfinished(plan: Iterable[PlannedRun], runs: Path, out: Path) -> list[PlannedRun]:
+def unfinished(plan: Sequence[PlannedRun], runs: Path, out: Path) -> list[PlannedRun]:
     """The planned runs that have ended neither here nor elsewhere."""
     published = published_rows(out)
     return [one for one in plan if one.key not in published and not one.has_ended(runs)]

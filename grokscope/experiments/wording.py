@@ -1,10 +1,13 @@
-"""Counts, lists and names of runs as they stand in a sentence."""
+"""Counts, lists, tasks and names of runs as they stand in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+
+TITLES = {"mul": "x · y", "add": "x + y", "sub": "x − y", "div": "x / y", "mixed": "mixed", "s5": "S5"}
+"""What every task is called in figures and sentences, by its presets."""
 
 
 def in_words(count: int) -> str:

@@ -15,6 +15,7 @@ from .cosets.coset_concentration import coset_concentration as coset_concentrati
 from .cosets.coset_counts import coset_counts as coset_counts
 from .cosets.neuron_on_grid import neuron_on_grid as neuron_on_grid
 from .cosets.readings import readings as readings
+from .dynamics.activation_regime import activation_regime as activation_regime
 from .dynamics.branches import branches as branches
 from .dynamics.delay_law import delay_law as delay_law
 from .dynamics.effective_ranks import effective_ranks as effective_ranks

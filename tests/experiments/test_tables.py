@@ -66,7 +66,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_every_table_of_the_readme_has_its_experiment():
-    assert set(WRITTEN) | {"why-clipping", "published-tables", "mechanism"} == set(experiments())  # those write pages
+    assert set(WRITTEN) | {"why-clipping", "published-tables"} == set(experiments())  # those write pages
     committed = {path.stem for path in TABLES.glob("*.csv")} - {"demo-learning-curves", "step-down-levels"}
     assert committed == {name for names in WRITTEN.values() for name in names}
     readme = (ROOT / "reports" / "README.md").read_text()

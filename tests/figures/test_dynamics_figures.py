@@ -378,3 +378,28 @@ def test_figures_of_a_diverged_run_can_be_drawn(name: str):
     draw(table, milestones()).draw_without_rendering()
     table.loc[last, numbers] = np.inf
     draw(table, milestones()).draw_without_rendering()
+
+
+def test_the_regime_of_a_non_linearity_has_sizes_and_parts_of_every_layer():
+    table = over_steps(
+        small=lambda r, s: 1.0 - s / 200,
+        input_rms=lambda r, s: 0.5 + s / 100 * (2 if r == "b" else 1),
+        linear=lambda r, s: 0.6,
+        quadratic=lambda r, s: 0.3 - s / 1000,
+        rest=lambda r, s: 0.1 + s / 1000,
+    )
+    table = pd.concat([table.assign(layer=layer) for layer in (0, 1)], ignore_index=True)
+    figure = figures.activation_regime(table, milestones())
+    titles = [ax.get_title(loc="left") for ax in figure.axes]
+    assert [title for title in titles if title] == ["mul, layer 0", "mul, layer 1"]
+    size, small, parts = figure.axes[0], figure.axes[2], figure.axes[4]  # row by row, two columns
+    lines = {line.get_label(): np.asarray(line.get_ydata()) for ax in (size, small, parts) for line in ax.lines}
+    np.testing.assert_allclose(lines["b quadratic"], [0.3 - step / 1000 for step in STEPS])
+    np.testing.assert_allclose(lines["a rest"], [0.1 + step / 1000 for step in STEPS])
+    np.testing.assert_allclose(np.asarray(size.lines[0].get_ydata()), [0.5 + step / 100 for step in STEPS])
+    np.testing.assert_allclose(np.asarray(small.lines[0].get_ydata()), [1.0 - step / 200 for step in STEPS])
+    assert len({str(line._unscaled_dash_pattern) for line in parts.lines if line.get_label().startswith("a ")}) == 3
+    marks = [line for line in size.lines if line.get_label() == "_grok_step"]
+    assert [list(line.get_xdata()) for line in marks] == [[50, 50]]  # run b did not grok
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["clip", "free"]

@@ -241,3 +241,25 @@ def test_a_ladder_shows_ratios_with_their_intervals_and_colours_them_by_their_ve
 def _as_array(line):
     line.set_xdata(np.asarray(line.get_xdata()))
     return line
+
+
+def test_a_ladder_of_several_panels_has_the_same_arms_in_each_on_one_axis():
+    rows = [
+        {"panel": "x · y", "arm": "sphere", "ratio": 1.0, "low": 0.9, "high": 1.1, "verdict": "as soon"},
+        {"panel": "x · y", "arm": "free", "ratio": 4.0, "low": 3.0, "high": 5.0, "verdict": "later"},
+        {"panel": "S5", "arm": "free", "ratio": 2.0, "low": 1.5, "high": 2.5, "verdict": "later"},
+        {"panel": "mixed", "arm": "free", "ratio": 1.2, "low": 0.5, "high": 2.5, "verdict": "cannot tell"},
+    ]
+    figure = ladder(pd.DataFrame(rows).assign(margin=1.15, seeds=3, is_lower_bound=False))
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert [ax.get_title(loc="left") for ax in shown] == ["x · y", "S5", "mixed"]
+    assert len({ax.get_xlim() for ax in shown}) == len({ax.get_ylim() for ax in shown}) == 1
+    assert points(shown[0], "_ratio", "o") == [(1.0, 0.0), (4.0, 1.0)]
+    assert points(shown[1], "_ratio", "o") == [(2.0, 1.0)]
+    # The first of each row names the arms; the lowest of each column the axis.
+    assert [[label.get_text() for label in ax.get_yticklabels()] for ax in shown] == [
+        ["sphere", "free"],
+        ["", ""],
+        ["sphere", "free"],
+    ]
+    assert [bool(ax.get_xlabel()) for ax in shown] == [False, True, True]

@@ -9,7 +9,7 @@ from scipy.stats import beta
 
 from grokscope.analysis import names, where
 from grokscope.analysis.timing import medians, quantile_times
-from grokscope.experiments.published_tables.trained import TITLES, Arm
+from grokscope.experiments.published_tables.trained import Arm
 from grokscope.report import Table
 
 COLUMNS = [

@@ -17,8 +17,6 @@ STEPS_AFTER_GROK = 200
 """Steps that a run goes on for when its grok has been sustained."""
 MODULAR = ("add", "sub", "mul", "div")
 TASKS = (*MODULAR, "mixed", "s5")
-TITLES = {"add": "x + y", "sub": "x − y", "mul": "x · y", "div": "x / y", "mixed": "all four", "s5": "S5"}
-"""What every task is called in a figure."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,27 +1,25 @@
-"""Why does clipping weight norms make networks grok sooner? Claims, each with arms that could prove it wrong.
+"""Why does clipping weight norms make networks grok sooner? The clip replaced by each thing that it does.
 
-pipeline    `why_clipping`: from sweep to report
+pipeline    `why_clipping`: from sweep to page
 
-claims      one module each; a new file there is trained, reported and accepted by `--only`
-declared    `declare_claim`, for a claim of one's own; `declared_claims`, all of them
-claim       what a claim declares, and what its answer is
-trained     what a claim trains: arms, or whole configs
-arms        the arms that several claims share
-tuning      grids of equal size, and the best setting of each
+tasks       the six tasks: bound, budget, and the config that every arm differs from
+setting     what an arm may ask for: the bound, traces of other seeds, what was measured on them
+declared    an arm, and the families that there are: `declare_family`, for one of one's own
+families    the arms, a module each of what they ask together
+trained     traces, tuning and arms in the order in which they are trained
+watched     the two ends, looked at closely
 
-scale       how large: tasks, seeds, budget, networks
-configs     from the settings of an arm to the config of a run
-plan        what is trained, round by round
-training    training it
-study       the runs that have ended
-evidence    effects: speed-ups and shares, and how numbers are written
-verdicts    from an interval to a word
-page        the report
+summary     ratios to the clip, and what each says
+hypotheses  what each explanation predicts for which arm, and what was seen
+abstract    the answer in some sentences
+literature  what others found
+earlier     ten claims of an earlier experiment, put right
+effects     how the numbers of that are written
+wording     how tasks and ratios are written
+page        the page, its ladders and tables
 """
 
-from grokscope.experiments.why_clipping.claim import Answer, Claim
-from grokscope.experiments.why_clipping.declared import declare_claim, declared_claims
+from grokscope.experiments.why_clipping.declared import Arm, Family, declare_family
 from grokscope.experiments.why_clipping.pipeline import why_clipping
-from grokscope.experiments.why_clipping.trained import Arms, WholeRuns
 
-__all__ = ["Answer", "Arms", "Claim", "WholeRuns", "declare_claim", "declared_claims", "why_clipping"]
+__all__ = ["Arm", "Family", "declare_family", "why_clipping"]

@@ -1,160 +1,314 @@
-"""The report: claims in, one self-contained page out; its figures, `claims.csv`, `runs.csv`, `summary.md` beside it."""
+"""The page: the answer, how large its evidence is, every arm, and what was said before."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
-from grokscope.analysis import names, reached, where
-from grokscope.experiments.why_clipping import arms
-from grokscope.experiments.why_clipping.claim import AnsweredClaim
-from grokscope.experiments.why_clipping.declared import declared_claims
-from grokscope.experiments.why_clipping.plan import stages
-from grokscope.experiments.why_clipping.scale import Scale
-from grokscope.experiments.why_clipping.study import Study
-from grokscope.experiments.wording import by_arm, in_words, joined
-from grokscope.report import Table, scrubber, scrubber_script_sources
+from grokscope import figures
+from grokscope.analysis import names, numbers, where
+from grokscope.analysis.timing.non_inferiority import MARGIN
+from grokscope.experiments.ledger import FILE
+from grokscope.experiments.shown import Shown
+from grokscope.experiments.why_clipping import earlier, watched
+from grokscope.experiments.why_clipping.abstract import abstract
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families
+from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
+from grokscope.experiments.why_clipping.literature import SOURCES
+from grokscope.experiments.why_clipping.tasks import MAIN
+from grokscope.experiments.why_clipping.wording import FEW, ratio_in_words, steps
+from grokscope.experiments.wording import TITLES, by_arm, joined
+from grokscope.figures.plates import Plate
+from grokscope.report import Table
 from grokscope.report.page import write_page
 
 TITLE = "Why does clipping weight norms make networks grok sooner?"
-SCRUBBED = ("mul", "s5")
-"""Tasks of which the page lets one drag through a clipped and an unclipped network."""
+COMMAND = "grokscope experiment why-clipping"
+TABLE, HYPOTHESES_FILE, SUMMARY = "mechanism.csv", "hypotheses.csv", "summary.md"
+LADDER = {
+    "norms-clip-step-free-scale-free": "clip, step and scale of a free run",
+    "sphere-rows": "sphere, by rows",
+    "sphere-1": "sphere, by tensors",
+    "growing-sphere-tensors": "sphere of growing weights",
+    "decay-as-clip": "decay at the clip’s rates",
+    "replay-tensor": "the clip’s shrinking, by tensor",
+    "replay-all-mean": "one constant shrinking",
+    "step-start-scale-clip": "relative step and logit scale",
+    "relative-step": "relative step alone",
+    FREE: "projection alone",
+}
+"""The arms of the ladder and what they are called there, those that take over most of what the clip does first."""
 
 
-def write_report(study: Study, claims: Sequence[AnsweredClaim], out: Path, missing: Sequence[str] = ()) -> Path:
-    """Write the report and return the path of its page, with `claims.csv`, `runs.csv` and `summary.md` beside it.
+def write_why_clipping(
+    out: Path,
+    rows: pd.DataFrame,
+    table: pd.DataFrame,
+    closely: Mapping[str, pd.DataFrame],
+    missing: Mapping[str, Sequence[str]],
+    scale: str,
+) -> Path:
+    """Write the page, its figures and all its tables; returns the path of the page.
 
-    Raises as `grokscope.report.page.write_page` does.
+    Arguments:
+        rows: of every run that has ended.
+        table: of `summary`.
+        closely: of `watched.tables`.
+        missing: names of the runs of each family that have not ended.
+        scale: of the experiment.
     """
-    runs = runs_table(study)
-    effects = pd.concat([claim.rows() for claim in claims], ignore_index=True)
-    beside = {
-        "claims.csv": effects.to_csv(index=False).encode(),
-        "runs.csv": runs.to_csv(index=False).encode(),
-        "summary.md": summary(claims).encode(),
+    found = hypotheses_table(table)
+    sections = [
+        _shown(family, where(table, family=family.name), missing.get(family.name, ()))
+        for family in families().values()
+        if len(where(table, family=family.name))
+    ]
+    opening = list(_watched_plates(closely))
+    ladder = list(_ladder(table))
+    regime = list(_regime_plates(closely))
+    before = earlier_claims(out)
+    values = {
+        "title": TITLE,
+        "abstract": tuple(filter(None, abstract(table))),
+        "small": scale == "small",
+        "command": COMMAND + ("" if scale == "published" else f" --scale {scale}"),
+        "opening": opening,
+        "ladder": ladder,
+        "hypotheses": hypotheses_as_text(found),
+        "tasks": tasks_as_text(table),
+        "regime": regime,
+        "sources": SOURCES,
+        "methods": methods(rows),
+        "families": sections,
+        "earlier": before,
     }
-    plates = [plate for claim in claims for plate in claim.plates]
-    return write_page(out, "claims.html.j2", plates, page_values(study, claims, runs, missing), beside)
+    beside = {
+        FILE: rows.to_csv(index=False).encode(),
+        TABLE: table.to_csv(index=False).encode(),
+        HYPOTHESES_FILE: found.to_csv(index=False).encode(),
+        SUMMARY: summary_in_markdown(table, found).encode(),
+    } | {watched.file_of(name): made.to_csv(index=False).encode() for name, made in closely.items()}
+    plates = [*opening, *ladder, *regime, *(plate for one in sections for plate in one.plates)]
+    return write_page(out, "why_clipping.html.j2", plates, values, beside)
 
 
-def summary(claims: Sequence[AnsweredClaim]) -> str:
-    """A row for each claim, in Markdown."""
-    lines = ["| | question | verdict | what was measured (95% interval, n seeds) |", "|---|---|---|---|"]
-    for claim in claims:
-        told = claim.answer[0] if claim.answer else "nothing yet"
-        lines.append(f"| {claim.number} | {claim.question} | **{claim.verdict}** | {told} |")
+def _watched_plates(closely: Mapping[str, pd.DataFrame]) -> Iterator[Plate]:
+    if "margins" in closely:
+        drawn = closely["margins"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
+        runs = closely["milestones"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
+        yield Plate(
+            "signal-memory-noise",
+            figures.signal_and_memory(drawn, runs),
+            drawn,
+            "With the clip and without, one seed each: how far the right answer leads because of the answer (signal), "
+            "how much more it leads where the pair was trained on (memory), how far unseen pairs are from the mean of "
+            "their answer (noise), and accuracy. The clip keeps all three small, and memory and noise smaller than "
+            "signal. A network is right where signal outgrows noise.",
+        )
+
+
+def _regime_plates(closely: Mapping[str, pd.DataFrame]) -> Iterator[Plate]:
+    if "activation_regime" in closely:
+        drawn = closely["activation_regime"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
+        runs = closely["milestones"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
+        yield Plate(
+            "activation-regime",
+            figures.activation_regime(drawn, runs),
+            drawn,
+            "Where the inputs of gelu lie on its curve, by layer, one seed each: root mean square of the inputs, the "
+            "share of them below 1 in absolute value, and which part of the outputs’ variance is linear or quadratic "
+            "in a neuron’s input.",
+        )
+
+
+_NAMES = {CLIP: "projection and clip", FREE: "projection alone"}
+_TITLES_OF_TASKS = {"permutation": TITLES["s5"], **TITLES}
+
+
+def _ladder(table: pd.DataFrame) -> Iterator[Plate]:
+    shown = [where(table, arm=arm) for arm in LADDER]
+    drawn = pd.concat(shown, ignore_index=True)
+    drawn = drawn.loc[drawn["ratio"].notna()].rename(columns={"n": "runs", "shared": "seeds"})
+    if not len(drawn):
+        return
+    drawn = drawn.assign(margin=MARGIN, panel=drawn["task"].map(TITLES.__getitem__))
+    order = {title: place for place, title in enumerate(TITLES.values())}
+    drawn = drawn.sort_values("panel", key=lambda column: column.map(order), kind="stable", ignore_index=True)
+    first = {arm: place for place, arm in enumerate(LADDER)}
+    arms = sorted(names(drawn, "arm"), key=first.__getitem__)
+    ordered = pd.concat([where(drawn, arm=arm) for arm in arms], ignore_index=True)
+    panels = [title for title in TITLES.values() if title in set(ordered["panel"])]
+    ordered = ordered.assign(panel=pd.Categorical(ordered["panel"], panels)).sort_values(
+        "panel", kind="stable", ignore_index=True
+    )
+    yield Plate(
+        "ladder",
+        figures.ladder(ordered.assign(panel=ordered["panel"].astype(str)), LADDER),
+        ordered,
+        "Steps to the sustained grok relative to projection and clip, over shared seeds, on every task. All arms start "
+        "from the projection; those below the first have no clip. An arm whose interval ends in the band is as soon as "
+        "the clip.",
+    )
+
+
+def _shown(family: Family, table: pd.DataFrame, missing: Sequence[str]) -> Shown:
+    return Shown(
+        family.name,
+        family.asks,
+        "; ".join(f"{name}: {arm.about}" for name, arm in family.arms().items()) + ".",
+        tuple(sentences(table)),
+        tuple(_of_main(family.name, table)),
+        as_text(table),
+        tuple(by_arm(missing)),
+    )
+
+
+def _of_main(name: str, table: pd.DataFrame) -> Iterator[Plate]:
+    compared = where(table, task=MAIN)
+    compared = compared.loc[compared["ratio"].notna() & (compared["verdict"] != "reference")]
+    if len(compared):
+        drawn = compared.rename(columns={"n": "runs", "shared": "seeds"}).assign(margin=MARGIN)
+        yield Plate(
+            f"{name}-{MAIN}",
+            figures.ladder(drawn),
+            drawn,
+            f"{TITLES[MAIN]}: steps to the sustained grok relative to the clip under the same circumstances, over "
+            "shared seeds. An arm whose interval ends in the band is as soon as the clip.",
+        )
+
+
+def sentences(table: pd.DataFrame) -> Iterator[str]:
+    """Which arms are as soon as the clip, which are later, and which cannot be told."""
+    said = {"as soon": "as soon as the clip", "later": "later", "cannot tell": "cannot be told"}
+    for task in names(table, "task"):
+        of_task = where(table, task=task)
+        for verdict, word in said.items():
+            found = of_task.loc[of_task["verdict"] == verdict].to_dict("records")
+            if found:
+                shown = joined([f"{row['arm']} {_seen(row)}" for row in found])
+                yield f"{TITLES[task]}: {word}: {shown}."
+        for row in where(of_task, arm=CLIP).to_dict("records"):
+            yield f"{TITLES[task]}: the clip has its sustained grok at {steps(row['median'])} steps (n = {row['n']})."
+
+
+def _seen(row: Mapping[str, object]) -> str:
+    few = ", an indication" if pd.notna(row["shared"]) and int(str(row["shared"])) < FEW else ""  # type: ignore[call-overload]
+    return f"{ratio_in_words(row)}{few}"
+
+
+def as_text(table: pd.DataFrame) -> Table:
+    """The numbers of a family as they stand on the page."""
+    columns = ("task", "arm", "runs", "reached", "median", "first grok", "ratio to the clip", "share", "verdict")
+    columns += ("signal", "memory", "noise", "norm")
+    written = []
+    for row in table.to_dict("records"):
+        cells = (
+            TITLES[str(row["task"])], row["arm"], row["n"], row["reached"], steps(row["median"]),
+            steps(row["first_median"]), "–" if pd.isna(row["ratio"]) else ratio_in_words(row),
+            "–" if pd.isna(row["share"]) else f"{row['share']:.0%}".replace("-", "−"), row["verdict"],
+            *("–" if pd.isna(row[name]) else f"{row[name]:.2g}" for name in _MEDIATORS),
+        )  # fmt: skip
+        written.append(tuple(map(str, cells)))
+    caption = (
+        "Runs that reached the sustained grok (of random labels: memorisation), median steps to it and to the first "
+        "grok; the ratio of geometric means over shared seeds with two one-sided 95% ends; the share of the clip’s "
+        "speed-up, in logarithms; signal, memory and noise at the grok, in nats; the joint norm of the decoder at the "
+        "end over that at the start."
+    )
+    return Table(columns, tuple(written), frozenset(columns[2:6] + columns[7:8] + columns[9:]), caption)
+
+
+_MEDIATORS = ("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end")
+
+
+def hypotheses_as_text(found: pd.DataFrame) -> Table:
+    """Every hypothesis with what it predicts for each of its arms, and what was seen."""
+    columns = ("because", "arm", "predicted", TITLES[MAIN], "seen")
+    written = []
+    for one in HYPOTHESES:
+        says = one.says
+        for question in QUESTIONS:
+            for arm, words in one.arms(question).items():
+                rows = where(found, hypothesis=one.name, question=question, arm=arm)
+                if len(rows):
+                    main = where(rows, task=MAIN).to_dict("records")
+                    cells = (words, rows["predicted"].iloc[0], main[0]["seen"] if main else "–")
+                    written.append((says, *map(str, cells), seen(found, one.name, question, arm)))
+                    says = ""
+    caption = (
+        "What each hypothesis predicts for the arms that have its one thing alone, without a clip (as soon), or all "
+        "but it (later); the ratio to the clip on the main task; and what was seen, task by task: of the first kind, "
+        "all or not all of the clip’s effect; of the second, whether something is lost."
+    )
+    return Table(columns, tuple(written), frozenset(), caption)
+
+
+def tasks_as_text(table: pd.DataFrame) -> Table:
+    """The arms of the ladder on every task, with the steps of the clip above them."""
+    tasks = [task for task in TITLES if task in set(table["task"])]
+    columns = ("arm", *(TITLES[task] for task in tasks))
+    written = [(("projection and clip, steps"), *(_median(table, task) for task in tasks))]
+    for arm, label in LADDER.items():
+        cells = []
+        for task in tasks:
+            rows = where(table, task=task, arm=arm).to_dict("records")
+            cells.append(f"{ratio_in_words(rows[0])}: {rows[0]['verdict']}" if rows else "–")
+        written.append((label, *cells))
+    caption = (
+        "Median steps of the clip to the sustained grok; below, the ratio of each arm to it, and whether it is as "
+        f"soon, later, or cannot be told. Of fewer than {FEW} seeds a verdict is an indication."
+    )
+    return Table(columns, tuple(written), frozenset(), caption)
+
+
+def _median(table: pd.DataFrame, task: str) -> str:
+    rows = where(table, task=task, arm=CLIP).to_dict("records")
+    return f"{steps(rows[0]['median'])} (n = {rows[0]['n']})" if rows else "–"
+
+
+def methods(rows: pd.DataFrame) -> tuple[str, ...]:
+    """How runs were made and compared."""
+    hours = float(numbers(rows, "observed_seconds").sum()) / 3600
+    return (
+        "Two-layer transformers of width 128, trained with Lion at learning rate 1e-3 on half of all pairs of modular "
+        "arithmetic mod 97 or of S5, batch 512, as the authors of the method publish them. Every row is projected to "
+        "the published bound before training, in every arm unless it says otherwise; the clip brings the rows of the "
+        "decoder back to it after every step. All networks have the published residual: the first norm of a block "
+        "overwrites the stream. The family “residual” has the standard one.",
+        "Arms of one seed share initial weights, split and batch order. Networks are evaluated once an epoch; a grok "
+        "is sustained if validation accuracy is at least 0.95 there and at the next five evaluations. A run ends 200 "
+        "steps later, or at its budget, where it is censored. Runs that follow another run follow one of seed 200, "
+        "which no arm has; what is tuned is tuned on seeds 100 and 101.",
+        "An arm is as soon as the clip if the upper end of a one-sided 95% interval of the geometric mean, over "
+        f"shared seeds, of its time over the clip’s is at most {MARGIN:g}; later, if the lower end is above that. Its "
+        "two decisive arms have as many seeds as 80% power needs at the spread of the first five, at most 40. A "
+        "share of the speed-up is in logarithms, 0% at the projection alone and 100% at the clip.",
+        f"{len(rows)} runs, {hours:.1f} hours of training on one core. Rows of all of them are in runs.csv, and what "
+        "is missing is trained by the command above, here or from these rows on another machine.",
+    )
+
+
+def earlier_claims(out: Path) -> list[dict[str, object]]:
+    """The claims of the earlier experiment, where its tables are in the folder of the report."""
+    if not (out / earlier.CLAIMS).exists():
+        return []
+    published = earlier.read_published(pd.read_csv(out / earlier.CLAIMS), pd.read_csv(out / earlier.RUNS))
+    return [{"claim": one, "shown": one.shown(published)} for one in earlier.EARLIER]
+
+
+def summary_in_markdown(table: pd.DataFrame, found: pd.DataFrame) -> str:
+    """The abstract, and what was seen of every hypothesis, as the README has them."""
+    told = filter(None, abstract(table))
+    lines = [*(line for sentence in told for line in (sentence, "")), *_markdown_table(found)]
     return "\n".join(lines) + "\n"
 
 
-def page_values(
-    study: Study, claims: Sequence[AnsweredClaim], runs: pd.DataFrame, missing: Sequence[str]
-) -> dict[str, object]:
-    """What the page's template needs; `runs` of `runs_table`."""
-    fragments = []
-    for task in study.scale.seeds:
-        if task in SCRUBBED:
-            pair = [study.traced(task, arm)[0] for arm in (arms.HEADLINE, arms.BASELINE)]
-            fragments.append(scrubber(pair, library=not fragments))
-    return {
-        "title": TITLE,
-        "opening": _opening(study.scale, runs),
-        "method": _method(study.scale),
-        "claims": claims,
-        "command": command(study.scale),
-        "runs": _runs(runs),
-        "missing": by_arm(missing),
-        "scrubbers": fragments,
-        "script_sources": scrubber_script_sources() if fragments else "",
-        "limits": _limits(study.scale),
-    }
-
-
-def command(scale: Scale) -> str:
-    """The one that makes all of it again."""
-    return f"grokscope experiment why-clipping --scale {scale.name}"
-
-
-def runs_table(study: Study) -> pd.DataFrame:
-    """Every run: where it is, and when it memorised and grokked."""
-    parts = []
-    for stage in stages():
-        for task in dict.fromkeys([*study.scale.seeds, *study.scale.method_tasks]):
-            table = study.timing(task, stages=(stage,))
-            if len(table):
-                parts.append(table.assign(stage=stage, task=task))
-    if not parts:
-        return pd.DataFrame({"stage": []})
-    table = pd.concat(parts, ignore_index=True)
-    return table.reindex(columns=["stage", *(name for name in table if name != "stage")])
-
-
-def _runs(table: pd.DataFrame) -> Table:
-    """How many runs of each task and stage there are, and how many of them grokked."""
-    written = []
-    for stage in names(table, "stage"):
-        of_stage = where(table, stage=stage)
-        for task in names(of_stage, "task"):
-            part = where(of_stage, task=task)
-            grokked, diverged = len(reached(part, "grok_step")), len(where(part, status="diverged"))
-            arms_, seeds = (len(set(part[name])) for name in ("arm", "seed"))
-            counts = (len(part), arms_, seeds, grokked, len(part) - grokked, diverged)
-            written.append((stage, task, *map(str, counts)))
-    columns = ("stage", "task", "runs", "arms", "seeds", "grokked", "censored", "diverged")
-    return Table(columns, tuple(written), frozenset(columns[2:]), "Runs that this page is made of.")
-
-
-def _opening(scale: Scale, runs: pd.DataFrame) -> tuple[str, ...]:
-    trained = {task: set(where(runs, stage="arms", task=task)["seed"]) for task in scale.seeds} if len(runs) else {}
-    seeds = ", ".join(f"{task} {len(of)}" for task, of in trained.items())
-    told = (
-        "Clipping the norm of every weight row after each optimizer step makes small transformers generalise sooner on "
-        "modular arithmetic and on composition of permutations. "
-        f"{in_words(len(declared_claims())).capitalize()} possible reasons are switched on and off one at a "
-        "time, with arms that share initial weights, split and batch order. Seeds of the main arms: "
-        f"{seeds or 'none yet'}; every number says how many it is of. Verdicts follow from intervals by fixed rules, "
-        "and may be: yes, partly, no, cannot tell.",
-    )
-    small = (
-        "This is the small scale: networks and runs that show that every part works, too small for its answers to mean "
-        "anything.",
-    )
-    return told + (small if scale.name == "small" else ())
-
-
-def _method(scale: Scale) -> tuple[str, ...]:
-    return (
-        f"A network groks at the first evaluation with validation accuracy of at least 0.95, every {scale.cadence} "
-        f"steps; runs end when that has been sustained, or after {scale.budget:,} steps, where they are censored and "
-        "not dropped. Times are Kaplan-Meier medians; a speed-up is a ratio of medians over the seeds that both arms "
-        "have, with a 95% bootstrap interval over seeds. A share says how much of the logarithm of a speed-up a "
-        "suspected cause has: 100% if it does what the clip does, 0% if nothing.",
-        "The verdict on a cause goes by the interval of its share: yes from 75% up, no up to 25%, partly if it is "
-        "above 0, and otherwise cannot tell. Where a cause is also undone in clipped networks, both experiments have "
-        "to agree for a yes or a no. Over several tasks one word is given if they agree, and partly if they do not.",
-        "The published method is the arm lion-init-clip: Lion with every row projected to the bound before training "
-        "and decoder rows clipped to it after every step. lion is the same without norm control.",
-    )
-
-
-def _limits(scale: Scale) -> tuple[str, ...]:
-    asked = in_words(len(declared_claims())).capitalize()
-    return (
-        "Modular arithmetic mod 97 and S5, two-layer transformers of width 128, half of all pairs for training: "
-        f"nothing here says what clipping does elsewhere. {_on_main_alone()}",
-        f"Runs that do not grok in {scale.budget:,} steps bound a ratio and do not give it. With five seeds or fewer "
-        f"intervals are wide, and with three they are indications. {asked} questions are asked of the same runs, and "
-        "no correction is made for that: an interval that ends near a threshold is not a finding.",
-    )
-
-
-def _on_main_alone() -> str:
-    """Which claims, and which parts of others, are made on the main task alone, as a sentence."""
-    claims = declared_claims().values()
-    whole = [str(claim.number) for claim in claims if claim.on_main_alone is True]
-    parts = [
-        claim.on_main_alone.format(number=claim.number) for claim in claims if isinstance(claim.on_main_alone, str)
-    ]
-    told = f"Claims {joined(whole)} are made on multiplication alone"
-    return f"{told}, and so are {joined(parts)}." if parts else f"{told}."
+def _markdown_table(found: pd.DataFrame) -> list[str]:
+    lines = ["| clipping speeds up grokking because | given that alone, a run has | without it |", "|---|---|---|"]
+    for one in HYPOTHESES:
+        if len(where(found, hypothesis=one.name)):
+            alone, without = (seen(found, one.name, question) for question in QUESTIONS)
+            lines.append(f"| {one.says} | {alone} | {without} |")
+    return lines

@@ -1,90 +1,87 @@
-"""From sweep to report."""
+"""From sweep to tables: traces, tuning, arms; rows are written after each few runs."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from itertools import product
 from pathlib import Path
+
+import pandas as pd
 
 from grokscope.config import ConfigError
 from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
-from grokscope.experiments.why_clipping.claim import AnsweredClaim, Claim
-from grokscope.experiments.why_clipping.declared import declared_claims
-from grokscope.experiments.why_clipping.page import TITLE, write_report
-from grokscope.experiments.why_clipping.scale import SCALES
-from grokscope.experiments.why_clipping.study import Study
-from grokscope.experiments.why_clipping.training import train, unfinished
-from grokscope.sweeps.board import Watcher
+from grokscope.experiments.ledger import train_in_rounds, unfinished
+from grokscope.experiments.why_clipping import watched
+from grokscope.experiments.why_clipping.declared import families
+from grokscope.experiments.why_clipping.page import TITLE, write_why_clipping
+from grokscope.experiments.why_clipping.summary import summary
+from grokscope.experiments.why_clipping.tasks import MAIN
+from grokscope.experiments.why_clipping.trained import PUBLISHED, SMALL, Study
+from grokscope.sweeps import Sweep, run_sweep
+
+NAME = "why-clipping"
+SCALES = {scale.name: scale for scale in (PUBLISHED, SMALL)}
 
 
-def why_clipping(
-    size: str = "published",
-    *,
-    runs: Path | None = None,
-    out: Path | None = None,
-    only: Sequence[str] = (),
-    workers: int | None = None,
-    training: bool = True,
-    watch: Watcher | None = None,
-    say: Callable[[str], None] = lambda line: None,
-) -> tuple[Path, list[AnsweredClaim]]:
-    """Train what is missing, look at it, and write the report; returns its page and the claims.
-
-    Started again, it trains what has not ended and analyses what is not kept.
-
-    Arguments:
-        size: `published`, or `small` (minutes; its answers mean nothing).
-        runs: where runs are; left out: checkpoints/why-clipping, or -small.
-        out: the report's folder; left out: reports/why-clipping, or -small.
-        only: names of claims, if not all of them.
-        workers: as for `run_sweep`.
-        training: False: train nothing, and report on the runs that have ended. The page names those that have not.
-        watch: as for `run_sweep`.
-        say: called with a line before each thing that is done.
-
-    Raises `ConfigError` for names that are not accepted; ValueError where runs that a claim needs have not ended;
-    as `run_sweep` does.
-    """
-    chosen = _chosen(only)
-    check_scale(size)
-    scale_ = SCALES[size]
-    study = Study(scale_, scale_.runs if runs is None else runs)
-    failed = []
-    if training:
-        failed = [outcome.name for outcome in train(study, workers, watch, say) if outcome.standing == "failed"]
-    missing = list(dict.fromkeys([*failed, *unfinished(study)]))
-    answered = []
-    for claim in chosen:
-        say(f"claim {claim.name}")
-        answered.append(claim(study))
-    say("writing the report")
-    return write_report(study, answered, scale_.report if out is None else out, missing), answered
-
-
-def _chosen(only: Sequence[str]) -> list[Claim]:
-    known = declared_claims()
-    for name in only:
-        if name not in known:
-            raise ConfigError(f"there is no claim {name!r}: {nearest(name, list(known))}")
-    return [claim for name, claim in known.items() if name in only or not only]
-
-
-def _start(request: Request) -> Outcome:
-    if request.seeds:
-        raise ConfigError(
-            "seeds are not accepted by why-clipping: those of its arms differ by task and belong to its scale"
-        )
-    page, answered = why_clipping(
-        request.scale,
-        runs=request.runs,
-        out=request.out,
-        only=request.only,
-        workers=request.workers,
-        training=request.training,
-        watch=request.watch,
-        say=request.say,
+def why_clipping(request: Request) -> Outcome:
+    """Train what has not ended here or elsewhere, and write the tables; started again, it goes on where it was."""
+    check_scale(request.scale)
+    for name in request.only:
+        if name not in families():
+            raise ConfigError(f"{NAME} has no family {name!r}: {nearest(name, tuple(families()))}")
+    suffix = "-small" if request.scale == "small" else ""
+    study = Study(
+        SCALES[request.scale],
+        Path("checkpoints", NAME + suffix) if request.runs is None else request.runs,
+        Path("reports", NAME + suffix) if request.out is None else request.out,
+        request.only,
+        request.seeds,
     )
-    verdicts = [(str(claim.number), claim.question, claim.verdict) for claim in answered]
-    return Outcome(("", "claim", "verdict"), verdicts, (f"report: {page}",))
+    failed: list[str] = []
+    if request.training:
+        failed += train_in_rounds(NAME, study.watched(), study.runs, study.out, request, study.rows)
+    for carrying, place, task in product((True, False), study.places, study.scale.sizes) if request.training else ():
+        failed += _record_traces(study, task, request)
+        if task == MAIN:
+            failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
+        part = study.arms(task, place, carrying)
+        failed += train_in_rounds(NAME, part, study.runs, study.out, request, study.rows)
+    if request.training:
+        failed += train_in_rounds(NAME, study.more(), study.runs, study.out, request, study.rows)
+    request.say("reading the runs that are looked at closely")
+    closely = watched.tables(study.watched(), study.runs, study.out)
+    rows = study.rows()
+    if not len(rows):
+        raise ValueError(f"no run of {NAME} in {study.runs} has ended: train some (without --report-only)")
+    table = summary(rows)
+    planned = study.plan()
+    ended = set(rows["run"])
+    missing = {
+        name: [one.job.name for one in planned if one.part == name and one.job.name not in ended] for name in families()
+    }
+    request.say("writing the page")
+    page = write_why_clipping(study.out, rows, table, closely, missing, request.scale)
+    shown = table[["family", "task", "arm", "n", "reached", "median", "ratio", "low", "high", "verdict"]]
+    return Outcome(
+        tuple(shown),
+        [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)],
+        (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {page}"),
+        tuple(failed),
+    )
 
 
-WHY_CLIPPING = declare_experiment(Experiment("why-clipping", TITLE, lambda: tuple(declared_claims()), _start))
+def _record_traces(study: Study, task: str, request: Request) -> list[str]:
+    """Record the traces that runs of a task which have not ended need; returns the names of those that failed."""
+    missing = study.missing_traces(task, unfinished(study.arms(task), study.runs, study.out))
+    if not missing:
+        return []
+    request.say(f"traces of {task}: {len(missing)} runs")
+    jobs = tuple(study.traced(task, of) for of in missing)
+    ended = run_sweep(Sweep(NAME, jobs), study.runs, request.workers, watch=request.watch)
+    failed = [outcome.name for outcome in ended if outcome.standing == "failed"]
+    for of, job in zip(missing, jobs, strict=True):
+        if job.name not in failed:
+            study.keep_trace(task, of)
+    return failed
+
+
+declare_experiment(Experiment(NAME, TITLE, lambda: tuple(families()), why_clipping))

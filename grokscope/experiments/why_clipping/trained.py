@@ -1,74 +1,275 @@
-"""What a claim declares to be trained: arms, each a few settings that differ from plain Lion, or whole configs."""
+"""Traces, tuning and arms, in the order in which they are trained.
+
+Traces are of a seed that no arm has, the tuning is on seeds of its own. The arms that carry the answer come first, the
+first seed of them on all tasks, then the second, and so on; then, in the same order, all others on the main task.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
-from grokscope.config import RunConfig
-from grokscope.experiments.why_clipping.scale import Scale, Seeds, side_seeds_on_main
+import numpy as np
+import pandas as pd
+from torch import Tensor
 
-if TYPE_CHECKING:
-    from grokscope.experiments.why_clipping.study import Study
+from grokscope.analysis import names, numbers, where
+from grokscope.analysis.timing.non_inferiority import MOST_SEEDS
+from grokscope.config import override, setting
+from grokscope.experiments.ledger import TRACES, PlannedRun, planned, published_rows, rows_of
+from grokscope.experiments.table import TINY, TINY_TASKS
+from grokscope.experiments.why_clipping import watched
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families, known_arms
+from grokscope.experiments.why_clipping.families import decay, ends
+from grokscope.experiments.why_clipping.setting import TRACE_SEED, TRACED, Setting, Traced
+from grokscope.experiments.why_clipping.summary import summary
+from grokscope.experiments.why_clipping.tasks import BUDGETS, EVERY, MAIN, TaskSize, arm_config
+from grokscope.model import in_scope
+from grokscope.runs import Run, open_run
+from grokscope.sweeps import Job
 
-Settings = dict[str, Any]
-"""Values by the full name of a setting."""
-
-Round = Literal["tuning", "looked into", "matched", "on the other seeds", "of one claim"]
-
-STAGES: dict[Round, str] = {
-    "tuning": "tuning",
-    "looked into": "arms",
-    "matched": "matched",
-    "on the other seeds": "arms",
-    "of one claim": "arms",
-}
-"""The rounds in the order in which they are trained, each with the folder of its runs.
-
-tuning               grids of equal size, on seeds of their own
-looked into          the factorial arms, on the seeds whose runs keep dense checkpoints or record probes
-matched              arms whose settings are measured on the runs of the rounds before
-on the other seeds   the factorial arms, on the seeds that count for times alone
-of one claim         the arms that one claim alone is about
-"""
+CARRIERS = (
+    *("sphere-1", "sphere-rows", "growing-sphere-tensors", "relative-step", "step-start-scale-clip"),
+    *("replay-tensor", "replay-all-mean", "decay-as-clip", "norms-clip-step-free-scale-free"),
+)
+"""The arms that are run on the other tasks too, beside those of families that name them."""
+ENDS = (CLIP, FREE)
+"""What those arms are compared with."""
+DECISIVE = ("sphere-1", "growing-sphere-tensors")
+"""The arms that have as many seeds as their verdict needs."""
+TUNING = "tuning"
+TUNING_SEEDS = (100, 101)
 
 
 @dataclass(frozen=True)
-class Arms:
-    """Arms that are trained on some seeds of some tasks."""
+class Scale:
+    """How large the experiment is."""
 
-    settings: Callable[[Study, str], Mapping[str, Settings]]
-    """Settings of every arm on a task, by the arm's name.
+    name: str
+    seeds: tuple[int, ...]
+    other_seeds: tuple[int, ...]
+    """On the tasks beside the main one, of the clip and what decides."""
+    few_seeds: int
+    """How many of those the other arms have there: they are so much later that a few tell it."""
+    sizes: Mapping[str, TaskSize]
+    rates: tuple[float, ...] = decay.RATES
+    """Rates of decay that are tried."""
+    only: tuple[str, ...] = ()
+    """Arms; none: all of them."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Of arms, over everything else."""
+    most_seeds: int = MOST_SEEDS
+    """Of an arm that has as many as its verdict needs."""
 
-    They are asked for when the rounds before have ended, so they may be measured on those runs. A run keeps its first
-    and last checkpoint and records no probes, unless `checkpoints.schedule` and `probes.record_every` say otherwise.
+
+PUBLISHED = Scale(
+    "published",
+    seeds=(0, 1, 2, 3, 4),
+    other_seeds=(0, 1, 2, 3, 4),
+    few_seeds=3,
+    sizes={task: TaskSize(budget, {}) for task, budget in BUDGETS.items()},
+)
+_TINY_SIZE = {**TINY, "training.steps": 40}
+SMALL = Scale(
+    "small",
+    seeds=(0, 1),
+    other_seeds=(0,),
+    few_seeds=1,
+    sizes={
+        "mul": TaskSize(40, {**_TINY_SIZE, **TINY_TASKS["mul"]}),
+        "s5": TaskSize(40, {**_TINY_SIZE, **TINY_TASKS["permutation"]}),
+    },
+    rates=(1.0, 3.0),
+    settings={"training.stop_evaluations": 0, "probes.margins_every": 20},
+    most_seeds=2,
+)
+"""Shows that every part works; its networks are too small and its runs too short for its answers to mean anything."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is planned at a scale, with runs in one folder and published rows in another."""
+
+    scale: Scale
+    runs: Path
+    out: Path
+    chosen: tuple[str, ...] = ()
+    """Names of families; none: all of them."""
+    seeds: tuple[int, ...] = ()
+    """In place of those of the scale."""
+
+    def settings(self) -> dict[str, Setting]:
+        """What arms are made from, by task."""
+        best = self._tuned()
+        return {task: Setting(task, self.runs, self.out, best) for task in self.scale.sizes}
+
+    def tuning(self) -> list[PlannedRun]:
+        """The grid of the decay's rate, on the main task."""
+        return [
+            self._planned(TUNING, MAIN, f"decay-{rate:g}", seed, decay.decayed(rate))
+            for seed in TUNING_SEEDS
+            for rate in self.scale.rates
+        ]
+
+    def arms(self, task: str | None = None, place: int | None = None, carrying: bool | None = None) -> list[PlannedRun]:
+        """Every run of every arm that is known, in the order in which they are trained.
+
+        Arguments:
+            task: of this task alone.
+            place: of this seed of every task alone, 0 being the first.
+            carrying: the arms that carry the answer alone, or all others alone.
+        """
+        settings_of = self.settings()
+        return [
+            self._planned(family, on, arm, seed, settings)
+            for part in ((True, False) if carrying is None else (carrying,))
+            for at in (self.places if place is None else (place,))
+            for on in (self.scale.sizes if task is None else (task,))
+            for seed, family, arm, settings in self._on(settings_of[on], at)
+            if part == (arm in (*ENDS, *CARRIERS))
+        ]
+
+    def watched(self) -> list[PlannedRun]:
+        """The two ends, looked at closely: of the first seed, on two tasks."""
+        return [
+            self._planned(watched.PART, task, arm, self.scale.seeds[0], settings | watched.settings(task))
+            for task in self.scale.sizes
+            if task in EVERY
+            for arm, settings in ((CLIP, ends.clipped(Setting(task, self.runs, self.out))), (FREE, {}))
+        ]
+
+    def more(self) -> list[PlannedRun]:
+        """More seeds of what answers the question, on every task: as many as the spread of the first ones asks for.
+
+        So many that each arm of `DECISIVE`, if it is in truth as soon as the clip, is found to be with 80% power; none
+        before the first seeds have ended, and 40 of an arm at most.
+        """
+        if self.seeds or self.scale.only:
+            return []
+        found = summary(self._rows([*self.arms(carrying=True)]))
+        plan, settings_of = [], self.settings()
+        for task in self.scale.sizes:
+            seeds = self.scale.seeds if task == MAIN else self.scale.other_seeds
+            rows = found.loc[(found["task"] == task) & found["arm"].isin(DECISIVE)]
+            ended = numbers(rows, "shared") >= len(seeds)
+            if len(rows) < len(DECISIVE) or not ended.all() or rows["seeds_needed"].isna().any():
+                continue
+            known = {arm: (family, settings) for _, family, arm, settings in self._on(settings_of[task], 0)}
+            needed = min(int(rows["seeds_needed"].max()), self.scale.most_seeds)
+            plan += [
+                self._planned(known[arm][0], task, arm, seed, known[arm][1])
+                for seed in range(len(seeds), needed)
+                for arm in (CLIP, *DECISIVE)
+            ]
+        return plan
+
+    def plan(self) -> list[PlannedRun]:
+        """Every run that is known to be needed."""
+        return [*self.tuning(), *self.watched(), *self.arms(), *self.more()]
+
+    @property
+    def places(self) -> range:
+        """The places of seeds, the first being 0."""
+        return range(len(self.seeds) or max(len(self.scale.seeds), len(self.scale.other_seeds)))
+
+    def traced(self, task: str, of: Traced) -> Job:
+        """The run that a trace is of: as long as the budget, whether or not it groks."""
+        settings = ends.clipped(Setting(task, self.runs, self.out)) if of == "clip" else {}
+        more = {"probes.trace": True, "probes.margins_every": None, "training.stop_evaluations": None}
+        config = arm_config(task, of, TRACE_SEED, self.scale.sizes[task], {**settings, **more})
+        return Job(config, f"traced-{task}-{of}-seed{TRACE_SEED}")
+
+    def missing_traces(self, task: str, left: Sequence[PlannedRun]) -> list[Traced]:
+        """The traces of a task that its runs need, or that settings wait for, and that are not recorded here."""
+        setting = self.settings()[task]
+        needed = {of for run in left for of in _followed(run)} | (set(TRACED) if self._waits(task) else set())
+        return [of for of in TRACED if of in needed and not setting.trace_file(of).exists()]
+
+    def keep_trace(self, task: str, of: Traced) -> None:
+        """Save the trace of a run that has ended."""
+        run = open_run(self.runs / self.traced(task, of).name)
+        run.trace.save(self.settings()[task].trace_file(of))
+
+    def rows(self) -> pd.DataFrame:
+        """A row for every run that has ended."""
+        return self._rows(self.plan())
+
+    def _rows(self, plan: Sequence[PlannedRun]) -> pd.DataFrame:
+        return rows_of(plan, self.runs, published_rows(self.out), milestones_of)
+
+    def _waits(self, task: str) -> bool:
+        """Whether an arm of a task is left out until something is measured on its traces."""
+        tuned = Setting(task, self.runs, self.out, {"decay": 1.0})
+        chosen = list(filter(self._is_chosen, families().values()))
+        on_task = {name for family in chosen for name in family.arms() if task in family.tasks or name in CARRIERS}
+        return bool(on_task - {name for family in chosen for name, _, _ in known_arms(family, tuned)})
+
+    def _on(self, setting: Setting, place: int) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
+        """Seed, family, arm and settings of the runs of a task at one place of the seeds."""
+        task = setting.task
+        seeds = self.seeds or (self.scale.seeds if task == MAIN else self.scale.other_seeds)
+        for family in filter(self._is_chosen, families().values()) if place < len(seeds) else ():
+            for name, arm, settings in known_arms(family, setting):
+                on_task = task in family.tasks or name in CARRIERS
+                wanted = not self.scale.only or name in self.scale.only
+                most = len(seeds) if task == MAIN or name in (CLIP, *DECISIVE) or self.seeds else self.scale.few_seeds
+                if on_task and wanted and place < min(arm.n_seeds or most, most):
+                    yield seeds[place], family.name, name, settings
+
+    def _is_chosen(self, family: Family) -> bool:
+        # The ends are what all others are compared with.
+        return not self.chosen or family.name in (*self.chosen, "ends")
+
+    def _planned(self, part: str, task: str, arm: str, seed: int, settings: Mapping[str, Any]) -> PlannedRun:
+        config = arm_config(task, arm, seed, self.scale.sizes[task], settings)
+        return planned(part, task, arm, seed, override(config, self.scale.settings))
+
+    def _tuned(self) -> dict[str, float]:
+        """The best rate of decay: the least geometric mean over the tuning seeds; none before all have ended."""
+        plan = self.tuning()
+        rows = rows_of(plan, self.runs, published_rows(self.out), milestones_of)
+        if len(rows) < len(plan):
+            return {}
+        grokked, watched = numbers(rows, "sustained_grok_step"), numbers(rows, "budget")
+        logs = np.log(np.where(np.isnan(grokked), watched, grokked))
+        means = {arm: float(logs[(rows["arm"] == arm).to_numpy()].mean()) for arm in names(rows, "arm")}
+        best = min(means, key=means.__getitem__)
+        return {"decay": float(best.removeprefix("decay-"))}
+
+
+def _followed(run: PlannedRun) -> Iterator[Traced]:
+    """The traces that a run's config names."""
+    for name in TRACES:
+        if (reference := setting(run.job.config, name)) is not None:
+            yield next(of for of in TRACED if f"-{of}.safetensors@" in reference)
+
+
+def milestones_of(run: Run) -> dict[str, float]:
+    """Signal, memory and noise of a run at its sustained grok and at its end, its losses and its norm at its end.
+
+    Returns signal, memory and noise_val (means over operations, in nats) at the first record at or after the sustained
+    grok (`_at_grok`, NaN without one) and at the last record (`_at_end`), train_loss and val_loss at the end, and
+    norm_at_end: the joint norm of the decoder's parameters at the end over that at the start.
     """
-    seeds: Callable[[Scale], Seeds] = side_seeds_on_main
-    """On which tasks and seeds."""
-    round: Round = "of one claim"
+    recorded = run.recorded_margins
+    columns = ("signal", "memory", "noise_val")
+    found = {f"{name}_at_{when}": np.nan for when in ("grok", "end") for name in columns}
+    if len(recorded):
+        after = where(recorded, stage="after")
+        steps = np.unique(numbers(after, "step"))
+        at = {"end": float(steps[-1])}
+        if run.sustained_grok_step is not None:
+            at["grok"] = float(steps[min(int(np.searchsorted(steps, run.sustained_grok_step)), len(steps) - 1)])
+        for when, step in at.items():
+            of_step = after.loc[after["step"] == step]
+            found |= {f"{name}_at_{when}": float(numbers(of_step, name).mean()) for name in columns}
+    last = run.metrics.iloc[-1]
+    norms = [_decoder_norm(run.weights(step)) for step in (0, -1)]
+    losses = {name: float(last[name]) for name in ("train_loss", "val_loss")}
+    return {**found, **losses, "norm_at_end": norms[1] / norms[0]}
 
 
-@dataclass(frozen=True)
-class WholeRuns:
-    """Runs whose configs are given whole, in a folder of their own, trained after all `Arms`."""
-
-    stage: str
-    """The folder."""
-    seeds: Callable[[Scale], tuple[int, ...]]
-    configs: Callable[[Study, int], Iterable[RunConfig]]
-    """The runs of a seed, asked for when those of the seeds before have ended."""
-
-
-def arms_by_task(arms: Arms, study: Study) -> dict[str, Mapping[str, Settings]]:
-    """Settings of every arm, by task and arm."""
-    return {task: arms.settings(study, task) for task, seeds in arms.seeds(study.scale).items() if seeds}
-
-
-DIGITS = 4
-"""Significant digits of what is measured and then set, so that a config can be read."""
-
-
-def rounded(value: float) -> float:
-    """A measured value as a config has it."""
-    return float(f"{value:.{DIGITS}g}")
+def _decoder_norm(weights: Mapping[str, Tensor]) -> float:
+    return sum(float(weights[name].double().square().sum()) for name in in_scope(tuple(weights), ("decoder",))) ** 0.5

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -9,16 +11,17 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from grokscope.analysis import numbers
+from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.timing.times import logarithmic
 
 VERDICTS = {"as soon": style.CLIPPED[0], "later": style.UNCLIPPED[0], "cannot tell": "#7a7a7a"}
 """The colour of each verdict."""
 BAND = "#dcebf5"
+LABEL = "steps to the sustained grok, relative to the clip"
 
 
-def ladder(table: pd.DataFrame, labels: dict[str, str] | None = None) -> Figure:
+def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figure:
     """The ratio of an arm's time to that of its reference, arm by arm, with its interval, on a logarithmic axis.
 
     The band ends at the margin of the test. A dot is a geometric mean over seeds, the line goes from the lower to the
@@ -26,26 +29,34 @@ def ladder(table: pd.DataFrame, labels: dict[str, str] | None = None) -> Figure:
     hollow. Colours are verdicts. On the right: the ratio, and how many seeds there are.
 
     Args:
-        table: of `grokscope.analysis.timing.non_inferiority`, in the order in which it is drawn.
+        table: of `grokscope.analysis.timing.non_inferiority`, in the order in which it is drawn. With a column `panel`,
+            each of its values has a panel of its own; all have the same arms, and the same axis.
         labels: what stands for an arm.
     """
-    figure, [[ax]] = style.blank(1, 1, panel=(5.0, 0.5 + 0.2 * max(len(table), 1)))
+    panels = names(table, "panel") if "panel" in table else [""]
+    arms = names(table, "arm")
+    columns = min(len(panels), 2)
+    down = -(-len(panels) // columns)
+    width = 5.0 if len(panels) == 1 else style.PAGE / 2
+    figure, axes = style.blank(down, columns, panel=(width, 0.6 + 0.2 * max(len(arms), 1)))
     ends = np.concatenate([numbers(table, name) for name in ("ratio", "low", "high")])
     known = ends[np.isfinite(ends) & (ends > 0)]
     margin = float(table["margin"].iloc[0]) if len(table) else 1.15
-    logarithmic(ax.xaxis, min(float(known.min(initial=1.0)), 0.9), max(float(known.max(initial=1.0)), margin))
-    left, right = ax.get_xlim()
-    ax.axvspan(left, margin, color=BAND, linewidth=0, zorder=0)
-    ax.axvline(1.0, color=style.INK, linewidth=style.WIDTH["thin"], zorder=1)
-    for place, row in enumerate(table.to_dict("records")):
-        _rung(ax, place, row, (left, right))
-    ax.set_xlim(left, right)
-    ax.set_yticks(range(len(table)), [(labels or {}).get(str(arm), str(arm)) for arm in table["arm"]])
-    for label in ax.get_yticklabels():
-        label.set_parse_math(False)
-    ax.set_ylim(len(table) - 0.4, -0.6)
-    ax.grid(visible=False, axis="y")
-    ax.set_xlabel("steps to the sustained grok, relative to the clip", size=style.LABEL)
+    for place, ax in enumerate([ax for row in axes for ax in row]):
+        if place >= len(panels):
+            ax.set_visible(False)
+            continue
+        logarithmic(ax.xaxis, min(float(known.min(initial=1.0)), 0.9), max(float(known.max(initial=1.0)), margin))
+        shown = where(table, panel=panels[place]) if "panel" in table else table
+        _panel(ax, shown, arms, margin)
+        first = place % columns == 0
+        ax.set_yticks(range(len(arms)), [(labels or {}).get(arm, arm) if first else "" for arm in arms])
+        for label in ax.get_yticklabels():
+            label.set_parse_math(False)
+        if place + columns >= len(panels):
+            ax.set_xlabel(LABEL if len(panels) == 1 else "steps relative to the clip", size=style.LABEL)
+        if panels[place]:
+            style.title(ax, panels[place], weight="bold")
     seen = [verdict for verdict in VERDICTS if verdict in set(table["verdict"])]
     handles: list[Line2D | Patch] = [
         Line2D([], [], color=VERDICTS[verdict], marker="o", markersize=4.5, label=verdict) for verdict in seen
@@ -55,8 +66,19 @@ def ladder(table: pd.DataFrame, labels: dict[str, str] | None = None) -> Figure:
     return figure
 
 
-def _rung(ax: Axes, place: int, row: dict[str, object], edges: tuple[float, float]) -> None:
-    ratio, low, high = (float(row[name]) for name in ("ratio", "low", "high"))  # type: ignore[arg-type]
+def _panel(ax: Axes, table: pd.DataFrame, arms: list[str], margin: float) -> None:
+    left, right = ax.get_xlim()
+    ax.axvspan(left, margin, color=BAND, linewidth=0, zorder=0)
+    ax.axvline(1.0, color=style.INK, linewidth=style.WIDTH["thin"], zorder=1)
+    for row in table.to_dict("records"):
+        _rung(ax, arms.index(str(row["arm"])), row, (left, right))
+    ax.set_xlim(left, right)
+    ax.set_ylim(len(arms) - 0.4, -0.6)
+    ax.grid(visible=False, axis="y")
+
+
+def _rung(ax: Axes, place: int, row: Mapping[str, object], edges: tuple[float, float]) -> None:
+    ratio, low, high = (float(str(row[name])) for name in ("ratio", "low", "high"))
     shade = VERDICTS.get(str(row["verdict"]), style.INK)
     if not np.isnan(low):
         ends = [max(low, edges[0]), min(high, edges[1]) if not np.isnan(high) else ratio]
@@ -67,4 +89,4 @@ def _rung(ax: Axes, place: int, row: dict[str, object], edges: tuple[float, floa
     ax.plot(ratio, place, "o", color=face, markeredgecolor=shade, markersize=5, zorder=3, label="_ratio")
     sign = "≥ " if row["is_lower_bound"] else ""
     text = f"{sign}{ratio:.2f}×, n = {row['seeds']}"
-    ax.text(1.03, place, text, transform=ax.get_yaxis_transform(), size=style.TICK, va="center", color=style.INK)
+    ax.text(1.06, place, text, transform=ax.get_yaxis_transform(), size=style.TICK, va="center", color=style.INK)

@@ -1,0 +1,90 @@
+"""Every arm beside the clip: times, their ratio, which share of the clip's speed-up it has, and a verdict."""
+
+from __future__ import annotations
+
+from math import log, nan
+
+import numpy as np
+import pandas as pd
+
+from grokscope.analysis import names, numbers, where
+from grokscope.analysis.timing import medians, non_inferiority
+from grokscope.experiments.why_clipping.declared import Arm, families
+
+COLUMNS = [
+    "family", "task", "arm", "about", "against", "event", "n", "reached", "median", "first_median",
+    "shared", "ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "share", "verdict",
+    "signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end", "statement",
+]  # fmt: skip
+
+
+def summary(rows: pd.DataFrame) -> pd.DataFrame:
+    """A row for each arm and task that has runs.
+
+    Returns `COLUMNS`: n runs, of which `reached` have the arm's event (the sustained grok; memorisation where there is
+    no rule); median steps to it and to the first grok (Kaplan-Meier, NaN where not reached); shared (seeds), ratio,
+    low, high, is_lower_bound, log_sd, seeds_needed and verdict of `non_inferiority` against the arm that it names, the
+    clip under the same circumstances (`reference` for that arm); share = ln(T_free / T_arm) / ln(T_free / T_clip) of
+    geometric means over shared seeds (NaN where a run of the three is censored); medians of signal, memory and noise at
+    the sustained grok, and of the decoder's joint norm at the end over that at the start.
+    """
+    lines = []
+    rows = rows.loc[rows["part"].isin(list(families()))]
+    for task in names(rows, "task"):
+        of_task = where(rows, task=task)
+        for family in families().values():
+            about = family.arms()
+            for arm in names(where(of_task, part=family.name), "arm"):
+                runs = where(of_task, arm=arm)
+                line = {"family": family.name, "task": task, "arm": arm}
+                line |= {"about": about[arm].about, "against": about[arm].against, "event": about[arm].event}
+                lines.append(line | _times(runs, about[arm]) | _compared(of_task, arm, about[arm]) | _margins(runs))
+    return pd.DataFrame(lines, columns=COLUMNS).astype({"shared": "Int64", "seeds_needed": "Int64"})
+
+
+def _times(runs: pd.DataFrame, arm: Arm) -> dict[str, object]:
+    (found,) = medians(runs, arm.event).to_dict("records")
+    (first,) = medians(runs).to_dict("records")
+    return {
+        "n": int(found["n"]),
+        "reached": int(found["events"]),
+        "median": found["median"],
+        "first_median": first["median"],
+    }
+
+
+def _compared(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
+    if name == arm.against:
+        return {"ratio": 1.0, "verdict": "reference", "statement": ""}
+    if arm.against not in names(of_task, "arm"):
+        return {"verdict": "cannot tell", "statement": f"no run of {arm.against} has ended"}
+    try:
+        (row,) = non_inferiority(of_task, arm.against, name, arm.event).to_dict("records")
+    except ValueError as error:  # a run of the reference is censored, or no seed is shared yet
+        return {"verdict": "cannot tell", "statement": str(error)}
+    kept = ("ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "verdict", "statement")
+    return {"shared": row["seeds"], **{column: row[column] for column in kept}, "share": _share(of_task, name, arm)}
+
+
+def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> float:
+    """ln(T_free / T_arm) / ln(T_free / T_clip) over the seeds that the three share; NaN where one is censored."""
+    times = {}
+    for which in (arm.baseline, arm.against, name):
+        runs = where(of_task, arm=which)
+        times[which] = dict(zip(runs["seed"].tolist(), np.log(numbers(runs, f"{arm.event}_step")), strict=True))
+    seeds = set.intersection(*(set(of_arm) for of_arm in times.values()))
+    if not seeds:
+        return nan
+    free, clip, own = (np.mean([times[w][seed] for seed in seeds]) for w in (arm.baseline, arm.against, name))
+    whole = float(free - clip)  # NaN where one of them is censored
+    return float(free - own) / whole if abs(whole) > LEAST else nan
+
+
+LEAST = log(1.01)
+"""A speed-up of less than this, in logarithms, is none to have a share of."""
+
+
+def _margins(runs: pd.DataFrame) -> dict[str, float]:
+    columns = ("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end")
+    values = {name: numbers(runs, name) for name in columns}
+    return {name: float(np.nanmedian(found)) if not np.isnan(found).all() else nan for name, found in values.items()}
