@@ -20,14 +20,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 DOCUMENTS = ("grokscope", "docs", "README.md", "reports/README.md")
-CLAIMS = ("grokscope/experiments", "grokscope/cli")
+EXPERIMENTS = ("grokscope/experiments", "grokscope/cli")
 THINGS: dict[str, tuple[str, Sequence[str]]] = {
     "analysis": ("restricted_loss", DOCUMENTS),
     "figure": ("circuit_losses", DOCUMENTS),
     "optimizer": ("signsgd", DOCUMENTS),
     "gradient transform": ("orthograd", DOCUMENTS),
     "norm control": ("frobenius", DOCUMENTS),
-    "claim": ("tensors", CLAIMS),  # elsewhere a word like any other
+    "family of arms": ("spheres", EXPERIMENTS),  # elsewhere a word like any other
 }
 """An example of each kind of thing that is added to the package: its name, and where that names nothing else."""
 

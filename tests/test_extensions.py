@@ -128,24 +128,21 @@ class Held(Control):
         value = weights["embed.W_E"].detach()
         value.mul_(self.norm / torch.linalg.vector_norm(value))
 ''',
-    "my_claim": '''
+    "my_family": '''
 """Is it a large learning rate?"""
 
-from grokscope.experiments.why_clipping import declare_claim
-from grokscope.experiments.why_clipping.claim import Answer
-from grokscope.experiments.why_clipping.evidence import effects
+from grokscope.experiments.why_clipping import Arm, declare_family
 
 
-@declare_claim(
-    number=1000,
-    name="mine",
-    question="Is it anything that I thought of?",
-    prediction="If it is, the arms that I thought of grok as soon.",
-    arms={"lion": "Lion without norm control"},
-)
-def claim(study):
-    """Nothing is measured."""
-    return Answer("cannot tell", ("Nothing was measured.",), effects([]))
+@declare_family(number=1000, name="mine", asks="Is it a large learning rate?")
+def mine():
+    """The clip at half of its learning rate."""
+    return {
+        "slow": Arm(
+            "projection and clip, half of the learning rate",
+            lambda setting: {"optimizer.lr": 5e-4, "norms.max_norm": setting.bound},
+        )
+    }
 ''',
     "my_table": '''
 """How long two tiny runs are."""
@@ -180,15 +177,14 @@ USE = """
 import json
 import sys
 
-import my_analysis, my_claim, my_control, my_figure, my_optimizer, my_table, my_transform
+import my_analysis, my_family, my_control, my_figure, my_optimizer, my_table, my_transform
 import torch
 
 import grokscope as gs
 from grokscope.cli import main
 from grokscope.experiments import experiments
-from grokscope.experiments.why_clipping import declared_claims
-from grokscope.experiments.why_clipping.scale import SCALES
-from grokscope.experiments.why_clipping.study import Study
+from grokscope.experiments.why_clipping.declared import families
+from grokscope.experiments.why_clipping.trained import PUBLISHED, Study
 from pathlib import Path
 
 config = gs.preset(
@@ -199,7 +195,7 @@ config = gs.preset(
 run = gs.train(config, out="run", progress=False)
 table = gs.run_all(run, only=["negative_weights"])["negative_weights"]
 page = gs.build_report("mine", [run], Path("report"))
-claim = declared_claims()["mine"](Study(SCALES["small"], Path("none")))
+arms = Study(PUBLISHED, Path("none"), Path("none"), chosen=("mine",)).arms("mul")
 code = main(["experiment", "my-table", "--scale", "small", "--runs", "runs", "--out", "tables"])
 print(json.dumps({
     "norm": float(torch.linalg.vector_norm(run.weights(-1)["embed.W_E"])),
@@ -209,7 +205,9 @@ print(json.dumps({
     "steps": run.steps,
     "drawn": (page.parent / "figures" / "negative_weights_over_training.png").exists(),
     "caption": "How many weights of the embedding are negative." in page.read_text(),
-    "verdict": claim.verdict,
+    "asked": families()["mine"].asks,
+    "rates": sorted({run.job.config.optimizer.lr for run in arms if run.arm == "slow"}),
+    "seeds": [run.job.config.seed for run in arms if run.arm == "slow"],
     "listed": "my-table" in experiments(),
     "code": code,
     "table": Path("tables", "my-table.csv").read_text(),
@@ -252,8 +250,9 @@ def test_the_analysis_is_made_by_name_and_its_figure_is_on_the_page(used):
     assert used["caption"]
 
 
-def test_the_claim_is_answered_and_the_table_is_published(used):
-    assert used["verdict"] == "cannot tell"
+def test_the_family_is_planned_and_the_table_is_published(used):
+    assert used["asked"] == "Is it a large learning rate?"
+    assert (used["rates"], used["seeds"]) == ([5e-4], [0, 1, 2, 3, 4])
     assert used["listed"]
     assert used["code"] == 0
     assert used["table"] == "seed,steps\n0,4\n"

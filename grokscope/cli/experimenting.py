@@ -29,8 +29,8 @@ def experiment(
         scale: small takes seconds to minutes and shows that everything works; published takes up to hours.
         seeds: Seeds of the runs; left out: those of the scale.
         runs: Where the runs go; left out: checkpoints/ and the experiment's name.
-        out: Where the results go; left out: reports/tables/, or reports/why-clipping/.
-        only: Names of claims, arms, tasks or presets, if not all of them; --list has them.
+        out: Where the results go; left out: reports/tables/, or reports/ and the experiment's name.
+        only: Names of families, arms, tasks or presets, if not all of them; --list has them.
         workers: Runs trained at a time; left out: one per core.
         report_only: Train nothing; use the runs that have ended.
         list_: List the experiments.

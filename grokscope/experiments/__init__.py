@@ -1,7 +1,6 @@
 """Experiments from sweep to results: `grokscope experiment NAME`.
 
-why_clipping  why does clipping weight norms make networks grok sooner? Claims in, a report out
-mechanism     the clip replaced by each thing that it does: which of them groks as soon?
+why_clipping  why does clipping weight norms make networks grok sooner? It is replaced by each thing that it does
 published     small experiments, one a module, each of which publishes tables
 published_tables  every table of the method's authors, again
 
@@ -11,7 +10,7 @@ experiment    what an experiment is; `experiments` collects those that there are
 table         what the published tables have in common
 shown         a section of a page of results
 accelerators  other methods, with and without the clip: what is trained, for both
-wording       counts, lists and names of runs in a sentence
+wording       counts, lists, tasks and names of runs in a sentence
 """
 
 from grokscope.experiments.experiment import Experiment, Outcome, Request, declare_experiment, experiments

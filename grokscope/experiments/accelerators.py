@@ -1,8 +1,7 @@
 """Every accelerator of grokking side by side, with and without the clip: what is trained.
 
 An arm that ends in `-clip` is the published method: rows projected at the start and clipped after every step, at the
-published bound of the task. So `lion-clip` here is what the arms of `grokscope.experiments.why_clipping` call
-`lion-init-clip`; their own `lion-clip` has no projection. The names are those of published runs, so they stay.
+published bound of the task.
 
 All arms of a seed share initial weights, split and batch order; NeuralGrok's hold back one training example in fifty,
 so the batches of those arms are others.

@@ -111,11 +111,15 @@ def rows_of(
     runs: Path,
     published: PublishedRows,
     measure: Callable[[Run], Mapping[str, object]] = lambda run: {},
+    *,
+    others: bool = False,
 ) -> pd.DataFrame:
     """A row for every planned run that has ended, here or elsewhere, in the order of the plan.
 
     Arguments:
         measure: more columns, of a run that is here.
+        others: keep the published rows of runs that the plan does not name, after those that it names: they are of more
+            seeds, or of arms that somebody declared elsewhere.
     """
     elsewhere: list[PlannedRun] = []
     here: list[PlannedRun] = []
@@ -128,11 +132,13 @@ def rows_of(
             made.append(timing_table(run).assign(**measure(run)))
             here.append(one)
     ended = [*elsewhere, *here]
-    if not ended:
+    planned_names = {one.job.name for one in plan}
+    kept = published.table.loc[~published.table["run"].isin(planned_names)] if others and published.places else None
+    if not ended and (kept is None or not len(kept)):
         return pd.DataFrame({name: [] for name in (*_FIRST, "config")})
-    known = published.table.iloc[[published.places[one.key] for one in elsewhere]]
-    rows = pd.concat([*([known] if elsewhere else []), *made], ignore_index=True)
-    about = {name: [one.about[name] for one in ended] for name in ended[0].about}
+    known = [published.table.iloc[[published.places[one.key] for one in elsewhere]]] if elsewhere else []
+    rows = pd.concat([*known, *made], ignore_index=True) if ended else published.table.iloc[:0]
+    about = {name: [one.about[name] for one in ended] for name in (ended[0].about if ended else ())}
     said = {
         "part": [one.part for one in ended],
         "task": [one.task for one in ended],
@@ -141,7 +147,8 @@ def rows_of(
     }
     place = {one.job.name: at for at, one in enumerate(plan)}
     order = sorted(range(len(rows)), key=lambda at: place[ended[at].job.name])
-    rows = rows.assign(**said, **about).iloc[order].reset_index(drop=True)
+    rows = rows.assign(**said, **about).iloc[order]
+    rows = pd.concat([rows, *([kept] if kept is not None and len(kept) else [])], ignore_index=True)
     first = [*_FIRST, *about]
     return rows.reindex(columns=[*first, *(name for name in rows if name not in (*first, "config")), "config"])
 

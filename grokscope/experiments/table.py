@@ -116,7 +116,6 @@ def table_experiment(
     published: Size,
     small: Size,
     rounds: Callable[[Plan], Iterator[Sequence[Job]]],
-    folder: Path | None = None,
     accepts: Callable[[str], bool] = lambda part: False,
 ) -> Callable[[Callable[[Plan, list[Run]], Publication]], Experiment]:
     """Declare an experiment: the decorator of the function that makes tables of its runs.
@@ -125,7 +124,6 @@ def table_experiment(
         name, asks: of the `Experiment`.
         published, small: its sizes.
         rounds: the jobs of a plan, in one round or several; a round is asked for when the runs of the last have ended.
-        folder: where the published runs are; left out: `checkpoints/` and the name.
         accepts: whether `--only` may name a part that is not there by default.
     """
 
@@ -134,7 +132,7 @@ def table_experiment(
             check_scale(request.scale)
             is_small = request.scale == "small"
             size, suffix = (small, "-small") if is_small else (published, "")
-            default = Path("checkpoints", name + suffix) if is_small or folder is None else folder
+            default = Path("checkpoints", name + suffix)
             plan = Plan(
                 size,
                 request.scale,

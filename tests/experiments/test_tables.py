@@ -123,7 +123,6 @@ def test_the_list_has_every_experiment_with_what_it_asks(capsys):
         (["delay-law", "--only", "inf"], "delay-law has no part 'inf'"),
         (["presets", "--only", "mul-lion-clips"], "presets has no part 'mul-lion-clips': did you mean mul-lion-clip?"),
         (["s5-irreps", "--only", "sign"], "s5-irreps has no part 'sign': it is not made of parts"),
-        (["why-clipping", "--seeds", "0"], "seeds are not accepted by why-clipping"),
     ],
 )
 def test_names_that_are_not_accepted_are_told_with_those_that_are(words, error, capsys):

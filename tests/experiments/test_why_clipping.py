@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from math import exp, log
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from grokscope.analysis import run_all
+from grokscope.analysis import run_all, where
 from grokscope.analysis.timing import timing_table
 from grokscope.analysis.timing.non_inferiority import seeds_needed
 from grokscope.config import ConfigError, differences, override, preset
 from grokscope.experiments import ledger
 from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.ledger import digest
-from grokscope.experiments.why_clipping import declared, trained
+from grokscope.experiments.why_clipping import declared, page, trained, watched
 from grokscope.experiments.why_clipping.declared import Arm, declare_family, families
 from grokscope.experiments.why_clipping.families.decay import GROUPS, removal
 from grokscope.experiments.why_clipping.setting import NotYet, Setting
 from grokscope.experiments.why_clipping.summary import summary
 from grokscope.experiments.why_clipping.tasks import BUDGETS, arm_config, base
-from grokscope.experiments.why_clipping.trained import CARRIERS, DECISIVE, PUBLISHED, TUNING_SEEDS, Study, milestones_of
+from grokscope.experiments.why_clipping.trained import (
+    CARRIERS,
+    DECISIVE,
+    PUBLISHED,
+    SMALL,
+    TUNING_SEEDS,
+    Study,
+    milestones_of,
+)
 from grokscope.model import Trace, in_scope, parameter_shapes, read_trace
 from grokscope.runs import open_run
+from grokscope.sweeps import Sweep, run_sweep
 from grokscope.tasks import build_task
 from grokscope.training import train
 
@@ -56,7 +66,7 @@ def test_every_arm_is_on_the_main_task_and_those_that_carry_the_answer_on_all_si
     assert set(CARRIERS) <= every
     for task in set(BUDGETS) - {"mul"}:
         of_task = {run.arm for run in study.arms(task)}
-        assert {"clip", "free", "lion"} <= of_task
+        assert {"clip", "free"} <= of_task
         # What is measured on traces of the task waits for them.
         assert set(CARRIERS) - of_task == {"decay-as-clip"}
 
@@ -91,9 +101,8 @@ def test_the_ends_are_the_published_method_and_the_same_without_its_clip(study):
         assert clip.norms.max_norm == clip.norms.init_norm == published.norms.max_norm
         assert (clip.task, clip.model, clip.optimizer) == (published.task, published.model, published.optimizer)
         assert clip.training.steps == BUDGETS[task]
-        # At least four times the published median, so that twice as late as the clip is seen.
-        known = preset_published(task)
-        assert BUDGETS[task] >= 3.8 * known
+        # An arm that is censored is then later than the clip by more than twice the margin.
+        assert BUDGETS[task] >= 2.5 * preset_published(task)
 
 
 def preset_published(task: str) -> int:
@@ -301,17 +310,13 @@ def test_every_arm_has_its_row(finished):
     table = pd.read_csv(request.out / "mechanism.csv")
     chosen = {name for family in ("ends", *FEW) for name in families()[family].arms()}
     assert set(table.loc[table["task"] == "mul", "arm"]) == chosen
-    on_s5 = {"clip", "free", "lion"} | (set(CARRIERS) & chosen)
-    watched = rows.loc[rows["part"] == "watched"]
-    assert sorted(zip(watched["task"], watched["arm"], strict=True)) == [
-        (task, arm) for task in ("mul", "s5") for arm in ("clip", "free")
-    ]
+    on_s5 = {"clip", "free"} | (set(CARRIERS) & chosen)
     assert set(table.loc[table["task"] == "s5", "arm"]) == on_s5
     # Tuning: two rates on two seeds.
-    assert len(rows) == len(chosen) + len(on_s5) + 4 + len(watched)
-    assert outcome.lines[0] == f"{len(rows)} of {len(rows)} runs have ended"
+    assert len(rows) == len(chosen) + len(on_s5) + 4
+    assert outcome.lines[0].startswith(f"{len(rows)} of ")
     assert {"signal_at_end", "memory_at_end", "noise_val_at_end", "val_loss"} <= set(rows)
-    assert rows.loc[rows["part"] != "watched", "signal_at_end"].notna().all()
+    assert rows["signal_at_end"].notna().all()
 
 
 def test_what_follows_a_trace_followed_that_of_its_task(finished):
@@ -322,20 +327,39 @@ def test_what_follows_a_trace_followed_that_of_its_task(finished):
     assert len(read_trace("norms.replay", reference)) == run.config.training.steps
 
 
-def test_what_is_looked_at_closely_is_read_from_its_checkpoints(finished):
-    request, _ = finished
-    run = open_run(request.runs / "watched-mul-clip-seed0")
-    margins = pd.read_csv(request.out / "watched-margins.csv")
-    regime = pd.read_csv(request.out / "watched-activation_regime.csv")
-    of_run = margins.loc[margins["run"] == run.name]
+@pytest.fixture(scope="module")
+def closely(tmp_path_factory) -> Study:
+    """The two ends at the small scale, trained to be looked at."""
+    folder = tmp_path_factory.mktemp("closely")
+    study = Study(SMALL, folder / "runs", folder / "out")
+    run_sweep(Sweep("closely", tuple(one.job for one in study.watched())), study.runs, 1)
+    return study
+
+
+def test_what_is_looked_at_closely_is_read_from_its_checkpoints(closely, tmp_path):
+    tables = watched.tables(closely.watched(), closely.runs, closely.out)
+    runs = tables["milestones"]
+    assert sorted(zip(runs["task"], runs["arm"], strict=True)) == [
+        (task, arm) for task in ("mul", "s5") for arm in ("clip", "free")
+    ]
+    run = open_run(closely.runs / "watched-mul-clip-seed0")
+    of_run = where(tables["margins"], run=run.name)
     assert of_run["step"].tolist() == run.steps == [0, 20, 40]
-    known = run_all(run, only=["margins"])["margins"]
-    np.testing.assert_allclose(of_run["signal"], known["signal"])
-    parts = regime.loc[regime["run"] == run.name, ["linear", "quadratic", "rest"]]
-    np.testing.assert_allclose(parts.sum(axis=1), 1.0)
-    page = (request.out / "index.html").read_text()
-    assert "figures/signal-memory-noise.pdf" in page
-    assert "figures/activation-regime.pdf" in page
+    np.testing.assert_allclose(of_run["signal"], run_all(run, only=["margins"])["margins"]["signal"])
+    regime = where(tables["activation_regime"], run=run.name)[["linear", "quadratic", "rest"]]
+    np.testing.assert_allclose(regime.sum(axis=1), 1.0)
+    # Another machine, which has the tables and no run.
+    tmp_path.joinpath("out").mkdir()
+    for name, table in tables.items():
+        table.to_csv(tmp_path / "out" / watched.file_of(name), index=False)
+    elsewhere = watched.tables(Study(SMALL, tmp_path / "runs", tmp_path / "out").watched(), tmp_path, tmp_path / "out")
+    for name, table in tables.items():
+        pd.testing.assert_frame_equal(elsewhere[name], table, check_dtype=False)
+    # And the page's figures are made of them.
+    drawn = [*page.watched_plates(tables), *page.regime_plates(tables)]
+    assert [plate.name for plate in drawn] == ["signal-memory-noise", "activation-regime"]
+    assert [ax.get_title(loc="left") for ax in drawn[0].figure.axes if ax.get_title(loc="left")] == ["x · y", "S5"]
+    assert page.watched_plates({}) == page.regime_plates({}) == ()
 
 
 def test_the_norm_at_the_end_is_that_of_the_decoder_over_its_start(finished):
@@ -409,8 +433,14 @@ def test_another_machine_goes_on_from_the_rows(finished, tmp_path, monkeypatch):
         "grokscope.experiments.why_clipping.pipeline.run_sweep",
         lambda *_, **__: pytest.fail("a trace is recorded again"),
     )
+    # A run of another seed of an arm that is not asked for: its row must survive.
+    rows = pd.read_csv(out / "runs.csv")
+    more = where(rows, arm="clip", task="mul").assign(run="ends-mul-clip-seed7", seed=7)
+    pd.concat([rows, more]).to_csv(out / "runs.csv", index=False)
+    experiment("why-clipping").start(replace(request, runs=tmp_path / "none", out=out, training=False))
+    assert pd.read_csv(out / "runs.csv")["run"].tolist()[-1] == "ends-mul-clip-seed7"
     before = {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()}
-    elsewhere = Request(scale="small", only=FEW, runs=tmp_path / "runs", out=out, workers=1, seeds=(0,))
+    elsewhere = Request(scale="small", only=FEW[:1], runs=tmp_path / "runs", out=out, workers=1, seeds=(0,))
     experiment("why-clipping").start(elsewhere)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 

@@ -7,7 +7,6 @@ benchmarks/accelerators.json, measured side by side on a quiet machine.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pandas as pd
 
@@ -61,7 +60,6 @@ def rounds(plan: Plan) -> Iterator[list[Job]]:
     published=Size(seeds=(0, 1, 2), parts=("mul", "sub")),
     small=Size(seeds=(0,), parts=("mul",), settings={**TINY, "training.steps": 40}, tasks=TINY_TASKS),
     rounds=rounds,
-    folder=Path("checkpoints", "why-clipping", "accelerators"),
 )
 def accelerators(plan: Plan, runs: list[Run]) -> Publication:
     """A row for each task, method and clip over its seeds, a row for each run, and the tables of the README."""

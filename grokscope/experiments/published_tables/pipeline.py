@@ -41,14 +41,14 @@ def published_tables(request: Request) -> Outcome:
     failed: list[str] = []
 
     def rows_now() -> pd.DataFrame:
-        return rows_of(_plan(request, runs, out), runs, published_rows(out))
+        return rows_of(_whole_plan(request, runs, out), runs, published_rows(out), others=True)
 
     for needs_bounds in (False, True) if request.training else ():  # the last table is of bounds that the first finds
         plan = [one for one in _plan(request, runs, out) if one.part in chosen]
         of_step = [one for one in plan if (one.part == "residual") == needs_bounds]
         failed += train_in_rounds(NAME, of_step, runs, out, request, rows_now)
-    plan = _plan(request, runs, out)
-    rows = rows_of(plan, runs, published_rows(out))
+    plan = _whole_plan(request, runs, out)
+    rows = rows_now()
     if not len(rows):
         raise ValueError(f"no run of {NAME} in {runs} has ended: train some (without --report-only)")
     request.say("writing the page")
@@ -67,6 +67,12 @@ def published_tables(request: Request) -> Outcome:
         (f"{len(rows)} of {len(plan)} runs have ended", f"wrote {page}"),
         tuple(failed),
     )
+
+
+def _whole_plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
+    """Every run that is known to be needed, and those of other seeds that are asked for beside them."""
+    plans = [_plan(one, runs, out) for one in (replace(request, seeds=()), request)]
+    return list({one.job.name: one for plan in plans for one in plan}.values())
 
 
 def _plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:

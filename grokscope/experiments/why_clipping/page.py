@@ -65,9 +65,9 @@ def write_why_clipping(
         for family in families().values()
         if len(where(table, family=family.name))
     ]
-    opening = list(_watched_plates(closely))
+    opening = watched_plates(closely)
     ladder = list(_ladder(table))
-    regime = list(_regime_plates(closely))
+    regime = regime_plates(closely)
     before = earlier_claims(out)
     values = {
         "title": TITLE,
@@ -94,37 +94,37 @@ def write_why_clipping(
     return write_page(out, "why_clipping.html.j2", plates, values, beside)
 
 
-def _watched_plates(closely: Mapping[str, pd.DataFrame]) -> Iterator[Plate]:
-    if "margins" in closely:
-        drawn = closely["margins"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
-        runs = closely["milestones"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
-        yield Plate(
-            "signal-memory-noise",
-            figures.signal_and_memory(drawn, runs),
-            drawn,
-            "With the clip and without, one seed each: how far the right answer leads because of the answer (signal), "
-            "how much more it leads where the pair was trained on (memory), how far unseen pairs are from the mean of "
-            "their answer (noise), and accuracy. The clip keeps all three small, and memory and noise smaller than "
-            "signal. A network is right where signal outgrows noise.",
-        )
+def watched_plates(closely: Mapping[str, pd.DataFrame]) -> tuple[Plate, ...]:
+    """Signal, memory and noise of the two ends; nothing where they have not been trained."""
+    if "margins" not in closely:
+        return ()
+    drawn, runs = (closely[name].replace(_SHOWN) for name in ("margins", "milestones"))
+    caption = (
+        "With the clip and without, one seed each: how far the right answer leads because of the answer (signal), how "
+        "much more it leads where the pair was trained on (memory), how far unseen pairs are from the mean of their "
+        "answer (noise), and accuracy."
+    )
+    return (Plate("signal-memory-noise", figures.signal_and_memory(drawn, runs), drawn, caption),)
 
 
-def _regime_plates(closely: Mapping[str, pd.DataFrame]) -> Iterator[Plate]:
-    if "activation_regime" in closely:
-        drawn = closely["activation_regime"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
-        runs = closely["milestones"].replace({"arm": _NAMES, "task": _TITLES_OF_TASKS})
-        yield Plate(
-            "activation-regime",
-            figures.activation_regime(drawn, runs),
-            drawn,
-            "Where the inputs of gelu lie on its curve, by layer, one seed each: root mean square of the inputs, the "
-            "share of them below 1 in absolute value, and which part of the outputs’ variance is linear or quadratic "
-            "in a neuron’s input.",
-        )
+def regime_plates(closely: Mapping[str, pd.DataFrame]) -> tuple[Plate, ...]:
+    """Where the inputs of the non-linearity lie, of the two ends; nothing where they have not been trained."""
+    if "activation_regime" not in closely:
+        return ()
+    drawn, runs = (closely[name].replace(_SHOWN) for name in ("activation_regime", "milestones"))
+    caption = (
+        "Where the inputs of gelu lie on its curve, by layer, one seed each: root mean square of the inputs, the share "
+        "of them below 1 in absolute value, and which part of the outputs’ variance is linear or quadratic in a "
+        "neuron’s input."
+    )
+    return (Plate("activation-regime", figures.activation_regime(drawn, runs), drawn, caption),)
 
 
-_NAMES = {CLIP: "projection and clip", FREE: "projection alone"}
-_TITLES_OF_TASKS = {"permutation": TITLES["s5"], **TITLES}
+_SHOWN = {
+    "arm": {CLIP: "projection and clip", FREE: "projection alone"},
+    "task": TITLES,
+}
+"""What stands for arms and tasks in those figures."""
 
 
 def _ladder(table: pd.DataFrame) -> Iterator[Plate]:

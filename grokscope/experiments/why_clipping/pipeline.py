@@ -37,11 +37,11 @@ def why_clipping(request: Request) -> Outcome:
         request.seeds,
     )
     failed: list[str] = []
-    if request.training:
+    if request.training and not (request.only or request.seeds):
         failed += train_in_rounds(NAME, study.watched(), study.runs, study.out, request, study.rows)
     for carrying, place, task in product((True, False), study.places, study.scale.sizes) if request.training else ():
         failed += _record_traces(study, task, request)
-        if task == MAIN:
+        if task == MAIN and study.tunes:
             failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
         part = study.arms(task, place, carrying)
         failed += train_in_rounds(NAME, part, study.runs, study.out, request, study.rows)

@@ -34,7 +34,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
         of_task = where(rows, task=task)
         for family in families().values():
             about = family.arms()
-            for arm in names(where(of_task, part=family.name), "arm"):
+            for arm in filter(about.__contains__, names(where(of_task, part=family.name), "arm")):
                 runs = where(of_task, arm=arm)
                 line = {"family": family.name, "task": task, "arm": arm}
                 line |= {"about": about[arm].about, "against": about[arm].against, "event": about[arm].event}

@@ -7,7 +7,7 @@ first seed of them on all tasks, then the second, and so on; then, in the same o
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -96,9 +96,9 @@ class Study:
     runs: Path
     out: Path
     chosen: tuple[str, ...] = ()
-    """Names of families; none: all of them."""
+    """Names of the families whose arms are asked for; none: all of them."""
     seeds: tuple[int, ...] = ()
-    """In place of those of the scale."""
+    """Those that are asked for, in place of those of the scale."""
 
     def settings(self) -> dict[str, Setting]:
         """What arms are made from, by task."""
@@ -166,8 +166,10 @@ class Study:
         return plan
 
     def plan(self) -> list[PlannedRun]:
-        """Every run that is known to be needed."""
-        return [*self.tuning(), *self.watched(), *self.arms(), *self.more()]
+        """Every run that is known to be needed, and what is asked for beside them."""
+        whole = replace(self, chosen=(), seeds=())
+        every = [*whole.tuning(), *whole.watched(), *whole.arms(), *whole.more(), *self.arms()]
+        return list({one.job.name: one for one in every}.values())
 
     @property
     def places(self) -> range:
@@ -193,11 +195,16 @@ class Study:
         run.trace.save(self.settings()[task].trace_file(of))
 
     def rows(self) -> pd.DataFrame:
-        """A row for every run that has ended."""
-        return self._rows(self.plan())
+        """A row for every run that has ended, whichever were asked for."""
+        return rows_of(self.plan(), self.runs, published_rows(self.out), milestones_of, others=True)
 
     def _rows(self, plan: Sequence[PlannedRun]) -> pd.DataFrame:
         return rows_of(plan, self.runs, published_rows(self.out), milestones_of)
+
+    @property
+    def tunes(self) -> bool:
+        """Whether an arm that is asked for has a setting that is tuned."""
+        return not self.chosen or decay.decay.name in self.chosen
 
     def _waits(self, task: str) -> bool:
         """Whether an arm of a task is left out until something is measured on its traces."""
@@ -229,7 +236,7 @@ class Study:
     def _tuned(self) -> dict[str, float]:
         """The best rate of decay: the least geometric mean over the tuning seeds; none before all have ended."""
         plan = self.tuning()
-        rows = rows_of(plan, self.runs, published_rows(self.out), milestones_of)
+        rows = self._rows(plan)
         if len(rows) < len(plan):
             return {}
         grokked, watched = numbers(rows, "sustained_grok_step"), numbers(rows, "budget")

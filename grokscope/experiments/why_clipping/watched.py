@@ -37,13 +37,13 @@ def file_of(table: str) -> str:
 
 
 def tables(plan: Sequence[PlannedRun], runs: Path, out: Path) -> dict[str, pd.DataFrame]:
-    """Every table of the runs that have ended here, and of others what is published of them."""
+    """Every table of the runs that have ended here, and of others what is published of them; tasks by their presets."""
     parts: dict[str, list[pd.DataFrame]] = {name: [] for name in COLUMNS}
     published = {name: _published(out / file_of(name)) for name in COLUMNS}
     for one in plan:
         made = _of_run(runs / one.job.name) if one.has_ended(runs) else {}
         for name, known in published.items():
-            rows = made[name].assign(config=one.key[1]) if made else _rows_of(known, one)
+            rows = made[name].assign(task=one.task, config=one.key[1]) if made else _rows_of(known, one)
             if len(rows):
                 parts[name].append(rows)
     return {name: pd.concat(of, ignore_index=True) for name, of in parts.items() if of}

@@ -1,4 +1,4 @@
-"""The two ends of the ladder: the published method, and the same run without its clip; and plain Lion below both."""
+"""The two ends of the ladder: the published method, and the same run without its clip."""
 
 from __future__ import annotations
 
@@ -17,9 +17,4 @@ def ends() -> dict[str, Arm]:
     return {
         CLIP: Arm("projection and clip, as published", clipped),
         FREE: Arm("projection alone", lambda setting: {}),
-        "lion": Arm(
-            "plain Lion: no projection, no clip",
-            lambda setting: {"norms.init_rows": "none", "norms.init_norm": None},
-            n_seeds=1,  # five are in the published tables
-        ),
     }

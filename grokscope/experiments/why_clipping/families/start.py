@@ -29,6 +29,7 @@ def _unprojected(settings: Settings) -> Settings:
 @declare_family(number=11, name="start", asks="What of the projection matters, and is it a learning rate?")
 def start() -> dict[str, Arm]:
     return {
+        "lion": Arm("plain Lion: no projection, no clip", lambda setting: _unprojected({})),
         "project-embeddings": Arm(
             "no clip; embeddings alone are projected", lambda setting: _projected(setting, EMBEDDINGS)
         ),
