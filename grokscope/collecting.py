@@ -1,7 +1,7 @@
 """Import every module of a package, so that each declares what it holds.
 
-Analyses, plates, methods, experiments and families of arms are each declared in a module of their own. Whoever wants all
-of them has the modules imported and looks at what was declared.
+Analyses, plates, methods, experiments and families of arms are each declared in a module of their own. Whoever wants
+all of them has the modules imported and looks at what was declared.
 """
 
 from __future__ import annotations

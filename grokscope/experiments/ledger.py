@@ -132,7 +132,7 @@ def rows_of(
             made.append(timing_table(run).assign(**measure(run)))
             here.append(one)
     ended = [*elsewhere, *here]
-    planned_names = {one.job.name for one in plan}
+    planned_names = [one.job.name for one in plan]
     kept = published.table.loc[~published.table["run"].isin(planned_names)] if others and published.places else None
     if not ended and (kept is None or not len(kept)):
         return pd.DataFrame({name: [] for name in (*_FIRST, "config")})

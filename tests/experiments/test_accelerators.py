@@ -26,5 +26,5 @@ def test_every_method_has_an_arm_with_and_without_the_clip_that_share_a_seed():
         assert (plain.arm, clipped.arm) == (arm, f"{arm}-clip")
         assert plain.seed == clipped.seed == 1
         assert plain.norms.max_norm is None
-        assert clipped.norms.max_norm == clipped.norms.init_norm == preset("sub-lion-clip").norms.max_norm
+        assert clipped.norms.max_norm == clipped.norms.row_norm_at_start == preset("sub-lion-clip").norms.max_norm
         assert (plain.task, plain.optimizer) == (clipped.task, clipped.optimizer)

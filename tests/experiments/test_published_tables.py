@@ -130,6 +130,20 @@ def test_another_machine_goes_on_from_the_rows(finished, tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
 
 
+def test_rows_of_what_is_not_asked_for_survive(finished, tmp_path):
+    request, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(request.out, out)
+    rows = pd.read_csv(out / "runs.csv")
+    more = rows.iloc[[0]].assign(run="quarter-mul-adam-seed9", seed=9)
+    pd.concat([rows, more]).to_csv(out / "runs.csv", index=False)
+    for asked in ({"only": ("adamw",)}, {"seeds": (0,)}):
+        experiment("published-tables").start(
+            Request(scale="small", runs=tmp_path / "runs", out=out, training=False, **asked)
+        )
+        assert pd.read_csv(out / "runs.csv")["run"].tolist() == [*rows["run"], "quarter-mul-adam-seed9"]
+
+
 def test_a_row_of_another_config_does_not_count(finished, tmp_path, monkeypatch):
     request, _ = finished
     rows = pd.read_csv(request.out / "runs.csv")

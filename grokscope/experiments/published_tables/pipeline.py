@@ -84,7 +84,7 @@ def _plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
 def _best_bounds(request: Request, runs: Path, out: Path) -> dict[str, float]:
     """The best bound on mul, and on the other tasks of the last table as far as it is known."""
     (table,) = (table for table in TABLES if table.name == "bounds")
-    rows = rows_of(_of_table(table.name, table.arms, request), runs, published_rows(out))
+    rows = rows_of(list(_of_table(table.name, table.arms, request)), runs, published_rows(out))
     best = best_bounds(summary(rows, table.arms))
     return {"mul": BEST_ON_MUL} | {task: bound for task, bound in best.items() if task in ("sub", "s5")}
 

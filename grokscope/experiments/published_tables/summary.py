@@ -10,6 +10,7 @@ from scipy.stats import beta
 from grokscope.analysis import names, where
 from grokscope.analysis.timing import medians, quantile_times
 from grokscope.experiments.published_tables.trained import Arm
+from grokscope.experiments.wording import TITLES
 from grokscope.report import Table
 
 COLUMNS = [

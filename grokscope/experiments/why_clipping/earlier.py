@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
 from grokscope.analysis import names, numbers, where
@@ -157,8 +158,8 @@ def _window(published: Published) -> list[str]:
 
 def _methods(published: Published) -> list[str]:
     rows = where(published.effects, claim=10, task="mul", quantity="speed-up in steps")
-    slower = rows.loc[rows["high"].astype(float) < 1].to_dict("records")
-    sooner = int((rows["low"].astype(float) > 1).sum())
+    slower = rows.loc[numbers(rows, "high") < 1].to_dict("records")
+    sooner = int(np.count_nonzero(numbers(rows, "low") > 1))
     told = joined([f"{row['against']} {in_words(row)}" for row in slower]) if slower else "none"
     return [
         f"On {TITLES['mul']} Lion with projection and clip is sooner than {sooner} of {len(rows)} methods without a "

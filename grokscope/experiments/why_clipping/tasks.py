@@ -23,8 +23,8 @@ class TaskSize:
     """A task at a scale."""
 
     budget: int
-    """Steps; a run that has not grokked by then is censored. At least 2.5 times the published median of the clip, so that
-    one that is censored is later by more than the margin."""
+    """Steps; a run that has not grokked by then is censored. At least 2.5 times the published median of the clip, so
+    that one that is censored is later by more than the margin."""
     settings: Mapping[str, Any]
     """Of every run, over those of the preset."""
 

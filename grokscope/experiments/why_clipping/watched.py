@@ -52,10 +52,11 @@ def tables(plan: Sequence[PlannedRun], runs: Path, out: Path) -> dict[str, pd.Da
 def _of_run(folder: Path) -> Mapping[str, pd.DataFrame]:
     run = open_run(folder)
     made = run_all(run, only=["margins", "activation_regime"], workers=1) | {"milestones": milestones(run)}
-    return {
-        name: made[name][[*IDENTITY, *(["step"] if "step" in made[name] else []), *columns]]
-        for name, columns in COLUMNS.items()
-    }
+    kept = {}
+    for name, columns in COLUMNS.items():
+        step = ["step"] if "step" in made[name] else []
+        kept[name] = made[name].reindex(columns=[*IDENTITY, *step, *columns])
+    return kept
 
 
 def _rows_of(known: pd.DataFrame, run: PlannedRun) -> pd.DataFrame:
