@@ -87,7 +87,8 @@ def test_what_an_arm_has_alone_and_what_is_lost_without_it_are_two_words():
     ],
 )
 def test_a_ratio_says_its_ends_and_its_seeds(more, told):
-    assert ratio_in_words(_row("mul", "sphere-1", "later", 1.2, **{"low": 1.08, "high": 1.32} | more)) == told
+    row = _row("mul", "sphere-1", "later", 1.2) | {"low": 1.08, "high": 1.32}
+    assert ratio_in_words(row | more) == told
 
 
 # --- the answer ---------------------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ def test_the_abstract_says_each_number_with_its_n_and_is_short():
     told = " ".join(abstract(table))
     assert "500 steps, 500 without, medians, n = 5" in told
     assert "on six tasks" in told
-    assert len(told.split()) <= 200  # 150 words and their numbers
+    assert len(re.findall("[A-Za-z’]{2,}", told)) <= 160  # some 150 words, and numbers
     assert abstract(_table({"mul": "as soon"}))[0].count("one task.") == 1
 
 

@@ -16,16 +16,16 @@ from grokscope.experiments.wording import TITLES, in_words
 
 HELD = {
     "sphere-1": "every tensor held at its norm after the projection",
-    "growing-sphere-tensors": "weight normalisation with a fixed gain, which forgets nothing",
+    "growing-sphere-tensors": "weight normalisation of fixed gain, which forgets nothing",
 }
 """What stands in for the clip, by arm: the norms of the function alone."""
 INSTEAD = {
     **HELD,
-    "step-start-scale-clip": "the clip’s relative step and scale of the logits, on free norms",
-    "decay-as-clip": "weight decay at the clip’s own rates",
+    "step-start-scale-clip": "the clip’s relative step and logit scale, norms free",
+    "decay-as-clip": "decay at the clip’s rates",
 }
 """What runs without a clip were given, by arm."""
-REMOVED = {"norms-clip-step-free-scale-free": "relative step and scale of the logits undone"}
+REMOVED = {"norms-clip-step-free-scale-free": "relative step and logit scale undone"}
 """What was taken from clipped runs, by arm."""
 SAID = {"as soon": "as soon on {}", "later": "later on {}", "cannot tell": "open on {}"}
 """A verdict and its tasks."""
@@ -41,10 +41,10 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
     given = [told for arm, words in INSTEAD.items() if (told := _over_tasks(table, arm, words))]
     taken = [told for arm, words in REMOVED.items() if (told := _over_tasks(table, arm, words))]
     return (
-        f"Clipping every weight row after each optimizer step makes small transformers grok sooner{_gain(table)}. Each "
-        f"thing that a clip does was given alone to runs without one, and taken from runs with one, on {tasks} "
-        f"task{'s' if tasks != 'one' else ''}. An arm counts as soon if it takes at most {MARGIN:g} times the clip’s "
-        "steps, with 95% confidence.",
+        f"Clipping every weight row after each step makes small transformers grok sooner{_gain(table)}. Each thing "
+        f"that it does was given alone to runs without a clip, and taken from clipped ones, on {tasks} "
+        f"task{'s' if tasks != 'one' else ''}. As soon means at most {MARGIN:g} times the clip’s steps, with 95% "
+        "confidence.",
         because(table),
         f"Without a clip: {'; '.join(given)}. With the clip: {'; '.join(taken)}." if given and taken else "",
     )

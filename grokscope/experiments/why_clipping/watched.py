@@ -24,6 +24,7 @@ COLUMNS = {
 }
 """What is kept of each table, beside the columns that name run and step."""
 IDENTITY = ("run", "task", "arm", "seed")
+_WHOLE = ("memorisation_step", "grok_step", "sustained_grok_step")
 
 
 def settings(task: str) -> dict[str, object]:
@@ -68,4 +69,4 @@ def _published(file: Path) -> pd.DataFrame:
     if not file.exists():
         return pd.DataFrame()
     with disk_errors(f"read {file}"):
-        return pd.read_csv(file, dtype={"config": str})
+        return pd.read_csv(file, dtype={"config": str} | dict.fromkeys(_WHOLE, "Int64"))

@@ -45,8 +45,7 @@ def activation_regime(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         parts.set_ylim(-0.03, 1.03)
         for ax, label in zip(stack, ("size of inputs", "|input| < 1", "share of variance"), strict=True):
             ax.set_ylabel(label, size=style.LABEL)
-    if drawn:
-        label_steps([ax for stack in drawn for ax in stack], numbers(table, "step"), linear=True)
+        label_steps(stack, numbers(where(table, task=task), "step"), linear=True)
     figure.align_ylabels()
     dashed = [
         Line2D([], [], color=style.INK, linestyle=dashes, linewidth=1, label=part) for part, dashes in PARTS.items()

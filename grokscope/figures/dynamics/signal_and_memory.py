@@ -24,13 +24,14 @@ ACCURACIES = {"train_accuracy": "train", "val_accuracy": "val"}
     "mean logits of each answer over unseen examples, each example against the others), how much higher its logit is "
     "at examples that were trained on than at unseen ones (memory), and how far the logits of unseen examples are from "
     "the mean of their answer (noise: a standard deviation). Below, accuracy on the training and the validation split. "
-    "All arms share the axis of steps.",
+    "All arms of a task share the axis of steps.",
     place=1,
 )
 def signal_and_memory(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """Signal, memory, noise and accuracy by step, one above the other; each task and operation has a column.
 
-    Each run has a line in its arm's colour. A vertical line in that colour marks its grok.
+    Operations of one task have one axis of steps, and so do all arms. Each run has a line in its arm's colour. A
+    vertical line in that colour marks its grok.
 
     Args:
         table: of `grokscope.analysis.margins`.
@@ -45,8 +46,7 @@ def signal_and_memory(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         style.title(stack[0], f"{task}: {operation}" if several else task, weight="bold")
         for ax, label in zip(stack, (*QUANTITIES.values(), "accuracy"), strict=True):
             ax.set_ylabel(label, size=style.LABEL)
-    if columns:
-        label_steps([ax for stack in columns for ax in stack], numbers(table, "step"), linear=True)
+        label_steps(stack, numbers(where(table, task=task), "step"), linear=True)
     figure.align_ylabels()
     splits = [
         Line2D([], [], color=style.INK, linestyle=style.SPLIT_STYLE[split], linewidth=1, label=style.SPLIT_NAME[split])
