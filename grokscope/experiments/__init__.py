@@ -5,7 +5,7 @@ published     small experiments, one a module, each of which publishes tables
 published_tables  every table of the method's authors, again
 
 ledger        a row for every run that has ended, here or on another machine
-steps         steps from one evaluation to the next
+steps         how long runs go on once they have grokked
 experiment    what an experiment is; `experiments` collects those that there are
 table         what the published tables have in common
 shown         a section of a page of results

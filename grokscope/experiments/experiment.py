@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import pandas as pd
+
 from grokscope.collecting import import_modules
 from grokscope.config import ConfigError
 from grokscope.sweeps.board import Watcher
@@ -41,6 +43,12 @@ class Request:
     say: Callable[[str], None] = lambda line: None
     """Called with a line before each thing that is done."""
 
+    def folders(self, name: str) -> tuple[Path, Path]:
+        """Where the runs and the results of an experiment of this name go, asked for or not."""
+        own = f"{name}-small" if self.scale == "small" else name
+        runs = Path("checkpoints", own) if self.runs is None else self.runs
+        return runs, Path("reports", own) if self.out is None else self.out
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -53,6 +61,12 @@ class Outcome:
     """Lines to print below it, such as the files that were written."""
     failed: tuple[str, ...] = ()
     """Names of the runs that could not be trained."""
+
+    @classmethod
+    def of_table(cls, shown: pd.DataFrame, lines: Sequence[str], failed: Sequence[str] = ()) -> Outcome:
+        """An outcome that prints a table; what is missing in it is None."""
+        rows = [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)]
+        return cls(tuple(map(str, shown)), rows, tuple(lines), tuple(failed))
 
 
 @dataclass(frozen=True)

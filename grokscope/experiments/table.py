@@ -132,13 +132,12 @@ def table_experiment(
             check_scale(request.scale)
             is_small = request.scale == "small"
             size, suffix = (small, "-small") if is_small else (published, "")
-            default = Path("checkpoints", name + suffix)
             plan = Plan(
                 size,
                 request.scale,
                 tuple(dict.fromkeys(request.seeds)) or size.seeds,
                 _chosen(name, request.only, published.parts, accepts) if request.only else size.parts,
-                default if request.runs is None else request.runs,
+                request.folders(name)[0],
             )
             jobs, failed = _train(name, plan, rounds, request)
             runs = plan.ended(jobs)
@@ -151,13 +150,8 @@ def table_experiment(
             missing = [job.name for job in jobs if job.name not in ended]
             lines = [f"{len(runs)} of {len(jobs)} runs have ended"]
             lines += [f"not trained, or failed: {', '.join(by_arm(missing))}"] if missing else []
-            shown = publication.shown
-            return Outcome(
-                tuple(map(str, shown)),
-                [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)],
-                (*publication.lines, *lines, f"wrote {', '.join(map(str, paths))}"),
-                tuple(failed),
-            )
+            written = f"wrote {', '.join(map(str, paths))}"
+            return Outcome.of_table(publication.shown, (*publication.lines, *lines, written), failed)
 
         return declare_experiment(Experiment(name, asks, lambda: published.parts, start))
 

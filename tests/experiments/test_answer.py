@@ -17,7 +17,7 @@ from grokscope.experiments.why_clipping.declared import families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.literature import SOURCES
-from grokscope.experiments.why_clipping.page import LADDER
+from grokscope.experiments.why_clipping.page import LADDER, twins
 from grokscope.experiments.why_clipping.tasks import BUDGETS
 from grokscope.experiments.why_clipping.wording import ratio_in_words
 
@@ -122,6 +122,18 @@ def test_the_abstract_says_each_number_with_its_n_and_is_short():
     assert "on six tasks" in told
     assert len(re.findall("[A-Za-z’]{2,}", told)) <= 160  # some 150 words, and numbers
     assert abstract(_table({"mul": "as soon"}))[0].count("one task.") == 1
+
+
+def test_the_two_arms_that_are_one_function_stand_beside_each_other():
+    rows = [
+        {"task": "mul", "arm": arm, "seed": seed, "sustained_grok_step": step}
+        for arm, of_seeds in {"scale-embeddings": (1200, 1500, None), "rate-embeddings": (1210, None, 900)}.items()
+        for seed, step in enumerate(of_seeds)
+    ]
+    table = pd.DataFrame(rows).astype({"sustained_grok_step": "Int64"})
+    (told,) = twins(table)
+    assert "1,200 and 1,210 (n = 1)" in told
+    assert twins(table.loc[table["arm"] == "scale-embeddings"]) == ()
 
 
 # --- earlier claims -----------------------------------------------------------------------------------------------

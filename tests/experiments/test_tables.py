@@ -32,6 +32,7 @@ WRITTEN = {
     "max-norm": ("max-norm-mul", "max-norm-mul-published"),
     "presets": ("presets",),
     "readings": ("readings-at-grok", "accuracy-rules", "accuracy-by-margins"),
+    "records": ("records", "records-runs"),
     "s5-irreps": ("s5-irreps",),
     "which-tensor": ("which-tensor",),
 }
@@ -43,6 +44,8 @@ PLANNED = {
     "max-norm": 5,
     "presets": 2,
     "readings": 4,
+    # Four candidates on two tuning seeds, the best two on three more, and the best of those and Scion on one.
+    "records": 4 * 2 + 2 * 3 + 2,
     "s5-irreps": 1,
     "which-tensor": 3,
 }
@@ -51,6 +54,7 @@ LEAST = {
     "delay-law": ["--seeds", "0", "1"],
     "max-norm": ["--seeds", "0", "--only", "lion"],
     "presets": ["--seeds", "0"],
+    "records": ["--seeds", "0", "--only", "mul"],
     "s5-irreps": ["--seeds", "0"],
     "which-tensor": ["--seeds", "0"],
 }

@@ -35,9 +35,7 @@ def published_tables(request: Request) -> Outcome:
         if name not in table_names():
             raise ConfigError(f"{NAME} has no table {name!r}: {nearest(name, table_names())}")
     chosen = request.only or table_names()
-    suffix = "-small" if request.scale == "small" else ""
-    runs = Path("checkpoints", NAME + suffix) if request.runs is None else request.runs
-    out = Path("reports", NAME + suffix) if request.out is None else request.out
+    runs, out = request.folders(NAME)
     failed: list[str] = []
 
     def rows_now() -> pd.DataFrame:
@@ -61,12 +59,7 @@ def published_tables(request: Request) -> Outcome:
     }
     page = write_tables(out, rows, summaries, missing, request.scale)
     shown = pd.concat(summaries.values(), ignore_index=True)[["part", "task", "arm", "n", "failures", "median"]]
-    return Outcome(
-        tuple(shown),
-        [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)],
-        (f"{len(rows)} of {len(plan)} runs have ended", f"wrote {page}"),
-        tuple(failed),
-    )
+    return Outcome.of_table(shown, (f"{len(rows)} of {len(plan)} runs have ended", f"wrote {page}"), failed)
 
 
 def _whole_plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:

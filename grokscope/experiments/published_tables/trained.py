@@ -10,11 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from grokscope.config import RunConfig, override, preset, presets
-from grokscope.experiments.steps import steps_per_epoch
+from grokscope.config import RunConfig, preset, presets
+from grokscope.experiments.steps import ending_after_grok
 
-STEPS_AFTER_GROK = 200
-"""Steps that a run goes on for when its grok has been sustained."""
 MODULAR = ("add", "sub", "mul", "div")
 TASKS = (*MODULAR, "mixed", "s5")
 
@@ -53,7 +51,7 @@ class Arm:
             record_every=None,
             **self.settings,
         )
-        return override(config, {"training.stop_evaluations": -(-STEPS_AFTER_GROK // steps_per_epoch(config))})
+        return ending_after_grok(config)
 
 
 @dataclass(frozen=True)

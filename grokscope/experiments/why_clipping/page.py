@@ -80,7 +80,7 @@ def write_why_clipping(
         "tasks": tasks_as_text(table),
         "regime": regime,
         "sources": SOURCES,
-        "methods": methods(rows),
+        "methods": (*methods(rows), *twins(rows)),
         "families": sections,
         "earlier": before,
     }
@@ -287,6 +287,25 @@ def methods(rows: pd.DataFrame) -> tuple[str, ...]:
         "share of the speed-up is in logarithms, 0% at the projection alone and 100% at the clip.",
         f"{len(rows)} runs, {hours:.1f} hours of training on one core. Rows of all of them are in runs.csv, and what "
         "is missing is trained by the command above, here or from these rows on another machine.",
+    )
+
+
+def twins(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The built-in check: two arms that are one function, by their steps; nothing where they share no seed."""
+    steps_of = {
+        arm: where(rows, task=MAIN, arm=arm).set_index("seed")["sustained_grok_step"].dropna().astype(int)
+        for arm in ("scale-embeddings", "rate-embeddings")
+    }
+    scaled, faster = steps_of.values()
+    seeds = sorted(set(scaled.index) & set(faster.index))
+    if not seeds:
+        return ()
+    pairs = joined([f"{scaled[seed]:,} and {faster[seed]:,}" for seed in seeds])
+    return (
+        "A check that is built in: embeddings scaled down before the first step, and embeddings that learn faster by "
+        "as much, are one function where a norm follows and steps do not see a gradient’s size, but for LayerNorm’s "
+        f"epsilon and rounding. Steps to the sustained grok on {TITLES[MAIN]}, seed by seed: {pairs} (n = "
+        f"{len(seeds)}).",
     )
 
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from itertools import product
-from pathlib import Path
-
-import pandas as pd
 
 from grokscope.config import ConfigError
 from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
@@ -28,14 +25,7 @@ def why_clipping(request: Request) -> Outcome:
     for name in request.only:
         if name not in families():
             raise ConfigError(f"{NAME} has no family {name!r}: {nearest(name, tuple(families()))}")
-    suffix = "-small" if request.scale == "small" else ""
-    study = Study(
-        SCALES[request.scale],
-        Path("checkpoints", NAME + suffix) if request.runs is None else request.runs,
-        Path("reports", NAME + suffix) if request.out is None else request.out,
-        request.only,
-        request.seeds,
-    )
+    study = Study(SCALES[request.scale], *request.folders(NAME), request.only, request.seeds)
     failed: list[str] = []
     if request.training and not (request.only or request.seeds):
         failed += train_in_rounds(NAME, study.watched(), study.runs, study.out, request, study.rows)
@@ -61,12 +51,7 @@ def why_clipping(request: Request) -> Outcome:
     request.say("writing the page")
     page = write_why_clipping(study.out, rows, table, closely, missing, request.scale)
     shown = table[["family", "task", "arm", "n", "reached", "median", "ratio", "low", "high", "verdict"]]
-    return Outcome(
-        tuple(shown),
-        [tuple(None if pd.isna(cell) else cell for cell in row) for row in shown.itertuples(index=False)],
-        (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {page}"),
-        tuple(failed),
-    )
+    return Outcome.of_table(shown, (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {page}"), failed)
 
 
 def _record_traces(study: Study, task: str, request: Request) -> list[str]:

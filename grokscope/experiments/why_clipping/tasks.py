@@ -10,12 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from grokscope.config import RunConfig, override, preset
-from grokscope.experiments.steps import steps_per_epoch
+from grokscope.experiments.steps import ending_after_grok
 
 MAIN = "mul"
 """The task on which every arm is run."""
-STEPS_AFTER_GROK = 200
-"""Steps that a run goes on for when its grok has been sustained."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,7 @@ def arm_config(task: str, arm: str, seed: int, size: TaskSize, settings: Mapping
         "probes.margins_every": MARGINS_EVERY,
     }
     config = override(base(task, size), common | dict(settings))
-    if "training.stop_evaluations" in settings:
-        return config
-    return override(config, {"training.stop_evaluations": -(-STEPS_AFTER_GROK // steps_per_epoch(config))})
+    return config if "training.stop_evaluations" in settings else ending_after_grok(config)
 
 
 MARGINS_EVERY = 100

@@ -56,8 +56,6 @@ class Scale:
     sizes: Mapping[str, TaskSize]
     rates: tuple[float, ...] = decay.RATES
     """Rates of decay that are tried."""
-    only: tuple[str, ...] = ()
-    """Arms; none: all of them."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of arms, over everything else."""
     most_seeds: int = MOST_SEEDS
@@ -146,7 +144,7 @@ class Study:
         So many that each arm of `DECISIVE`, if it is in truth as soon as the clip, is found to be with 80% power; none
         before the first seeds have ended, and 40 of an arm at most.
         """
-        if self.seeds or self.scale.only:
+        if self.seeds:
             return []
         found = summary(self._rows([*self.arms(carrying=True)]))
         plan, settings_of = [], self.settings()
@@ -220,9 +218,8 @@ class Study:
         for family in filter(self._is_chosen, families().values()) if place < len(seeds) else ():
             for name, arm, settings in known_arms(family, setting):
                 on_task = task in family.tasks or name in CARRIERS
-                wanted = not self.scale.only or name in self.scale.only
                 most = len(seeds) if task == MAIN or name in (CLIP, *DECISIVE) or self.seeds else self.scale.few_seeds
-                if on_task and wanted and place < min(arm.n_seeds or most, most):
+                if on_task and place < min(arm.n_seeds or most, most):
                     yield seeds[place], family.name, name, settings
 
     def _is_chosen(self, family: Family) -> bool:
