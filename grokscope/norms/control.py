@@ -56,8 +56,12 @@ class NormControl:
             control.before_update_(weights, gradient)
 
     def after_update_(self, weights: Weights, before: Weights, step: int) -> None:
-        """What is done to an update, in place, before norms are controlled."""
-        for control in self.controls.values():
+        """What is done to an update, in place, before norms are controlled.
+
+        In the other order than `before_update_`: what a control did to the weights before the update is undone by it
+        after the others have seen the update of those weights.
+        """
+        for control in reversed(self.controls.values()):
             control.after_update_(weights, before, step)
 
     def tensors(self) -> dict[str, Tensor]:

@@ -159,18 +159,20 @@ class Trainer:
             raise Diverged(f"the gradient of step {self.step + 1} is not finite")
         lr = learning_rate(self.config.optimizer, self.step + 1)
         controlled = self.norms.acts_on_updates
-        before = vector.clone() if record or controlled or self._angular or self._rates else vector
+        before = vector.clone() if record else vector
         if controlled:
             self.norms.before_update_(self.weights, views(gradient))
+        # What the update rule moves: the weights, or the parameters that a control computes them from.
+        moved = vector.clone() if controlled or self._angular or self._rates else vector
         if self.decay.acts:
             self.decay.apply_(self.weights, views(gradient), lr)
         self.optimizer.step(lr)
         if self._rates:
-            scale_updates_(self.weights, views(before), self._rates)
+            scale_updates_(self.weights, views(moved), self._rates)
         if self._angular:
-            hold_angular_step_(self.weights, views(before), self.config.optimizer.angular_step, self._angular)
+            hold_angular_step_(self.weights, views(moved), self.config.optimizer.angular_step, self._angular)
         if controlled:
-            self.norms.after_update_(self.weights, views(before), self.step + 1)
+            self.norms.after_update_(self.weights, views(moved), self.step + 1)
         updated = vector.clone() if record else vector
         self.step += 1
         self.norms.apply_(self.weights, self.step)

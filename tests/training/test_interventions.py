@@ -183,6 +183,30 @@ def test_a_held_relative_step_scales_updates_by_the_norm_of_what_they_change(mad
     _agree(made(relative_step="start", relative_step_scope=("decoder", "embed")), Loop(after=after))
 
 
+@pytest.mark.parametrize("unit", ["tensors", "rows"])
+def test_on_the_growing_sphere_a_relative_step_and_rates_are_those_of_the_parameter_that_grows(made, unit):
+    names = ("blocks.0.mlp.W_in", "blocks.0.attn.W_O", "blocks.0.ln2.w")
+    dims = {"blocks.0.mlp.W_in": (0,), "blocks.0.attn.W_O": (0, 1), "blocks.0.ln2.w": (0,)}
+    rates = {"mlp": 2.0, "ln": 0.5}
+
+    def function(params, start):
+        over = {n: dims[n] if unit == "rows" else tuple(range(params[n].ndim)) for n in names}
+        return {**params, **{n: params[n] * _rows(start[n], over[n]) / _rows(params[n], over[n]) for n in names}}
+
+    def after(params, before, start, step):
+        for name, parameter in params.items():
+            rate = next((rates[group] for group in rates if name in in_scope(params, (group,))), 1.0)
+            held = name in names and _norm(before[name]) / _norm(start[name])
+            update = rate * (parameter - before[name])
+            parameter.copy_(before[name] + update * (held or 1.0))
+
+    settings = {"growing_sphere": unit, "growing_sphere_scope": names, "group_rate": tuple(rates.items())}
+    settings |= {"relative_step": "start", "relative_step_scope": names}
+    _agree(made(**settings), Loop(function=function, after=after))
+    grown = _trained(made(**settings)).norms.tensors()
+    assert max(float(scale.max()) for scale in grown.values()) > 1.0001  # so that it makes a difference
+
+
 def _trace(made, tmp_path, steps=STEPS, **changes):
     """The trace of a clipped run of another seed."""
     name = f"traced-{changes.get('seed', 7)}"

@@ -68,6 +68,7 @@ HYPOTHESES = (
         {
             "growing-sphere-tensors": "weight normalisation by tensor, fixed gain",
             "growing-sphere-rows": "weight normalisation by row, fixed gain",
+            "growing-sphere-step": "the same by tensor, steps as large relative to parameters",
         },
     ),
     Hypothesis(

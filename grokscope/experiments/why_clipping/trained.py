@@ -31,7 +31,8 @@ from grokscope.runs import Run, open_run
 from grokscope.sweeps import Job
 
 CARRIERS = (
-    *("sphere-1", "sphere-rows", "growing-sphere-tensors", "relative-step", "step-start-scale-clip"),
+    *("sphere-1", "sphere-rows", "growing-sphere-tensors", "growing-sphere-step"),
+    *("relative-step", "step-start-scale-clip"),
     *("replay-tensor", "replay-all-mean", "decay-as-clip", "norms-clip-step-free-scale-free"),
 )
 """The arms that are run on the other tasks too, beside those of families that name them."""

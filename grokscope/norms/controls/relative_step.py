@@ -5,7 +5,7 @@
 so that ||update|| / ||W|| is what it would be at the norm n: that of the start, or that which another run had at the
 same step (its trace). An optimizer whose updates do not depend on the norm, as Lion's and Adam's do not, turns a weight
 of twice the norm by half the angle; here it turns by the same. The update is all that the step changed before norms
-are controlled, decoupled weight decay included.
+are controlled, decoupled weight decay included. On the growing sphere W is the parameter that grows.
 """
 
 from __future__ import annotations

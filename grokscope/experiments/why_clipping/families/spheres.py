@@ -29,10 +29,16 @@ def sphere() -> dict[str, Arm]:
 
 @declare_family(number=3, name="growing-sphere", asks="Is it the function at a fixed norm, with nothing forgotten?")
 def growing_sphere() -> dict[str, Arm]:
-    return {
+    arms = {
         f"growing-sphere-{unit}": Arm(
             f"weight normalisation by {unit} with a fixed gain: norms of the function are held, parameters grow freely",
             lambda setting, unit=unit: {"norms.growing_sphere": unit},
         )
         for unit in ("tensors", "rows")
     }
+    arms["growing-sphere-step"] = Arm(
+        "the same by tensors, and updates that grow with the parameters: nothing is forgotten, and steps stay as large "
+        "relative to what they change",
+        lambda setting: {"norms.growing_sphere": "tensors", "norms.relative_step": "start"},
+    )
+    return arms
