@@ -102,6 +102,9 @@ def test_the_answer_is_given_without_reserve_if_it_holds_on_all_six_tasks_alone(
     assert "as far as these runs say" in five
     mixed = because(_table(dict.fromkeys(BUDGETS, "as soon") | {"s5": "later", "div": "cannot tell"}))
     assert "shown on x · y, x + y, x − y and mixed; not the whole on S5; open on x / y" in mixed
+    few = _table(dict.fromkeys(BUDGETS, "as soon"))
+    few.loc[few["task"] == "s5", "shared"] = 4
+    assert "shown on x · y, x + y, x − y, x / y and mixed; indicated on S5" in because(few)
 
 
 def test_one_of_two_ways_to_hold_the_norms_is_enough_and_both_are_needed_to_deny_it():

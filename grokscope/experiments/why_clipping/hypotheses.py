@@ -53,6 +53,7 @@ HYPOTHESES = (
             "sphere-1": "every tensor on a sphere",
             "sphere-rows": "every row on a sphere",
             "growing-sphere-tensors": "weight normalisation, fixed gain",
+            "growing-sphere-step": "the same, relative step held",
         },
         {"norms-free-step-clip-scale-clip": "free norms, step and scale as clipped"},
     ),
@@ -68,7 +69,7 @@ HYPOTHESES = (
         {
             "growing-sphere-tensors": "weight normalisation by tensor, fixed gain",
             "growing-sphere-rows": "weight normalisation by row, fixed gain",
-            "growing-sphere-step": "the same by tensor, steps as large relative to parameters",
+            "growing-sphere-step": "the same by tensor, relative step held",
         },
     ),
     Hypothesis(

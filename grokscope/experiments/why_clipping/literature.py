@@ -144,8 +144,9 @@ SOURCES = (
         "Salimans and Kingma 2016",
         "Weight Normalization: A Simple Reparameterization to Accelerate Training of Deep Neural Networks",
         "arXiv 1602.07868",
-        "The tool of the growing sphere: direction and length apart. With a fixed length the parameter grows, its "
-        "steps turn it less and less, and nothing is cut: so neither forgetting nor a large effective rate is needed.",
+        "The tool of the growing sphere: direction and length apart. With a fixed length the parameter grows, nothing "
+        "is cut, and its steps turn it less and less: what that costs is told by the arm in which they do not (the "
+        "family growing-sphere).",
     ),
     Source(
         "Thilak, Littwin, Zhai, Saremi, Paiss and Susskind 2022",

@@ -38,7 +38,7 @@ CARRIERS = (
 """The arms that are run on the other tasks too, beside those of families that name them."""
 ENDS = (CLIP, FREE)
 """What those arms are compared with."""
-DECISIVE = ("sphere-1", "growing-sphere-tensors")
+DECISIVE = ("sphere-1", "growing-sphere-step")
 """The arms that have as many seeds as their verdict needs."""
 TUNING = "tuning"
 TUNING_SEEDS = (100, 101)
