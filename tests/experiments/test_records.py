@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +61,15 @@ def test_a_run_without_a_grok_counts_with_its_budget(tmp_path, monkeypatch):
     assert records.ranked(runs, "mul") == [other, one]
     assert records.ranked(runs, "add") == []
     assert records.ranked(runs, "mul", of=5) == []
+
+
+def test_the_results_page_says_what_the_committed_table_says():
+    root = Path(__file__).parents[2] / "reports"
+    lines = (root / "README.md").read_text()
+    for row in pd.read_csv(root / "tables" / "records.csv").to_dict("records"):
+        assert f"n = {row['seeds']} | {row['grok_step']:.0f} ({row['low']:.0f} to {row['high']:.0f}) | " in lines
+        assert f"| {row['sustained_grok_step']:.0f} | {row['seconds']:.1f} | " in lines
+        assert f"| {row['times_sooner']:.2f} |" in lines
 
 
 @pytest.mark.parametrize("task", records.TASKS)

@@ -58,7 +58,8 @@ def published_tables(request: Request) -> Outcome:
         name: [one.job.name for one in plan if one.part == name and one.job.name not in ended] for name in summaries
     }
     page = write_tables(out, rows, summaries, missing, request.scale)
-    shown = pd.concat(summaries.values(), ignore_index=True)[["part", "task", "arm", "n", "failures", "median"]]
+    columns = ["part", "task", "arm", "n", "failures", "median"]
+    shown = pd.concat(summaries.values(), ignore_index=True).reindex(columns=columns)
     return Outcome.of_table(shown, (f"{len(rows)} of {len(plan)} runs have ended", f"wrote {page}"), failed)
 
 

@@ -50,7 +50,8 @@ def why_clipping(request: Request) -> Outcome:
     }
     request.say("writing the page")
     page = write_why_clipping(study.out, rows, table, closely, missing, request.scale)
-    shown = table[["family", "task", "arm", "n", "reached", "median", "ratio", "low", "high", "verdict"]]
+    columns = ["family", "task", "arm", "n", "reached", "median", "ratio", "low", "high", "verdict"]
+    shown = table.reindex(columns=columns)
     return Outcome.of_table(shown, (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {page}"), failed)
 
 

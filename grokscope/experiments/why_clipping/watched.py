@@ -69,4 +69,5 @@ def _published(file: Path) -> pd.DataFrame:
     if not file.exists():
         return pd.DataFrame()
     with disk_errors(f"read {file}"):
-        return pd.read_csv(file, dtype={"config": str} | dict.fromkeys(_WHOLE, "Int64"))
+        table = pd.read_csv(file, dtype={"config": str})
+    return table.astype({name: "Int64" for name in _WHOLE if name in table})
