@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import pandas as pd
+
 NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 TITLES = {"mul": "x · y", "add": "x + y", "sub": "x − y", "div": "x / y", "mixed": "mixed", "s5": "S5"}
@@ -27,3 +29,8 @@ def by_arm(names: Sequence[str]) -> list[str]:
         arm, _, seed = name.rpartition("-seed")
         seeds.setdefault(arm, []).append(seed)
     return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(of)})" for arm, of in seeds.items()]
+
+
+def steps(value: float | None) -> str:
+    """A number of steps; a dash where there is none."""
+    return "–" if value is None or pd.isna(value) or value == float("inf") else f"{value:,.0f}"

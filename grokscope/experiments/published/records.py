@@ -19,6 +19,8 @@ from grokscope.analysis import names, where
 from grokscope.analysis.timing import Unit, medians, timing_table
 from grokscope.config import RunConfig, override, preset, presets
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
+from grokscope.experiments.why_clipping.families.methods import CONSTRAINED_SCION, MUON
+from grokscope.experiments.why_clipping.tasks import bound
 from grokscope.runs import Run
 from grokscope.sweeps import Job
 
@@ -29,35 +31,24 @@ KEPT = 2
 RATES, SCALES = (0.05, 0.1), (0.8, 1.0)
 """Learning rates of Muon, and bounds of the projection over the published bound on row norms."""
 SCION = "scion"
-MUON: Mapping[str, Any] = {
-    "optimizer.name": "muon",
-    "optimizer.momentum": 0.95,
+HELD: Mapping[str, Any] = {
+    **MUON,
     "optimizer.adam_lr": 3e-3,
-    "optimizer.betas": (0.9, 0.98),
     "norms.sphere": "tensors",
     "norms.max_norm": None,
     "norms.init_rows": "all",
 }
-_SCION: Mapping[str, Any] = {
-    "optimizer.name": "scion",
-    "optimizer.lr": 5e-3,
-    "optimizer.radius": 3.0,
-    "optimizer.group_lmo": (("embed", "col_norm"), ("pos_embed", "col_norm"), ("unembed", "sign")),
-    "optimizer.group_radius": (("embed", 1.0), ("ln", 1.0), ("ln_final", 1.0), ("unembed", 60.0)),
-    "norms.init_rows": "none",
-    "norms.init_norm": None,
-    "norms.max_norm": None,
-}
+"""What all candidates have."""
+FREE: Mapping[str, Any] = {"norms.init_rows": "none", "norms.init_norm": None, "norms.max_norm": None}
+"""No norm control of ours."""
 UNITS: tuple[Unit, ...] = ("gradient_evaluations", "seconds")
 COLUMNS = ("task", "method", "seed", "grok_step", "sustained_grok_step", "gradient_evaluations", "seconds", "budget")
 
 
 def candidates(task: str) -> dict[str, dict[str, Any]]:
     """What each candidate sets, by its name."""
-    bound = preset(f"{task}-lion-clip").norms.max_norm
-    assert bound is not None, f"{task}-lion-clip clips"
     return {
-        f"muon-{rate:g}-x{scale:g}": {**MUON, "optimizer.lr": rate, "norms.init_norm": scale * bound}
+        f"muon-{rate:g}-x{scale:g}": {**HELD, "optimizer.lr": rate, "norms.init_norm": scale * bound(task)}
         for rate, scale in product(RATES, SCALES)
     }
 
@@ -101,7 +92,7 @@ def rounds(plan: Plan) -> Iterator[Sequence[Job]]:
 
 
 def _job(plan: Plan, task: str, arm: str, seed: int) -> Job:
-    settings = _SCION if arm == SCION else candidates(task)[arm]
+    settings = {**CONSTRAINED_SCION, **FREE} if arm == SCION else candidates(task)[arm]
     return Job(plan.sized(config(task, arm, seed, settings)), f"{task}-{arm}-seed{seed}")
 
 

@@ -11,10 +11,10 @@ from grokscope import figures
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
 from grokscope.experiments.ledger import FILE
-from grokscope.experiments.published_tables.summary import as_text, readme_lines, steps
+from grokscope.experiments.published_tables.summary import as_text, readme_lines
 from grokscope.experiments.published_tables.trained import TABLES, PublishedTable
 from grokscope.experiments.shown import Shown
-from grokscope.experiments.wording import TITLES, by_arm, joined
+from grokscope.experiments.wording import TITLES, by_arm, joined, steps
 from grokscope.figures.plates import Plate
 from grokscope.report.page import write_page
 

@@ -65,7 +65,8 @@ def published_tables(request: Request) -> Outcome:
 
 def _whole_plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
     """Every run that is known to be needed, and those of other seeds that are asked for beside them."""
-    plans = [_plan(one, runs, out) for one in (replace(request, seeds=()), request)]
+    asked = (replace(request, seeds=()), request) if request.seeds else (request,)
+    plans = [_plan(one, runs, out) for one in asked]
     return list({one.job.name: one for plan in plans for one in plan}.values())
 
 

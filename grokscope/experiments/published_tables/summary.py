@@ -10,7 +10,7 @@ from scipy.stats import beta
 from grokscope.analysis import names, where
 from grokscope.analysis.timing import medians, quantile_times
 from grokscope.experiments.published_tables.trained import Arm
-from grokscope.experiments.wording import TITLES
+from grokscope.experiments.wording import TITLES, steps
 from grokscope.report import Table
 
 COLUMNS = [
@@ -116,8 +116,3 @@ def readme_lines(bounds: pd.DataFrame) -> list[str]:
             published = next((arm for arm in where(bounds, task=task)["published"] if not pd.isna(arm)), None)
             lines.append(f"| {' | '.join(map(str, cells))} | {steps(published)} |")
     return lines
-
-
-def steps(value: float | None) -> str:
-    """A number of steps; a dash where there is none."""
-    return "–" if value is None or pd.isna(value) or value == float("inf") else f"{value:,.0f}"

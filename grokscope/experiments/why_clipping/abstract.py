@@ -11,8 +11,8 @@ from grokscope.analysis.timing.non_inferiority import MARGIN
 from grokscope.experiments.why_clipping.declared import CLIP, FREE
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
 from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
-from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words, steps
-from grokscope.experiments.wording import TITLES, in_words
+from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
+from grokscope.experiments.wording import TITLES, in_words, steps
 
 HELD = {
     "sphere-1": "every tensor held at its norm after the projection",

@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 
 from grokscope.analysis import names, numbers, where
+from grokscope.experiments.ledger import WHOLE
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.wording import TITLES, joined
 
 CLAIMS, RUNS = "earlier-claims.csv", "earlier-runs.csv"
-WHOLE = ("memorisation_step", "grok_step", "sustained_grok_step", "delay", "budget", "observed", "sustained_observed",
-         "cadence")  # fmt: skip
 NOT_TESTED = "not tested"
 
 

@@ -18,8 +18,8 @@ from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, fami
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.literature import SOURCES
 from grokscope.experiments.why_clipping.tasks import MAIN
-from grokscope.experiments.why_clipping.wording import FEW, ratio_in_words, steps
-from grokscope.experiments.wording import TITLES, by_arm, joined
+from grokscope.experiments.why_clipping.wording import FEW, ratio_in_words
+from grokscope.experiments.wording import TITLES, by_arm, joined, steps
 from grokscope.figures.plates import Plate
 from grokscope.report import Table
 from grokscope.report.page import write_page
@@ -129,25 +129,16 @@ _SHOWN = {
 
 
 def _ladder(table: pd.DataFrame) -> Iterator[Plate]:
-    shown = [where(table, arm=arm) for arm in LADDER]
-    drawn = pd.concat(shown, ignore_index=True)
-    drawn = drawn.loc[drawn["ratio"].notna()].rename(columns={"n": "runs", "shared": "seeds"})
+    rows = [where(table, task=task, arm=arm) for task in TITLES for arm in LADDER]
+    drawn = pd.concat(rows, ignore_index=True)
+    drawn = drawn.loc[drawn["ratio"].notna()].rename(columns={"n": "runs", "shared": "seeds"}).reset_index(drop=True)
     if not len(drawn):
         return
     drawn = drawn.assign(margin=MARGIN, panel=drawn["task"].map(TITLES.__getitem__))
-    order = {title: place for place, title in enumerate(TITLES.values())}
-    drawn = drawn.sort_values("panel", key=lambda column: column.map(order), kind="stable", ignore_index=True)
-    first = {arm: place for place, arm in enumerate(LADDER)}
-    arms = sorted(names(drawn, "arm"), key=first.__getitem__)
-    ordered = pd.concat([where(drawn, arm=arm) for arm in arms], ignore_index=True)
-    panels = [title for title in TITLES.values() if title in set(ordered["panel"])]
-    ordered = ordered.assign(panel=pd.Categorical(ordered["panel"], panels)).sort_values(
-        "panel", kind="stable", ignore_index=True
-    )
     yield Plate(
         "ladder",
-        figures.ladder(ordered.assign(panel=ordered["panel"].astype(str)), LADDER),
-        ordered,
+        figures.ladder(drawn, LADDER),
+        drawn,
         "Steps to the sustained grok relative to projection and clip, over shared seeds, on every task. All arms start "
         "from the projection; those below the first have no clip. An arm whose interval ends in the band is as soon as "
         "the clip.",

@@ -167,7 +167,8 @@ class Study:
     def plan(self) -> list[PlannedRun]:
         """Every run that is known to be needed, and what is asked for beside them."""
         whole = replace(self, chosen=(), seeds=())
-        every = [*whole.tuning(), *whole.watched(), *whole.arms(), *whole.more(), *self.arms()]
+        asked = self.arms() if self != whole else []
+        every = [*whole.tuning(), *whole.watched(), *whole.arms(), *whole.more(), *asked]
         return list({one.job.name: one for one in every}.values())
 
     @property

@@ -11,6 +11,7 @@ from pathlib import Path
 import pandas as pd
 
 from grokscope.analysis import milestones, run_all
+from grokscope.analysis.tables.identity import IDENTITY
 from grokscope.disk.errors import disk_errors
 from grokscope.experiments.ledger import PlannedRun
 from grokscope.experiments.why_clipping.tasks import EVERY
@@ -23,7 +24,6 @@ COLUMNS = {
     "milestones": ("max_norm", "steps", "budget", "status", "memorisation_step", "grok_step", "sustained_grok_step"),
 }
 """What is kept of each table, beside the columns that name run and step."""
-IDENTITY = ("run", "task", "arm", "seed")
 _WHOLE = ("memorisation_step", "grok_step", "sustained_grok_step")
 
 

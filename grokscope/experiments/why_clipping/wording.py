@@ -32,11 +32,5 @@ def ratio_in_words(row: Mapping[str, object], *, brackets: bool = True) -> str:
     return f"{bound}{ratio:.2f}×{f' ({beside})' if brackets else f', {beside}'}"
 
 
-def steps(value: object) -> str:
-    """Steps as they are read; a dash where they are not known."""
-    number = _float(value)
-    return "–" if isnan(number) else f"{number:,.0f}"
-
-
 def _float(value: object) -> float:
     return float("nan") if pd.isna(value) else float(str(value))  # type: ignore[call-overload]
