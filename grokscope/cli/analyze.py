@@ -119,8 +119,9 @@ def _analyze_side_by_side(
                 from grokscope.sweeps.cluster import work_through_on_ray
 
                 ended = work_through_on_ray(places, ray, hang_seconds=hang_seconds, watch=display.show)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("go on with the same command: what is done is kept") from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("go on with the same command: what is done is kept",)
+        raise
     return _tell(ended, out)
 
 

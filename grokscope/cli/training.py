@@ -86,9 +86,9 @@ def _resumable(path: Path) -> Iterator[None]:
     """Says how to go on where the user interrupts a run that has begun."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if path.is_dir():
-            raise KeyboardInterrupt(f"continue with: grokscope resume {path}") from None
+            interrupt.args = (f"continue with: grokscope resume {path}",)
         raise
 
 

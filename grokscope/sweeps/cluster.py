@@ -19,12 +19,13 @@ from typing import Any
 
 from grokscope.config import ConfigError
 from grokscope.config.checks import positive
+from grokscope.stopping import Signals
 from grokscope.sweeps.board import Board, Failure, Outcome, Place, Watcher
 from grokscope.sweeps.directory import look, places
 from grokscope.sweeps.fetching import FileHub, train_and_fetch
 from grokscope.sweeps.hub import Hub, answer, standing
 from grokscope.sweeps.job import Resources, Sweep, Work
-from grokscope.sweeps.local import HANG_SECONDS, LOGS, Interrupts, work_through
+from grokscope.sweeps.local import HANG_SECONDS, LOGS, work_through
 
 NODE_LOSSES = 5
 """How many times a run is moved to another node."""
@@ -164,12 +165,12 @@ class _Tasks:
         """Wait for all of them."""
         board = Board(list(self._places.values()), 1)
         kill_at = float("inf")
-        with Interrupts() as interrupts:
+        with Signals() as signals:
             while self._pending:
-                if interrupts.count and not board.stopping:
+                if signals.count and not board.stopping:
                     board.stopping, kill_at = True, time.monotonic() + _GRACE
                     self._cancel(force=False)
-                if interrupts.count > 1 or time.monotonic() > kill_at:
+                if signals.count > 1 or time.monotonic() > kill_at:
                     self._cancel(force=True)
                     break
                 ended, _ = self._ray.wait(list(self._pending), timeout=_TICK)
@@ -179,8 +180,7 @@ class _Tasks:
                 board.workers = max(1, board.count("running"))
                 if watch is not None:
                     watch(board)
-            if interrupts.count:
-                raise KeyboardInterrupt
+            signals.check()
         return [place.outcome() for place in self._places.values()]
 
     def _hear(self) -> None:

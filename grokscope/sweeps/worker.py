@@ -13,7 +13,7 @@ second while it trains:
     {"error": "..."}                                 what went wrong; the traceback is in the log. The process ends,
                                                      so that no other run comes into what is left of it
 
-SIGTERM ends it as Ctrl-C would: the run is left to be resumed.
+A signal ends it after the step that it is at: the run is left to be resumed.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from typing import Any
 from grokscope.config import RunConfig, from_dict
 from grokscope.runs import RunError, RunLocked, open_run
 from grokscope.runs.layout import is_run
+from grokscope.stopping import Stopped, raising
 from grokscope.sweeps.directory import check_config
 from grokscope.training import resume, train
 
@@ -153,17 +154,17 @@ def serve(descriptor: int, work: Callable[[dict[str, Any], Channel], None]) -> i
         descriptor: of the channel.
         work: does what an order says, and tells how far it is.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     channel = Channel(descriptor)
     try:
-        orders = orders_of_parent()
-        while True:
-            order = orders.get()
-            write_to(order["log"])
-            work(order, channel)
-            channel.send(free=True)
-    except KeyboardInterrupt:
-        return 130
+        with raising():
+            orders = orders_of_parent()
+            while True:
+                order = orders.get()
+                write_to(order["log"])
+                work(order, channel)
+                channel.send(free=True)
+    except Stopped as stopped:
+        return stopped.code
     except Exception as error:
         traceback.print_exc()
         channel.send(error=f"{type(error).__name__}: {error}")

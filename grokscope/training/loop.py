@@ -25,6 +25,7 @@ from grokscope.runs import (
     reopen_run,
     run_name,
 )
+from grokscope.stopping import asked, at_boundaries, check
 from grokscope.tasks import run_task
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
@@ -54,8 +55,9 @@ def train(
         overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`).
 
     Returns the finished run. A loss or gradient that is not finite ends it with status `diverged`; an
-    interrupt leaves a run that `resume` continues. Raises `ConfigError` for settings that cannot be run and
-    `RunError` for a directory that cannot be used, before anything is written.
+    interrupt (Ctrl-C, SIGTERM, SIGHUP) ends it after its step, with a state saved that `resume` continues from; a
+    second one ends it at once. Raises `ConfigError` for settings that cannot be run and `RunError` for a directory that
+    cannot be used, before anything is written.
     """
     config = override(config, overrides)
     with threads(config.training.threads):
@@ -102,7 +104,8 @@ def run_to_end(
     """Train until the run ends, and say why it did; `seconds` of training have gone before."""
     config = trainer.config
     title = f"{config.arm} seed {config.seed}"
-    with progress_bar(progress, title, config.training.steps, trainer.step) as shown:
+    # The outer block: a run that ends as the signal comes is finished.
+    with at_boundaries(), progress_bar(progress, title, config.training.steps, trainer.step) as shown:
         try:
             _loop(trainer, writer, reached, shown, _Clock(seconds))
         except Diverged as error:
@@ -139,11 +142,13 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
         if done() or config.checkpoints.due(step, reached.sustained_at):
             pause = True
             writer.checkpoint(step, trainer.weights)
-        if pause and time.monotonic() > state_due:
+        if asked() or (pause and time.monotonic() > state_due):
             tensors, info = trainer.state()
             writer.save_state(tensors, {**info, "seconds": clock.seconds})
             size = sum(value.nbytes for value in tensors.values())
             state_due = time.monotonic() + STATE_EVERY_SECONDS * max(1.0, size / STATE_BYTES)
+        if not done():
+            check()
 
     recorder, margins, trace = Recorder(trainer), MarginRecorder(trainer), TraceRecorder(trainer)
     if not writer.rows:  # a resume from the state of step 0 has seen that step

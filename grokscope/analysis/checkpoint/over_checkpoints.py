@@ -23,6 +23,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.memory import Footprint, all_pairs, check_memory
 from grokscope.analysis.tables.declared import Analysis, declare, every_run
 from grokscope.analysis.tables.identity import identified
+from grokscope.stopping import at_boundaries, check
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -149,10 +150,11 @@ def _compute(
     chosen = {analysis.name: set(analysis.steps(run.steps)) for analysis in analyses}
     steps = sorted(set().union(*chosen.values()))
 
-    with tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=progress is not True) as bar:
+    with at_boundaries(), tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=progress is not True) as bar:
         done = count(1)
 
         def parts_at(step: int) -> dict[str, pd.DataFrame]:
+            check()
             checkpoint = Checkpoint(context, step)
             parts = {
                 analysis.name: analysis.measure(checkpoint) for analysis in analyses if step in chosen[analysis.name]
