@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -81,41 +82,50 @@ def test_analyses_stop_between_two_checkpoints_and_keep_no_table(tmp_path, confi
     assert not list(run.analysis_path.glob("*ranks*"))
 
 
+def waits(number: int, *, within: Callable[[], None] = lambda: None) -> None:
+    """A block that gets a signal, and then does something."""
+    with at_boundaries():
+        os.kill(os.getpid(), number)
+        within()
+
+
 def test_handlers_are_put_back_and_no_signal_is_left_behind():
     before = [signal.getsignal(number) for number in SIGNALS]
-    with pytest.raises(Stopped), at_boundaries():
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert asked()
+    seen: list[bool] = []
+    with pytest.raises(Stopped):
+        waits(signal.SIGTERM, within=lambda: seen.append(asked()))
+    assert seen == [True]
     assert [signal.getsignal(number) for number in SIGNALS] == before
     assert not asked()
     check()
 
 
 def test_an_inner_block_waits_where_the_outer_one_would_raise():
+    seen: list[bool] = []
     with raising():
-        with pytest.raises(Stopped), at_boundaries():
-            os.kill(os.getpid(), signal.SIGTERM)
-            reached = True
-        assert reached
         with pytest.raises(Stopped):
-            os.kill(os.getpid(), signal.SIGHUP)
+            waits(signal.SIGTERM, within=lambda: seen.append(asked()))
+        assert seen == [True]
+        with pytest.raises(Stopped):
+            os.kill(os.getpid(), signal.SIGTERM)
 
 
 def test_a_signal_that_was_ignored_stays_ignored():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        with at_boundaries():
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not asked()
+        waits(signal.SIGHUP)  # raises nothing
     finally:
         signal.signal(signal.SIGHUP, before)
 
 
 def test_other_threads_see_the_signal_of_the_main_thread():
     seen: list[bool] = []
-    with pytest.raises(Stopped), at_boundaries():
-        os.kill(os.getpid(), signal.SIGTERM)
+
+    def ask_in_a_thread() -> None:
         thread = threading.Thread(target=lambda: seen.append(asked()))
         thread.start()
         thread.join()
+
+    with pytest.raises(Stopped):
+        waits(signal.SIGTERM, within=ask_in_a_thread)
     assert seen == [True]

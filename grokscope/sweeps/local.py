@@ -53,8 +53,9 @@ def run_sweep(
         watch: called with the board several times a second.
 
     Returns the outcome of every run, in the order of the sweep. A first signal (Ctrl-C, SIGTERM, SIGHUP) stops the
-    workers cleanly, a second one at once; then `Stopped`, a `KeyboardInterrupt`, is raised. Raises `ConfigError` for arguments that are not
-    accepted and `RunError` where a directory holds a run of other settings, before anything is started.
+    workers cleanly, a second one at once; then `Stopped`, a `KeyboardInterrupt`, is raised. Raises `ConfigError` for
+    arguments that are not accepted and `RunError` where a directory holds a run of other settings, before anything is
+    started.
     """
     count = default_workers(sweep.jobs) if workers is None else workers
     folder = sweep.out if out is None else Path(out)
