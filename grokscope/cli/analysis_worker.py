@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from grokscope.disk.errors import disk_errors
+from grokscope.disk.files import write_atomic
+from grokscope.disk.tables import csv_bytes
 from grokscope.sweeps.job import Work
 from grokscope.sweeps.worker import Channel, Heartbeat, serve
 
@@ -82,10 +85,16 @@ def analyse_run(order: dict[str, Any], channel: Channel) -> None:
 
 
 def write_tables(run: Run, tables: Mapping[str, DataFrame], out: Path) -> None:
-    """Write the tables of a run as RUN-ANALYSIS.csv into a directory."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the tables of a run as RUN-ANALYSIS.csv into a directory, each whole or not at all.
+
+    Raises `DiskError` naming the file that cannot be written.
+    """
+    with disk_errors(f"make {out}"):
+        out.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        table.to_csv(out / f"{run.name}-{name}.csv", index=False)
+        file = out / f"{run.name}-{name}.csv"
+        with disk_errors(f"write {file}"):
+            write_atomic(file, csv_bytes(table))
 
 
 def sizes(tables: Mapping[str, DataFrame]) -> list[tuple[str, int, int | None]]:

@@ -1,6 +1,7 @@
 """Files that are written whole or not at all, and the error of those that cannot be.
 
 files   durable writes, JSON files, JSON lines that survive a kill in the middle of one
+tables  tables as CSV that no spreadsheet runs
 errors  `DiskError`, and `disk_errors`, which raises it
 """
 
@@ -17,12 +18,14 @@ from grokscope.disk.files import (
     write_atomic,
     write_json,
 )
+from grokscope.disk.tables import csv_bytes
 
 __all__ = [
     "TEMPORARY",
     "DiskError",
     "JsonLines",
     "LineAppender",
+    "csv_bytes",
     "digest",
     "disk_errors",
     "read_json",

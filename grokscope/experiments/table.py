@@ -26,6 +26,7 @@ from matplotlib.figure import Figure
 from grokscope.config import ConfigError, RunConfig, override
 from grokscope.disk.errors import disk_errors
 from grokscope.disk.files import write_atomic
+from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.experiment import (
     Experiment,
     Outcome,
@@ -192,7 +193,7 @@ def _write(publication: Publication, out: Path | None, suffix: str) -> list[Path
             if name in publication.figures:
                 save(publication.figures[name], table, folder, name)
             else:
-                write_atomic(folder / f"{name}.csv", table.to_csv(index=False).encode())
+                write_atomic(folder / f"{name}.csv", csv_bytes(table))
             paths.append(folder / f"{name}.csv")
     for name, runs in publication.reports.items():
         paths.append(build_report(name, runs, Path("reports", f"{name}{suffix}") if out is None else out / name))
