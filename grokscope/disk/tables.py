@@ -16,8 +16,8 @@ def csv_bytes(table: DataFrame) -> bytes:
     """A table as CSV in UTF-8, without its index.
 
     Names of runs, arms and parameters are other people's. A text that a spreadsheet would take for a formula, one that
-    begins with `=`, `+`, `-`, `@` or a tab and is no number, gets an apostrophe before it. A carriage return, which readers
-    of CSV take for the end of a row, becomes a space.
+    begins with `=`, `+`, `-`, `@` or a tab and is no number, gets an apostrophe before it. A carriage return, which
+    readers of CSV take for the end of a row, becomes a space.
     """
     harmless = table.copy(deep=False)
     for name in table.columns:
