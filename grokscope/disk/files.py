@@ -24,6 +24,10 @@ from grokscope.disk.errors import DiskError, disk_errors
 _NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 """Errors of fsync that say that there is no such thing here."""
 
+MOST_JSON = 100_000_000
+"""Bytes that are read as one JSON object: more than ten times what the config of a run has that gives a group of 720
+elements by its table."""
+
 TEMPORARY = ".tmp"
 """Suffix of files that are being written; one that is left over was interrupted and means nothing."""
 
@@ -88,10 +92,13 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_json(path: Path, error: type[DiskError] = DiskError) -> dict[str, Any]:
     """The JSON object in a file. Raises `error` where there is none."""
     with disk_errors(f"read {path}", error):
+        size = path.stat().st_size
+        if size > MOST_JSON:
+            raise error(f"{path} is damaged: it has {size} bytes, and no file of its kind has more than {MOST_JSON}")
         data = path.read_bytes()
     try:
         value = json.loads(data.decode())
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise error(f"{path} is damaged: it is not JSON ({cause})") from None
     if not isinstance(value, dict):
         raise error(f"{path} is damaged: it holds {type(value).__name__} where an object is expected")
@@ -123,9 +130,11 @@ def read_lines(path: Path, error: type[DiskError] = DiskError) -> JsonLines:
     complete_bytes = data.rfind(b"\n") + 1
     rows, damaged = [], []
     for number, line in enumerate(data[:complete_bytes].split(b"\n")[:-1], start=1):
+        if not line.strip():  # says nothing, and takes nothing away
+            continue
         try:
             row = json.loads(line.decode())
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
             rows.append(row)
