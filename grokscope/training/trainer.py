@@ -15,7 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.engine import CompiledEngine, Engine, evaluate, loss_function, scaled_to, why_not_compiled
+from grokscope.engine import CompiledEngine, Engine, evaluate, forward_path, loss_function, scaled_to
 from grokscope.model import (
     UNEMBEDDING,
     Weights,
@@ -92,9 +92,10 @@ class Trainer:
         self.transform = build_transform(config.gradient, self.parameters, config.seed)
         self.engine = Engine(config.model, task, device)
         self._hooked, self.compiled = None, None
-        if config.forward == "compiled" and why_not_compiled(config.model, device) is None:
+        path = forward_path(config).name
+        if path == "compiled":
             self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
-        if config.forward == "hooked":
+        if path == "hooked":
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
         train, val = task.split(config.task.train_fraction, config.seed)
@@ -230,7 +231,7 @@ class Trainer:
         transform.after_step(self.step, lr, gradient_of)
 
     def evaluate(self) -> dict[str, float]:
-        """Loss (the one that is minimised, of the network as it is) and accuracy on the full train and validation sets."""
+        """The loss that is minimised, of the network as it is, and accuracy on the full train and validation sets."""
         splits = {"train": self.train, "val": self.val}
         if self.compiled is not None:
             results = self.compiled.evaluate(*splits.values())

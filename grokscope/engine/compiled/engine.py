@@ -26,13 +26,6 @@ LARGEST_EVALUATION = 2048
 """Examples evaluated at a time: more need more memory and are not faster."""
 
 
-def why_not_compiled(config: ModelConfig, device: str | torch.device = "cpu") -> str | None:
-    """Why the compiled path cannot serve a network; None: it can."""
-    if torch.device(device).type != "cpu":
-        return f"compiled loops run on a CPU, and training.device is {device}"
-    return None
-
-
 class CompiledEngine:
     """Loss, gradient and evaluation of one set of weights, which others change in place.
 
