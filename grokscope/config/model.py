@@ -16,8 +16,8 @@ Output = Literal["vocab", "answers"]
 AttentionDir = Literal["causal", "bidirectional"]
 
 ATTENTION_IS_NEEDED = (
-    "networks here are HookedTransformers, whose every block has attention; another architecture, such as an MLP of one "
-    "hidden layer, cannot be trained or imported"
+    "networks here are HookedTransformers, whose every block has attention; another architecture, such as an MLP of "
+    "one hidden layer, cannot be trained or imported"
 )
 
 

@@ -89,8 +89,8 @@ class Run:
 
     @cached_property
     def forward(self) -> dict[str, Any] | None:
-        """The path that trained it: `name` (`compiled`, `engine`, `hooked`), and `why` it is not the one that the config
-        asks for (None where it is). None for imported networks, and for runs older than the record."""
+        """The path that trained it: `name` (`compiled`, `engine`, `hooked`), and `why` it is not the one that the
+        config asks for (None where it is). None for imported networks, and for runs older than the record."""
         return read_forward(self.path)
 
     @cached_property

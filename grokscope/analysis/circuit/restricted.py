@@ -71,9 +71,9 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
     Returns:
         run, task, arm, seed, step, operation, basis, group, level (`logits`; `neurons`, if there are any), split
         (`train`, `val`, `all`: those of the split's pairs that are pairs of group elements), set, irrep and frequency
-        (of set `one`), n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the model's
-        outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses restricted to
-        `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
+        (of set `one`), n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the
+        model's outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses
+        restricted to `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
     """
     # A frame at a time, so that the logits of one are let go of before those of the next are made.
     return pd.concat([_of_frame(checkpoint, frame) for frame in checkpoint.context.frames], ignore_index=True)

@@ -30,15 +30,11 @@ def phase(run: Run) -> pd.DataFrame:
     norms = where(norm_trajectories(run), group=ALL, parameter="")
     curves = learning_curves(run).pivot(index="step", columns="split", values="loss").reset_index()
     if not len(norms) or not len(curves):
-        return pd.DataFrame(
-            {name: pd.Series(dtype=float) for name in ("step", "norm", "train_loss", "val_loss")}
-        ).assign(unit=pd.Series(dtype=object))
+        empty = {name: pd.Series(dtype=float) for name in ("step", "norm", "train_loss", "val_loss")}
+        return pd.DataFrame({**empty, "unit": pd.Series(dtype=object)})
     at, known = numbers(curves, "step"), numbers(norms, "step")
     inside = (at >= known[0]) & (at <= known[-1])
     columns = {"norm": np.interp(at, known, numbers(norms, "norm"))}
     columns |= {f"{split}_loss": numbers(curves, split) for split in ("train", "val")}
-    return (
-        pd.DataFrame({"step": curves["step"], **columns, "unit": run.config.loss.UNIT})
-        .loc[inside]
-        .reset_index(drop=True)
-    )
+    table = pd.DataFrame({"step": curves["step"], **columns, "unit": run.config.loss.UNIT})
+    return table.loc[inside].reset_index(drop=True)

@@ -23,9 +23,9 @@ LOSS_FLOOR = 1e-7
     table="learning_curves",
     runs="all",
     caption="Accuracy and loss (the one that is minimised, at the answer position) over training, for the training and "
-    "the validation split. Vertical lines, with their steps above: memorised, the first evaluation with training accuracy "
-    "of at least 0.99; grokked, the first with validation accuracy of at least 0.95. The step axis is logarithmic, "
-    "with a linear stretch from 0 to the first evaluation.",
+    "the validation split. Vertical lines, with their steps above: memorised, the first evaluation with training "
+    "accuracy of at least 0.99; grokked, the first with validation accuracy of at least 0.95. The step axis is "
+    "logarithmic, with a linear stretch from 0 to the first evaluation.",
     place=1,
 )
 def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
