@@ -33,6 +33,7 @@ from grokscope.config import (
     to_dict,
 )
 from grokscope.config.methods import methods
+from grokscope.experiments import ledger
 
 NAMED = ("optimizer.", "gradient.", "loss.")
 """Sections that name their method."""
@@ -319,6 +320,29 @@ def test_heads_must_divide_d_model_and_the_error_names_two_that_do(d_model, n_he
     divisors = sympy.divisors(d_model)
     assert set(near) <= set(divisors)
     assert min(divisors, key=lambda h: abs(h - n_heads)) in near
+
+
+def test_another_architecture_is_refused_in_one_sentence():
+    why = "networks here are HookedTransformers, whose every block has attention; another architecture"
+    with pytest.raises(ConfigError, match=rf"model\.n_layers = 0 is not accepted: use an integer >= 1; {why}"):
+        ModelConfig(n_layers=0)
+    for name in ("model.kind", "model.type", "model.architecture"):
+        with pytest.raises(ConfigError, match=rf"there is no setting '{name}'; {why}"):
+            override(RunConfig(), {name: "mlp"})
+
+
+def test_settings_of_the_network_that_are_left_out_leave_the_record_as_it_was():
+    """A run of before has none of them, and its digest in a ledger counts what differs from the defaults."""
+    old = to_dict(RunConfig())
+    for section, names in {
+        "model": ("d_head", "attention_only", "attention_dir", "tied"),
+        "loss": ("smoothing",),
+    }.items():
+        for name in names:
+            del old[section][name]
+    assert from_dict(old, recorded=True) == RunConfig()
+    assert ledger.digest(from_dict(old, recorded=True)) == ledger.digest(RunConfig())
+    assert ledger.digest(override(RunConfig(), {"d_head": 8})) != ledger.digest(RunConfig())
 
 
 @given(st.integers(1, 20), st.integers(1, 25))
