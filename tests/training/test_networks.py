@@ -6,8 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from grokscope.config import ConfigError, RunConfig, override
-from grokscope.engine import ForwardPath, forward, forward_path
+from grokscope.config import ConfigError, ForwardPath, RunConfig, forward, forward_path, override
 from grokscope.tasks import build_task
 from grokscope.training import MarginRecorder, Trainer, resume, train
 from grokscope.training.progress import progress_bar

@@ -70,7 +70,7 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     chosen = _drawn(table)
     panels = runs_and_operations(chosen)
     levels = _levels(chosen)
-    figure, grid = style.blank(len(panels), len(levels), panel=(style.PAGE / 2, 1.9))
+    figure, grid = style.blank(len(panels), len(levels), panel=(style.PAGE / len(levels), 1.9))
     for row, panel in zip(grid, panels, strict=True):
         for ax, level in zip(row, levels, strict=True):
             here = select.where(of_operation(chosen, panel), level=level)
@@ -139,7 +139,7 @@ def irrep_losses(table: pd.DataFrame) -> Figure:
     final = select.where(last_checkpoint(table), basis="own", set="one", split="val")
     panels = runs_and_operations(final)
     levels = _levels(final)
-    figure, grid = style.blank(len(panels), len(levels), panel=(style.PAGE / 2, 1.7))
+    figure, grid = style.blank(len(panels), len(levels), panel=(style.PAGE / len(levels), 1.7))
     for row, panel in zip(grid, panels, strict=True):
         low, high = np.inf, 0.0
         for ax, level in zip(row, levels, strict=True):
