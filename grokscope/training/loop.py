@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from grokscope.config import RunConfig, override
+from grokscope.config import RunConfig, forward_path, override
 from grokscope.engine import retain_freed_memory
 from grokscope.runs import (
     ENDED,
@@ -104,8 +104,9 @@ def run_to_end(
     """Train until the run ends, and say why it did; `seconds` of training have gone before."""
     config = trainer.config
     title = f"{config.arm} seed {config.seed}"
+    note = forward_path(config).why
     # The outer block: a run that ends as the signal comes is finished.
-    with at_boundaries(), progress_bar(progress, title, config.training.steps, trainer.step) as shown:
+    with at_boundaries(), progress_bar(progress, title, config.training.steps, trainer.step, note) as shown:
         try:
             _loop(trainer, writer, reached, shown, _Clock(seconds))
         except Diverged as error:
