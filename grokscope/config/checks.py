@@ -151,3 +151,12 @@ def check_indices(indices: object) -> None:
         if index in seen:
             refuse("task.train_indices", index, "use every example once; this one occurs twice")
         seen.add(index)
+
+
+def check_names(name: str, value: object, count: int) -> None:
+    """As many different texts as there are elements."""
+    if not isinstance(value, tuple) or not all(isinstance(item, str) and item for item in value):
+        refuse(name, value, "use a tuple of texts that are not empty, one per element")
+    assert isinstance(value, tuple)
+    if len(value) != count or len(set(value)) != count:
+        refuse(name, value, f"use {count} different names, one per element")
