@@ -8,8 +8,8 @@
     power      = atom [ "^" exponent ]        exponent = [ "-" ] integer, in parentheses or not
     atom       = integer | "x" | "y" | "(" value ")"
 
-Everything is computed modulo n, on the numbers 0 .. n-1, and so are conditions: `y odd` asks for the number y, and
-`x - y < 3` for the remainder. Division by d and negative powers of d need an inverse of d modulo n; where there is
+Everything is computed modulo n, on the numbers 0 .. n-1, integers and conditions too: `y odd` asks for the number y, and
+`x - y < 3` compares remainders. Division by d and negative powers of d need an inverse of d modulo n; where there is
 none, and the condition picks that branch, the pair has no value.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 LONGEST = 200
 """Characters. A name of a run and a title of a figure show an expression whole."""
-DEEPEST = 40
+DEEPEST = 20
 """Levels of parentheses, signs and branches: far below where Python's own calls would end."""
 LARGEST_INTEGER = 10**6
 """In an expression. Powers of x repeat after fewer than n steps, and numbers after n."""
@@ -191,8 +191,8 @@ class _Parser:
     def refuse(self, why: str) -> NoReturn:
         at = self.word.at
         raise ConfigError(
-            f"task.expression = {self.text!r}, character {at + 1}: {why}; accepted are {_ACCEPTED} (read up to here: "
-            f"{self.text[:at].strip()!r})"
+            f"task.expression = {self.text!r}, character {at + 1} (after {self.text[:at].strip()!r}): {why}: use "
+            f"{_ACCEPTED}"
         )
 
 
@@ -205,7 +205,7 @@ def _words(text: str) -> list[_Word]:
         if kind == "other" or (kind == "word" and match[kind] not in _WORDS):
             hint = "; write a product with *, as in 2*x" if kind == "word" and len(match[kind]) > 1 else ""
             raise ConfigError(
-                f"task.expression = {text!r}, character {words[-1].at + 1}: {match[kind]!r} is not known; accepted are "
+                f"task.expression = {text!r}, character {words[-1].at + 1}: {match[kind]!r} is not known: use "
                 f"{_ACCEPTED}{hint}"
             )
     return [*words, _Word("end", "", len(text))]

@@ -76,7 +76,7 @@ def labels_of(
     for number, row in enumerate(rows):
         if len(row) != width or not width:
             raise ConfigError(f"task.labels: row {number} has {len(row)} entries: use as many as the first, {width}")
-        for cell in row:
+        for cell in set(row):
             is_number = isinstance(cell, int) and not isinstance(cell, bool)
             if not (cell is None or (isinstance(cell, str) and cell) or (is_number and 0 <= cell < MAX_TOKENS)):
                 raise ConfigError(

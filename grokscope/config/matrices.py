@@ -201,8 +201,8 @@ def _list_rows(field: str, path: Path, value: Any) -> tuple[Row, ...]:
         known = (int, float, str, type(None))
         if not isinstance(row, list) or not row or any(type(item) not in known for item in row):
             raise ConfigError(f"{field}: {path}, {place}: {row!r:.60} is not a row: use a list of integers")
-        rows.append(Row(place, tuple(_cell(field, path, place, item) for item in row)))
-    return tuple(rows)
+        rows.append(row)
+    return _cell_rows(field, path, [f"row {number}" for number in range(1, len(rows) + 1)], rows)
 
 
 def _text_rows(field: str, path: Path, text: str, packed: bool) -> tuple[tuple[Row, ...], str]:
@@ -211,7 +211,7 @@ def _text_rows(field: str, path: Path, text: str, packed: bool) -> tuple[tuple[R
     if packed and all(len(words) == 1 and 1 < len(words[0]) <= 10 and words[0].isdecimal() for words in split):
         split = [list(words[0]) for words in split]
     has_empty = any(re.search(r"(^|[,;\t])[ ]*[,;\t]", line) or re.search(r"[,\t][ ]*$", line) for _, line in lines)
-    is_plain = all(_NUMERAL.fullmatch(word) for words in split for word in words)
+    is_plain = all(map(_NUMERAL.fullmatch, {word for words in split for word in words}))
     form = "text"
     if not is_plain or (has_empty and not any(set(line) & set("[]()") for _, line in lines)):
         delimiter = next((mark for mark in "\t;," if all(mark in line for _, line in lines)), None)
@@ -219,13 +219,11 @@ def _text_rows(field: str, path: Path, text: str, packed: bool) -> tuple[tuple[R
         form = {None: "text", "\t": "tab-separated text", ";": "text between semicolons", ",": "CSV"}[delimiter]
     elif all("," in line for _, line in lines):
         form = "CSV"
-    floats = [word for words in split for word in words if _NUMERAL.fullmatch(word) and not _INTEGER.fullmatch(word)]
-    form += " of floats that are whole numbers" if floats else ""
-    rows = []
-    for (number, _), words in zip(lines, split, strict=True):
-        place = f"line {number}"
-        rows.append(Row(place, tuple(_cell(field, path, place, word) for word in words)))
-    return tuple(rows), form
+    every = {word for words in split for word in words}
+    has_floats = any(_NUMERAL.fullmatch(word) and not _INTEGER.fullmatch(word) for word in every)
+    form += " of floats that are whole numbers" if has_floats else ""
+    places = [f"line {number}" for number, _ in lines]
+    return _cell_rows(field, path, places, split), form
 
 
 def _named_words(line: str, delimiter: str | None) -> list[str]:
@@ -235,6 +233,15 @@ def _named_words(line: str, delimiter: str | None) -> list[str]:
     if delimiter is None:
         return bare.split()
     return [word.strip() for word in next(csv.reader([bare], delimiter=delimiter, skipinitialspace=True))]
+
+
+def _cell_rows(
+    field: str, path: Path, places: Sequence[str], rows: Sequence[Sequence[int | float | str | None]]
+) -> tuple[Row, ...]:
+    cells: dict[object, Cell] = {}  # a table has many entries and few different ones
+    for place, row in zip(places, rows, strict=True):
+        cells |= {value: _cell(field, path, place, value) for value in row if value not in cells}
+    return tuple(Row(place, tuple(map(cells.__getitem__, row))) for place, row in zip(places, rows, strict=True))
 
 
 def _cell(field: str, path: Path, place: str, value: int | float | str | None) -> Cell:
@@ -281,7 +288,10 @@ def _has_header(rows: tuple[Row, ...], square: bool, from_text: bool) -> bool:
         return False
     if _has_corner(rows, from_text):
         return True
-    if any(isinstance(cell, str) for cell in first) and not _has_words(_without_first_column(below)):
+    # A word in front of numbers alone is the name of the first row, where other rows have one too.
+    rest_is_named = any(isinstance(row.cells[0], str) for row in below) and len(first) > 1
+    words = first[1:] if rest_is_named else first
+    if any(isinstance(cell, str) for cell in words) and not _has_words(_without_first_column(below)):
         return True
     is_row_too_many = square and len(rows) == len(first) + 1
     return is_row_too_many and (len(set(first)) == len(first) and (_has_words(rows) or _is_count(first)))
@@ -295,7 +305,7 @@ def _has_row_names(rows: tuple[Row, ...], square: bool, from_text: bool) -> bool
         return True
     column = [row.cells[0] for row in below]
     if not _has_words(_without_first_column(below)) and any(isinstance(cell, str) for cell in column):
-        return True
+        return _has_header(rows, square, from_text) or not _has_words(_without_first_column(rows))
     if isinstance(first[0], str) and below and all(isinstance(cell, int) for cell in first[1:]):
         return not _has_words(_without_first_column(below))
     height = len(rows) - _has_header(rows, square, from_text)

@@ -93,9 +93,10 @@ class TaskConfig:
         in_need = [name for name in used if name in ("mul", "div")]
         if in_need and not is_prime(self.modulus):
             near = ", ".join(map(str, nearest_primes(self.modulus)))
+            with_it = f" with {in_need[0]}" if self.name == "mixed" else ""
             raise ConfigError(
-                f"task.modulus = {self.modulus} is not prime; {in_need[0]} needs a prime, for only then every number "
-                f"but 0 has an inverse (nearest: {near}); add, sub and task.name = expression take any modulus"
+                f"task.modulus = {self.modulus} is not prime; {self.name}{with_it} needs a prime, for only then every "
+                f"number but 0 has an inverse (nearest: {near}); add, sub and task.name = expression take any modulus"
             )
         if self.name == "expression":
             integer("task.modulus", self.modulus, 2, MAX_ORDER)
@@ -139,9 +140,10 @@ class TaskConfig:
         check_rows("task.table", self.table, wrong_table_row)
         if self.names is not None:
             rows = self.elements or self.table
-            if rows is None:
-                raise ConfigError("task.names is given without task.elements and task.table: use it with one of them")
-            check_names("task.names", self.names, len(rows))
+            check_names("task.names", self.names)
+            if rows is None or len(self.names) != len(rows):
+                count = "task.elements or task.table" if rows is None else f"{len(rows)} elements, a name for each"
+                refuse("task.names", self.names, f"use it with {count}")
         choice("task.product", self.product, Product)
         if self.name != "group" and given:
             raise ConfigError(

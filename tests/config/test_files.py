@@ -75,7 +75,7 @@ def test_what_is_no_row_is_refused_with_field_file_and_line(tmp_path, read, text
     ("text", "part"),
     [
         ("[[0, 1], [1, 0]", "is not JSON"),
-        ('[[0, 1], [1, "0"]]', "row 2"),
+        ('[[0, 1], [1, "x"]]', "row 2: 'x' is not an integer"),
         ("[[0, 1], [true, false]]", "row 2"),
         ('{"elements": []}', "holds a JSON dict: use a list of lists"),
         ("[[0, 1], []]", "row 2"),
