@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from grokscope.runs import Run
+    from grokscope.runs.reader import BasisChoice
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class AnalysisWork(Work):
     """A directory to write the tables to as CSV."""
     at_a_time: int
     """How many checkpoints go side by side."""
+    basis: BasisChoice | None = None
+    """The basis by choice to read it in."""
 
     @property
     def name(self) -> str:
@@ -62,7 +65,7 @@ class AnalysisWork(Work):
 
     def order(self) -> dict[str, Any]:
         """What to analyse, and where tables go."""
-        return {"only": list(self.only), "out": self.out, "at_a_time": self.at_a_time}
+        return {"only": list(self.only), "out": self.out, "at_a_time": self.at_a_time, "basis": self.basis}
 
 
 def analyse_run(order: dict[str, Any], channel: Channel) -> None:
@@ -75,7 +78,7 @@ def analyse_run(order: dict[str, Any], channel: Channel) -> None:
     heartbeat = Heartbeat(channel)
     heartbeat.step(0)
     set_num_threads(1)
-    run = open_run(order["path"])
+    run = open_run(order["path"]).in_basis(order["basis"])
     tables = run_all(run, order["only"] or None, order["at_a_time"], progress=heartbeat.step)
     if order["out"] is not None:
         write_tables(run, tables, Path(order["out"]))

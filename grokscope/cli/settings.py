@@ -1,7 +1,8 @@
 """Settings on the command line: `--lr 1e-4` and `--optimizer.lr 1e-4` become changes of a config.
 
 `--task group` and `--optimizer adam` are short for `--task.name` and `--optimizer.name`. Settings that are long
-tables (`--elements`, `--table`, `--train-indices`) take the name of a file. The schema is the one judge of a value.
+tables (`--elements`, `--table`, `--labels`, `--train-indices`) take the name of a file; what was recognised in it is
+told on standard error, and names in it become a setting of their own. The schema is the one judge of a value.
 What cannot be read as a setting's type is handed on as the word that was typed, so that the schema refuses it by
 field, value and what is accepted.
 """
@@ -12,7 +13,7 @@ import types
 from collections.abc import Sequence
 from typing import Any, Union, get_args, get_origin
 
-from grokscope.cli.output import say
+from grokscope.cli.output import say, say_note
 from grokscope.config import (
     FILE_READERS,
     SECTIONS,
@@ -30,7 +31,7 @@ from grokscope.config.methods import methods
 
 SHORT_NAMES = (
     "Every setting also goes by the last part of its name where that is unique (--lr 1e-4, --seed 3, --max-norm none), "
-    "--task and --optimizer stand for the name of each, and FILE is a text, CSV or JSON file with a row per line."
+    "--task and --optimizer stand for the name of each, and FILE is a CSV, text, JSON, GAP or .npy file."
 )
 """What a help page says about how settings are written."""
 
@@ -58,12 +59,17 @@ def grouped(words: Sequence[str]) -> dict[str, list[str]]:
 def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
     """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
     values: dict[str, Any] = {}
+    from_files: dict[str, Any] = {}
     for name, words in groups.items():
         full = _full(name)
         if full in values:
             raise ConfigError(f"setting {full} is given twice")
-        values[full] = _value(full, words)
-    return values
+        values[full] = None
+        if full in FILE_READERS and len(words) == 1 and words[0].lower() != "none":
+            from_files |= FILE_READERS[full](words[0], say_note)
+        else:
+            values[full] = _value(full, words)
+    return values | {name: value for name, value in from_files.items() if values.get(name) is None}
 
 
 def _full(name: str) -> str:
@@ -84,8 +90,8 @@ def _value(full: str, words: list[str]) -> Any:
     if len(words) != 1:
         given = "no value" if not words else f"{len(words)} values: {' '.join(words)}"
         raise ConfigError(f"setting {full} takes one value, but has {given}")
-    if full in FILE_READERS:
-        return None if words[0].lower() == "none" else FILE_READERS[full](words[0])
+    if full in FILE_READERS and words[0].lower() == "none":
+        return None
     return _read(kind, words[0])
 
 
@@ -135,7 +141,7 @@ def show_settings(settings: type, prog: str, description: str, config: RunConfig
             nargs=1,
             metavar="FILE",
             instance_from_str=lambda words: words[0],
-            is_instance=lambda value: value is None or isinstance(value, tuple),
+            is_instance=lambda value: value is None or isinstance(value, tuple | str),
             str_from_instance=lambda value: ["none" if value is None else "given"],
         )
 

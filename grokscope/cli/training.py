@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from tyro.conf import Positional, arg
 
-from grokscope.cli.output import say
+from grokscope.cli.output import say, say_note
 from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, preset
 
@@ -37,8 +37,11 @@ def train(words: list[str]) -> int:
     config = preset(name, **changes(groups))
 
     from grokscope.runs import run_name
+    from grokscope.tasks import build_task
     from grokscope.training import train as train_run
 
+    for note in build_task(config.task).notes:
+        say_note(note)
     path = Path(out[0]) if out else Path("checkpoints", run_name(config))
     with _resumable(path):
         run = train_run(config, out=path)

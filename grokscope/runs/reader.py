@@ -8,7 +8,7 @@ import os
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, SupportsIndex, get_args
 
 from jaxtyping import Shaped
 from safetensors import safe_open
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     from grokscope.model import Trace
 
 
+BasisChoice = Literal["additive", "multiplicative"]
+"""A basis that the operands of a run can be read in, whatever its answers are computed in."""
+
+
 class Run:
     """A run directory, as it was when it was opened: to see what training has added since, open it again.
 
@@ -46,6 +50,23 @@ class Run:
         self._status = status
         self._entries = entries
         self._verified: set[int] = set()
+        self.basis: BasisChoice | None = None
+        """The basis that analyses read the operands in; None: that of the task's own group. See `in_basis`."""
+
+    def in_basis(self, basis: BasisChoice | None) -> Run:
+        """The same run, whose analyses read token i as the residue i: in Z_n (`additive`) or the units mod n.
+
+        For tasks that compute in no group, or in one whose elements the operands do not name one to one, such as
+        x^2 + x*y + y^2: spectra, keys with their nulls, neurons and circles are then made of the operands, and analyses
+        of answers as products do not apply. None: the task's own group again.
+
+        Raises `RunError` for a basis that does not exist.
+        """
+        if basis is not None and basis not in get_args(BasisChoice):
+            raise RunError(f"basis = {basis!r} is not accepted: use {' or '.join(get_args(BasisChoice))}")
+        other = Run(self.path, self.config, self._status, self._entries)
+        other.basis = basis
+        return other
 
     @property
     def name(self) -> str:

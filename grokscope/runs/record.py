@@ -20,6 +20,7 @@ from grokscope.config import ConfigError, RunConfig, UnknownMethod, forward_path
 from grokscope.disk.files import read_json, write_json
 from grokscope.runs.errors import RunError
 from grokscope.runs.layout import CONFIG, STATUS
+from grokscope.runs.task_file import with_content, without_content
 
 FORMAT = 1
 """Version of the layout of a run directory."""
@@ -63,7 +64,7 @@ def write_config(path: Path, config: RunConfig, origin: Mapping[str, Any]) -> No
     record = {
         "format": FORMAT,
         "created": now(),
-        "config": to_dict(config),
+        "config": without_content(to_dict(config)),
         "environment": environment(),
     }
     if "imported" not in origin:
@@ -80,6 +81,7 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     config, made_in = record.get("config"), record.get("environment")
     if not isinstance(config, dict) or not isinstance(made_in, dict):
         raise RunError(f"{file} is damaged: it needs the objects 'config' and 'environment'")
+    config = with_content(path, config)
     try:
         return from_dict(config, recorded=True), made_in
     except UnknownMethod as error:

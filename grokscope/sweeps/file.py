@@ -42,6 +42,7 @@ from grokscope.config import (
     setting_type,
 )
 from grokscope.config.checks import integer, number
+from grokscope.config.matrices import tell_nobody
 from grokscope.sweeps.job import Job, Resources, Sweep
 
 _TABLES = ("settings", "arms", "grid", "disk", "ray")
@@ -54,6 +55,14 @@ class _Setting:
     value: Any
     place: str
     """Where in the file: "[settings] training.steps"."""
+
+
+@dataclass(frozen=True)
+class _InFile:
+    """What is in a file that a setting names: the setting, and names with it."""
+
+    name: str
+    settings: Mapping[str, Any]
 
 
 def load_sweep(path: str | os.PathLike[str]) -> Sweep:
@@ -128,8 +137,10 @@ def _base(place: str, name: object) -> RunConfig:
 
 def _config(base: RunConfig, settings: Mapping[str, _Setting], arm: str, seed: int, dense: bool) -> RunConfig:
     try:
-        changes = {full: setting.value for full, setting in settings.items()}
-        config = override(base, {**changes, "arm": arm, "seed": seed})
+        changes = {full: setting.value for full, setting in settings.items() if not isinstance(setting.value, _InFile)}
+        in_files = [setting.value.settings for setting in settings.values() if isinstance(setting.value, _InFile)]
+        found = {full: value for values in in_files for full, value in values.items()}
+        config = override(base, {**found, **changes, "arm": arm, "seed": seed})
     except ConfigError as error:
         # The schema knows nothing of the file: say where the settings that it names are.
         named = [setting.place for full, setting in settings.items() if full in str(error)]
@@ -167,7 +178,7 @@ def _value(full: str, value: Any, folder: Path) -> Any:
         return value
     if value.lower() == "none" and NoneType in get_args(setting_type(full)):
         return None
-    return FILE_READERS[full](folder / value) if full in FILE_READERS else value
+    return _InFile(value, FILE_READERS[full](folder / value, tell_nobody)) if full in FILE_READERS else value
 
 
 def _text(value: Any) -> str:
@@ -176,6 +187,8 @@ def _text(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, int | float):
         return f"{value:g}"
+    if isinstance(value, _InFile):
+        return Path(value.name).stem
     return "+".join(map(_text, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 

@@ -26,7 +26,7 @@ from grokscope.runs import (
     run_name,
 )
 from grokscope.stopping import asked, at_boundaries, check
-from grokscope.tasks import run_task
+from grokscope.tasks import Task, run_task, with_task
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
 from grokscope.training.recorder import Recorder
@@ -52,13 +52,16 @@ def train(
         config: what to train; see `grokscope.preset`.
         out: the run directory, which must not exist; left out: `checkpoints/` and a name made of task, arm, seed.
         progress: show a progress bar, or who else is told of it.
-        overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`).
+        overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`). `task` may be a `Task` made in
+            Python (`grokscope.tasks.with_task`): what is in it is stored in the run.
 
     Returns the finished run. A loss or gradient that is not finite ends it with status `diverged`; an
     interrupt (Ctrl-C, SIGTERM, SIGHUP) ends it after its step, with a state saved that `resume` continues from; a
     second one ends it at once. Raises `ConfigError` for settings that cannot be run and `RunError` for a directory that
     cannot be used, before anything is written.
     """
+    if isinstance(overrides.get("task"), Task):
+        config = with_task(config, overrides.pop("task"))
     config = override(config, overrides)
     with threads(config.training.threads):
         trainer = Trainer(config, run_task(config))

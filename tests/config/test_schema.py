@@ -33,6 +33,7 @@ from grokscope.config import (
     to_dict,
 )
 from grokscope.config.methods import methods
+from grokscope.config.stored import Stored
 from grokscope.experiments import ledger
 
 NAMED = ("optimizer.", "gradient.", "loss.")
@@ -76,6 +77,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         "",
     ),
     "task.table": ([(), ((0,),), ((0, 1), (1, 2)), ((0, 1), (1,)), ((0, 1), (1.0, 0)), 3], ""),
+    "task.names": ([3, ("a", "a"), ("a", 1), ["a"], ("",), ("a", "b")], "use "),
+    "task.expression": ([3, "", "x +", "x y", "x^y", "os", "__import__('os')", "x if y else x"], "use "),
+    "task.labels": ([3, "S5", "!", ("ab",), (3, 4)], "use "),
+    "task.given": ([3, "S5", "!"], "use "),
     "task.product": (NO_CHOICE, "ab, ba"),
     "task.train_indices": ([[1], (-1,), (1, 1), (True,), (1.0,), 3], "use "),
     "task.bits": ([0, 21, 4.0, None], "from 1 to 20"),
@@ -261,6 +266,9 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
         extra = {"replay": TRACE}
     if option == "trace":
         extra = {"relative_step_trace": TRACE}
+    if option in ("expression", "table", "given"):
+        extra = {"expression": {"expression": "x + y"}, "table": {"labels": ((0, 1), (1, 1))},
+                 "given": {"given": Stored.of({}, {})}}[option]  # fmt: skip
     if leaf == "product" or option == "group":
         extra = {"name": "group", "group": "S3"}
     extra.pop(leaf, None)
@@ -270,7 +278,13 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
 COMPOSITES = st.integers(4, 5000).filter(lambda n: not sympy.isprime(n))
 
 
-@given(COMPOSITES, st.sampled_from(["add", "sub", "mul", "div", "square_sub", "mixed"]))
+@given(COMPOSITES, st.sampled_from(["add", "sub", "square_sub"]))
+def test_sums_and_squares_take_a_composite_modulus(n, name):
+    assert TaskConfig(name=name, modulus=n).modulus == n
+    assert TaskConfig(name="mixed", operations=("add", name) if name != "add" else ("add",), modulus=n).modulus == n
+
+
+@given(COMPOSITES, st.sampled_from(["mul", "div", "mixed"]))
 def test_a_composite_modulus_is_refused_with_the_nearest_primes(n, name):
     with pytest.raises(ConfigError) as caught:
         TaskConfig(name=name, modulus=n)

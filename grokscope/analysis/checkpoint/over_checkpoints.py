@@ -145,6 +145,12 @@ def _compute(
     run: Run, analyses: Sequence[CheckpointAnalysis], workers: int = 1, *, progress: Progress = False
 ) -> dict[str, pd.DataFrame]:
     """The tables of some analyses by their names, made in one pass over the checkpoints."""
+    for analysis in analyses:
+        if run.basis is not None and not analysis.applies(run):
+            raise ValueError(
+                f"{analysis.name} looks at answers as products in a task's own group, and does not apply in a basis by "
+                f"choice ({run.basis}); spectra, keys, neurons, neuron_tuning, circles and embedding_planes do"
+            )
     context = RunContext(run)
     check_memory(context, {analysis.name: analysis.memory(context) for analysis in analyses}, workers)
     chosen = {analysis.name: set(analysis.steps(run.steps)) for analysis in analyses}
