@@ -7,6 +7,7 @@ methods     settings that methods declare where they live: optimizers, gradient 
 parameter_groups
             the groups of parameters that settings name
 checks      what a single value must be
+callables   what a callable that a user gives is recorded as
 overrides   to and from dictionaries; changing settings by full or short name
 presets     the published experiments by name
 files       settings that come in files: elements, tables, train indices, TOML
