@@ -8,13 +8,17 @@ parameter_groups
             the groups of parameters that settings name
 checks      what a single value must be
 callables   what a callable that a user gives is recorded as
+nearest     what was probably meant by a name that does not exist
+plugins     modules of a user's own, imported because the user names them
 overrides   to and from dictionaries; changing settings by full or short name
 presets     the published experiments by name
+from_file   one run's config from a TOML file
 files       settings that come in files: elements, tables, train indices, TOML
 """
 
 from grokscope.config.checks import ConfigError
 from grokscope.config.files import FILE_READERS, read_elements, read_indices, read_settings, read_table
+from grokscope.config.from_file import config_from_file, value_in_file
 from grokscope.config.gradient import GradientConfig, declare_transform
 from grokscope.config.loop import CheckpointConfig, ProbeConfig, TrainingConfig
 from grokscope.config.loss import LossConfig, Reduction, declare_loss
@@ -24,9 +28,11 @@ from grokscope.config.norm_control import NormConfig, declare_control
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 from grokscope.config.overrides import (
     NOT_READ,
+    by_full_name,
     differences,
     field_names,
     from_dict,
+    name_setting,
     override,
     readers,
     resolve,
@@ -36,6 +42,7 @@ from grokscope.config.overrides import (
     to_dict,
 )
 from grokscope.config.parameter_groups import GroupLmos, GroupName, GroupValues, Heads, LmoName
+from grokscope.config.plugins import load_again, load_plugins, loaded_plugins
 from grokscope.config.presets import Preset, Published, preset, presets
 from grokscope.config.schema import SECTIONS, RunConfig
 from grokscope.config.task import TaskConfig
@@ -64,6 +71,8 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "UnknownMethod",
+    "by_full_name",
+    "config_from_file",
     "declare_control",
     "declare_loss",
     "declare_optimizer",
@@ -71,6 +80,10 @@ __all__ = [
     "differences",
     "field_names",
     "from_dict",
+    "load_again",
+    "load_plugins",
+    "loaded_plugins",
+    "name_setting",
     "override",
     "preset",
     "presets",
@@ -84,4 +97,5 @@ __all__ = [
     "setting_type",
     "settings_of",
     "to_dict",
+    "value_in_file",
 ]

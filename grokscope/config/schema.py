@@ -50,6 +50,9 @@ class RunConfig:
         for name, kind in SECTIONS.items():
             if not isinstance(getattr(self, name), kind):
                 refuse(name, getattr(self, name), f"use a {kind.__name__}")
+        late = max(self.checkpoints.steps, default=0)
+        if late > self.training.steps:
+            refuse("checkpoints.steps", late, f"use steps up to training.steps = {self.training.steps}")
 
     def gradient_evaluations(self, steps: int) -> int:
         """Gradients that so many steps compute: forward and backward passes over one batch each.

@@ -84,7 +84,7 @@ class CalledControl(Control):
     def apply_(self, weights: Weights, step: int) -> None:
         if self._function is None:
             raise ConfigError(
-                f"norms.function = {self._recorded!r} is a callable that is not given here: give it as norm_control="
+                f"norms.control = {self._recorded!r} is a callable that is not given here: give it as norm_control="
             )
         shown = {name: weights[name].detach() for name in self._names}
         call_("norm_control", self._function, shown, step)

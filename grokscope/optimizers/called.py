@@ -46,7 +46,10 @@ class CalledRule(Rule):
         gradients = parameters.views(parameters.gradient)
         views = parameters.views(parameters.vector.detach())
         self._tensors = [(leaf, gradients[name], views[name]) for name, leaf in named]
-        self._rates = [_copy(group.get("lr")) for group in self.optimizer.param_groups]
+        self._rates = [group.get("lr") for group in self.optimizer.param_groups]
+        for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
+            if isinstance(rate, Tensor):  # the callable may give the same tensor to its next optimizer
+                group["lr"] = rate.clone()
         self._multiplied = False
         self._checked = False
         self.use(self.config)
@@ -166,13 +169,11 @@ def _compare(recorded: tuple[str, ...], made: tuple[str, ...]) -> None:
         changed = [f"{name} = {now[name]!r}, in the run {before[name]!r}" for name in before.keys() & now.keys()
                    if before[name] != now[name]]  # fmt: skip
         if changed:
-            raise ConfigError(f"optimizer: the callable makes another one than in the run: {'; '.join(sorted(changed))}")
+            raise ConfigError(
+                f"optimizer: the callable makes another one than in the run: {'; '.join(sorted(changed))}"
+            )
 
 
 def _is_kept(value: Any) -> bool:
     """Whether a setting of a group can be kept: a tensor or a plain value."""
     return isinstance(value, Tensor) or is_plain(value)
-
-
-def _copy(rate: Any) -> Any:
-    return rate.clone() if isinstance(rate, Tensor) else rate

@@ -16,7 +16,7 @@ import psutil
 import torch
 
 from grokscope.blas import library
-from grokscope.config import ConfigError, RunConfig, UnknownMethod, from_dict, to_dict
+from grokscope.config import ConfigError, RunConfig, UnknownMethod, from_dict, loaded_plugins, to_dict
 from grokscope.disk.files import read_json, write_json
 from grokscope.runs.errors import RunError
 from grokscope.runs.layout import CONFIG, STATUS
@@ -66,7 +66,9 @@ def write_config(path: Path, config: RunConfig, origin: Mapping[str, Any]) -> No
         "config": to_dict(config),
         "environment": environment(),
     }
-    write_json(path / CONFIG, {**record, **origin})
+    # For the reader alone: nothing that a run names is ever imported.
+    plugins = {"plugins": list(loaded_plugins())} if loaded_plugins() else {}
+    write_json(path / CONFIG, {**record, **plugins, **origin})
 
 
 def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
@@ -81,9 +83,11 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     try:
         return from_dict(config, recorded=True), made_in
     except UnknownMethod as error:
+        used = record.get("plugins")
+        shown = f"; the run was trained with {', '.join(map(repr, used))}" if isinstance(used, list) and used else ""
         raise RunError(
             f"{file} needs a method that no imported module declares ({error}): import the module that declares it, "
-            "then open the run again"
+            f"then open the run again; for a command, name it: --plugin MODULE{shown}"
         ) from error
     except ConfigError as error:
         raise RunError(f"{file} is damaged: {error}") from error

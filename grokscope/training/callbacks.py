@@ -7,7 +7,7 @@ what they write into them is trained on, and a callback that only reads changes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -80,9 +80,7 @@ class Callbacks:
             yield ended
         except BaseException as error:
             # The error that ends training is the one to see.
-            try:
+            with suppress(CallbackError):
                 self.call("on_end", step, "failed" if isinstance(error, Exception) else "interrupted")
-            except CallbackError:
-                pass
             raise
         self.call("on_end", step, ended[-1])

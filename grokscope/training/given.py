@@ -58,7 +58,7 @@ class Given:
         if names["transform"] is not None:
             changes["gradient"] = GradientConfig(name=CUSTOM, function=names["transform"])
         if names["norm_control"] is not None:
-            changes["norms.function"] = names["norm_control"]
+            changes["norms.control"] = names["norm_control"]
         return changes
 
     def check(self, config: RunConfig, of: str) -> None:
@@ -88,7 +88,7 @@ def named(config: RunConfig) -> dict[str, str | None]:
     return {
         "optimizer": config.optimizer.factory if config.optimizer.name == CUSTOM else None,  # type: ignore[attr-defined]
         "transform": config.gradient.function if config.gradient.name == CUSTOM else None,  # type: ignore[attr-defined]
-        "norm_control": config.norms.function,
+        "norm_control": config.norms.control,
     }
 
 

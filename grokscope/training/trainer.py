@@ -127,7 +127,7 @@ class Trainer:
     def _custom_control(self, config: RunConfig, names: tuple[str, ...]) -> CalledControl | None:
         """The norm control that is given as a callable, at work on the trained parameters."""
         function = self.given.norm_control
-        return None if function is None else CalledControl(function, str(config.norms.function), names)
+        return None if function is None else CalledControl(function, str(config.norms.control), names)
 
     def _check_traces(self) -> None:
         """Whether the traces that this run follows are as long as its budget."""

@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from grokscope.norms.one_control import Control
 
 
-@declare_control("custom", switches=("function",), order=200)
+@declare_control("custom", switches=("control",), order=200)
 class CustomControl(NormConfig):
     """A callable on the weights by name and the step, after all other controls."""
 
-    function: str | None = None
+    control: str | None = None
     """The name of a callable that was given as norm_control=, which sets it; left out: none."""
 
     def check(self) -> None:
-        if self.function is not None and not isinstance(self.function, str):
-            refuse("norms.function", self.function, "it is the name of what is given as norm_control=")
+        if self.control is not None and not isinstance(self.control, str):
+            refuse("norms.control", self.control, "it is the name of what is given as norm_control=")
 
     def build(self, names: Iterable[str], start: Weights | None) -> Control:
         """A control that cannot act: the callable is known to those alone who were given it."""
         from grokscope.norms.called import CalledControl
 
-        return CalledControl(None, str(self.function), ())
+        return CalledControl(None, str(self.control), ())
