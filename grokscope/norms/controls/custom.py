@@ -22,7 +22,7 @@ class CustomControl(NormConfig):
 
     def check(self) -> None:
         if self.control is not None and not isinstance(self.control, str):
-            refuse("norms.control", self.control, "it is the name of what is given as norm_control=")
+            refuse("norms.control", self.control, "use the name of a callable, which norm_control= sets")
 
     def build(self, names: Iterable[str], start: Weights | None) -> Control:
         """A control that cannot act: the callable is known to those alone who were given it."""

@@ -37,13 +37,13 @@ class Custom(OptimizerConfig):
 
     def check(self) -> None:
         if not isinstance(self.factory, str):
-            refuse("optimizer.factory", self.factory, "it is the name of what is given as optimizer=")
+            refuse("optimizer.factory", self.factory, "use the name of a callable, which optimizer= sets")
         try:
             groups = [json.loads(group) for group in self.made]
         except (TypeError, ValueError):
             groups = [None]
         if not isinstance(self.made, tuple) or not all(isinstance(group, dict) for group in groups):
-            refuse("optimizer.made", self.made, "it is what the optimizer= that is given has made")
+            refuse("optimizer.made", self.made, "use what a callable given as optimizer= has made, which sets it")
 
     def rate_of(self, parameter: str, lr: float) -> float:
         """The rate of the parameter's group, as it was made, times `lr`."""
@@ -63,7 +63,7 @@ class Custom(OptimizerConfig):
             refuse(
                 "optimizer.name",
                 self.name,
-                "it stands for a callable: gs.train(config, optimizer=factory); for the command line, declare an "
+                "use it with a callable: gs.train(config, optimizer=factory); for the command line, declare an "
                 "optimizer in a module and name that with --plugin",
             )
         from grokscope.optimizers.called import CalledRule

@@ -25,13 +25,13 @@ class CustomTransform(GradientConfig):
 
     def check(self) -> None:
         if not isinstance(self.function, str):
-            refuse("gradient.function", self.function, "it is the name of what is given as transform=")
+            refuse("gradient.function", self.function, "use the name of a callable, which transform= sets")
 
     def build(
         self, parameters: FlatParameters, seed: int, function: Callable[..., Any] | None = None
     ) -> CalledTransform:
         if function is None:
-            refuse("gradient.name", self.name, "it stands for a callable: gs.train(config, transform=function)")
+            refuse("gradient.name", self.name, "use it with a callable: gs.train(config, transform=function)")
         assert function is not None
         return CalledTransform(parameters, function)
 
