@@ -42,8 +42,8 @@ def learning_rate(config: OptimizerConfig, step: int, budget: int) -> float:
     With k steps since the warm-up was over (0 at its last step, or at step 1 without one), of n in all:
 
         constant   1
-        linear     1 - (1 - end) k / n                    k at most n
-        cosine     end + (1 - end) (1 + cos(pi k / n)) / 2
+        linear     c + end (1 - c),   c = 1 - k / n                    k at most n
+        cosine     c + end (1 - c),   c = (1 + cos(pi k / n)) / 2
         step       step_factor^(k // step_every)
 
     n counts up to the end of the schedule, `schedule_steps`, and one step more: the last step still moves, and the one
@@ -63,7 +63,6 @@ def learning_rate(config: OptimizerConfig, step: int, budget: int) -> float:
     if config.schedule == "step":
         return rate * config.step_factor ** (since // config.step_every)
     last = budget if config.schedule_steps is None else config.schedule_steps
-    done, end = min(1.0, since / max(1, last - warm + 1)), config.schedule_end
-    if config.schedule == "linear":
-        return rate * (1 - (1 - end) * done)
-    return rate * (end + (1 - end) * (1 + cos(pi * done)) / 2)
+    done = min(1.0, since / max(1, last - warm + 1))
+    kept = 1 - done if config.schedule == "linear" else (1 + cos(pi * done)) / 2
+    return rate * (kept + config.schedule_end * (1 - kept))

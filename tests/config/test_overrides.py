@@ -104,8 +104,10 @@ def test_a_setting_given_twice_is_refused():
 
 
 def test_a_section_given_a_value_is_refused():
-    with pytest.raises(ConfigError, match="task = 'mul'"):
-        override(RunConfig(), {"task": "mul"})
+    with pytest.raises(ConfigError, match="model = 'mul'"):
+        override(RunConfig(), {"model": "mul"})
+    with pytest.raises(ConfigError, match="task = 3"):
+        override(RunConfig(), {"task": 3})
 
 
 def test_settings_that_depend_on_each_other_change_together():
