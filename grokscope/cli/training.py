@@ -64,7 +64,7 @@ def _loggers(words: list[str] | None) -> list[Any]:
     return list(loggers(names))
 
 
-def resume(run: Positional[Path], log: tuple[str, ...] | None = None) -> int:
+def resume(run: Positional[Path], log: tuple[str, ...] = ()) -> int:
     """Continue an interrupted run; the result is bit-identical to an uninterrupted one.
 
     Args:
@@ -73,7 +73,7 @@ def resume(run: Positional[Path], log: tuple[str, ...] | None = None) -> int:
     """
     from grokscope.training import resume as resume_run
 
-    callbacks = _loggers(None if log is None else list(log))
+    callbacks = _loggers(list(log) if log else None)
     with _resumable(run):
         finished = resume_run(run, callbacks=callbacks)
     _tell(finished)

@@ -75,7 +75,7 @@ class Given:
                 raise ConfigError(f"{of} has no {part} of its own, and {given[part]} is given: leave {part}= out")
             which = "none is given" if given[part] is None else f"{given[part]} is given"
             raise ConfigError(
-                f"{of} has the {part} {name}, a callable whose code a run does not hold, and {which}: give the same "
+                f"{of} has the {part} {name or '(not named)'}, a callable whose code a run does not hold, and {which}: give the same "
                 f"one, as {part}= of grokscope.train, resume or branch"
             )
 

@@ -417,8 +417,8 @@ def test_what_cannot_be_kept_or_used_is_refused(config, tmp_path):
         ({"optimizer": without_rates, "optimizer.schedule": "cosine"}, "has groups without any"),
         ({"optimizer": without_rates, "weight_decay": 0.1, "decay_form": "decoupled"}, "sets none for"),
         ({"optimizer": rates, "optimizer.name": "adam"}, "has no optimizer of its own"),
-        ({"optimizer.name": "custom"}, "has the optimizer , a callable"),
-        ({"gradient.name": "custom"}, "has the transform , a callable"),
+        ({"optimizer.name": "custom"}, "has the optimizer \\(not named\\), a callable"),
+        ({"gradient.name": "custom"}, "has the transform \\(not named\\), a callable"),
         ({"norms.control": "mine"}, "has the norm_control mine, a callable"),
         ({"transform": 3}, "transform = 3 is not accepted: give a callable"),
     ):
