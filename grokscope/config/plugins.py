@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib import import_module, invalidate_caches
 from pathlib import Path
@@ -61,7 +61,7 @@ def loaded_plugins() -> dict[str, tuple[str, ...]]:
     return dict(_loaded)
 
 
-def load_again(plugins: dict[str, Iterable[str]]) -> None:
+def load_again(plugins: Mapping[str, Iterable[str]]) -> None:
     """Load the plugins of the process that started this one (`loaded_plugins`)."""
     for name, places in plugins.items():
         load_plugins([name], *places)

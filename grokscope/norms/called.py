@@ -13,7 +13,7 @@ from grokscope.disk.packing import pack, unpack
 from grokscope.model import Weights
 from grokscope.norms.one_control import Control
 
-Called = Callable[[Weights, int], Weights | None]
+Called = Callable[[Weights, int], Mapping[str, Tensor] | None]
 """Takes tensors by name and the step; changes them in place, or returns those that it has made anew."""
 
 

@@ -46,7 +46,7 @@ class CalledRule(Rule):
         gradients = parameters.views(parameters.gradient)
         views = parameters.views(parameters.vector.detach())
         self._tensors = [(leaf, gradients[name], views[name]) for name, leaf in named]
-        self._rates = [group.get("lr") for group in self.optimizer.param_groups]
+        self._rates: list[Any] = [group.get("lr") for group in self.optimizer.param_groups]
         for group, rate in zip(self.optimizer.param_groups, self._rates, strict=True):
             if isinstance(rate, Tensor):  # the callable may give the same tensor to its next optimizer
                 group["lr"] = rate.clone()
@@ -104,7 +104,7 @@ class CalledRule(Rule):
         # torch gives moments the dtype of their parameter; what was kept in another one is put back as it was.
         numbered = [leaf for group in self.optimizer.param_groups for leaf in group["params"]]
         for number, kept in state["state"].items():
-            moments = self.optimizer.state.get(numbered[number]) if isinstance(number, int) else None
+            moments: Any = self.optimizer.state.get(numbered[number]) if isinstance(number, int) else None
             for name, value in kept.items() if isinstance(moments, dict) else ():
                 if isinstance(value, Tensor) and isinstance(moments.get(name), Tensor):
                     moments[name] = value.to(moments[name].device)

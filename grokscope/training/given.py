@@ -53,10 +53,12 @@ class Given:
         """The settings that name them."""
         names = self._described()
         changes: dict[str, Any] = {}
+        optimizer: Any = OptimizerConfig  # a method's own settings are declared where it lives
+        gradient: Any = GradientConfig
         if names["optimizer"] is not None:
-            changes["optimizer"] = OptimizerConfig(name=CUSTOM, factory=names["optimizer"])
+            changes["optimizer"] = optimizer(name=CUSTOM, factory=names["optimizer"])
         if names["transform"] is not None:
-            changes["gradient"] = GradientConfig(name=CUSTOM, function=names["transform"])
+            changes["gradient"] = gradient(name=CUSTOM, function=names["transform"])
         if names["norm_control"] is not None:
             changes["norms.control"] = names["norm_control"]
         return changes
@@ -75,8 +77,8 @@ class Given:
                 raise ConfigError(f"{of} has no {part} of its own, and {given[part]} is given: leave {part}= out")
             which = "none is given" if given[part] is None else f"{given[part]} is given"
             raise ConfigError(
-                f"{of} has the {part} {name or '(not named)'}, a callable whose code a run does not hold, and {which}: give the same "
-                f"one, as {part}= of grokscope.train, resume or branch"
+                f"{of} has the {part} {name or '(not named)'}, a callable whose code a run does not hold, and {which}: "
+                f"give the same one, as {part}= of grokscope.train, resume or branch"
             )
 
     def _described(self) -> dict[str, str | None]:
@@ -94,6 +96,6 @@ def named(config: RunConfig) -> dict[str, str | None]:
 
 def apart(optimizer: Any, overrides: dict[str, Any]) -> tuple[Factory | None, dict[str, Any]]:
     """An optimizer that is a callable, and the settings; one that is settings of an optimizer joins these."""
-    if optimizer is None or (callable(optimizer) and not isinstance(optimizer, OptimizerConfig)):
-        return optimizer, overrides
+    if optimizer is None or callable(optimizer):
+        return optimizer, overrides  # type: ignore[return-value]
     return None, {**overrides, "optimizer": optimizer}
