@@ -11,7 +11,6 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from difflib import get_close_matches
 
 from grokscope.cli.analyze import analyze
 from grokscope.cli.browsing import list_presets, list_runs, report, scrub, verify
@@ -20,8 +19,11 @@ from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
 from grokscope.cli.importing import import_network
 from grokscope.cli.output import say_error
+from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
 from grokscope.cli.training import branch, resume, train
+from grokscope.config import load_plugins
+from grokscope.config.nearest import hint
 from grokscope.stopping import Stopped, raising
 
 COMMANDS: dict[str, Callable[..., int]] = {
@@ -47,6 +49,8 @@ def main(words: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if words is None else words)
     try:
         with raising():
+            plugins, words = split_plugins(words)
+            load_plugins(plugins)
             code = _dispatch(words)
         sys.stdout.flush()
         return code
@@ -69,16 +73,14 @@ def _dispatch(words: list[str]) -> int:
         # Settings are too many, and their short names too free, for tyro: it shows them, and we read them.
         return COMMANDS[words[0]](words[1:])
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-        near = get_close_matches(words[0], COMMANDS, 3, 0.5)
-        hint = f"nearest: {', '.join(near)}" if near else f"commands: {', '.join(COMMANDS)}"
-        raise ValueError(f"there is no command {words[0]!r}; {hint}")
+        raise ValueError(f"there is no command {words[0]!r}; {hint(words[0], COMMANDS, 'commands')}")
     from tyro.extras import subcommand_cli_from_dict
 
     return subcommand_cli_from_dict(
         COMMANDS,
         prog="grokscope",
         description="A microscope for grokking: train small transformers with and without weight-norm "
-        "control, keep dense checkpoints, and look inside.",
+        f"control, keep dense checkpoints, and look inside. {PLUGINS}",
         args=words or ["--help"],
     )
 

@@ -16,12 +16,12 @@ from typing import Any, Union, get_args, get_origin
 from grokscope.cli.output import say, say_note
 from grokscope.config import (
     FILE_READERS,
-    SECTIONS,
     ConfigError,
     GroupLmos,
     GroupValues,
     RunConfig,
     field_names,
+    name_setting,
     readers,
     resolve,
     setting_type,
@@ -34,6 +34,13 @@ SHORT_NAMES = (
     "--task and --optimizer stand for the name of each, and FILE is a CSV, text, JSON, GAP or .npy file."
 )
 """What a help page says about how settings are written."""
+
+PLUGINS = (
+    "Every command takes --plugin MODULE, which may be given several times: a module of your own, in the current "
+    "directory or installed, that declares optimizers, gradient transforms, norm controls, losses, analyses or arms. "
+    "It is imported before anything else."
+)
+"""What a help page says about plugins."""
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -56,6 +63,23 @@ def grouped(words: Sequence[str]) -> dict[str, list[str]]:
     return groups
 
 
+def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The modules that --plugin names, and all other words; raises `ConfigError` for one without a module."""
+    plugins: list[str] = []
+    others: list[str] = []
+    left = iter(words)
+    for word in left:
+        name, equals, value = word.partition("=")
+        if name != "--plugin":
+            others.append(word)
+            continue
+        module = value if equals else next(left, "")
+        if not module or module.startswith("-"):
+            raise ConfigError("--plugin takes the name of a module: --plugin my_optimizers")
+        plugins.append(module)
+    return plugins, others
+
+
 def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
     """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
     values: dict[str, Any] = {}
@@ -74,7 +98,7 @@ def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
 
 def _full(name: str) -> str:
     """The full name of a setting; a section that has a name goes for that."""
-    return f"{name}.name" if name in SECTIONS and hasattr(SECTIONS[name], "name") else resolve(name)
+    return name_setting(name) or resolve(name)
 
 
 def _value(full: str, words: list[str]) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 from grokscope.config.checks import ConfigError
 from grokscope.config.labels import labels_of_matrix
 from grokscope.config.matrices import Cell, Matrix, Note, read_integers, read_matrix, read_text, tell_nobody
+from grokscope.config.plugins import load_plugins
 from grokscope.groups.names import MAX_ORDER, Rows, wrong_element, wrong_table_row
 
 
@@ -87,12 +88,17 @@ def read_settings(path: str | Path, note: Note = tell_nobody) -> dict[str, Any]:
     """The settings in a TOML file: nested tables as `from_dict` takes them, or full names.
 
     Where a setting of `FILE_READERS` has a text for a value, that names a file, relative to the TOML file's folder.
-    Raises `ConfigError` for a file that cannot be read or is no TOML.
+    Modules that the file names, `[plugins] modules = ["my_optimizers"]`, are imported (see `plugins`), from its folder
+    too. Raises `ConfigError` for a file that cannot be read or is no TOML, and as `load_plugins` does.
     """
     try:
         settings = tomllib.loads(read_text("config", path))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"config: {path} is not TOML: {error}") from None
+    named = settings.pop("plugins", {"modules": []})
+    if not isinstance(named, dict) or set(named) != {"modules"} or not isinstance(named["modules"], list):
+        raise ConfigError(f'config: {path}: plugins = {named!r} is not accepted: use [plugins] modules = ["MODULE"]')
+    load_plugins(named["modules"], Path(path).parent)
     for full, read in FILE_READERS.items():
         section, _, leaf = full.rpartition(".")
         table = settings.get(section)

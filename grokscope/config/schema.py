@@ -52,6 +52,9 @@ class RunConfig:
                 refuse(name, getattr(self, name), f"use a {kind.__name__}")
         if self.model.tied:
             self._check_tied()
+        late = max(self.checkpoints.steps, default=0)
+        if late > self.training.steps:
+            refuse("checkpoints.steps", late, f"use steps up to training.steps = {self.training.steps}")
 
     def _check_tied(self) -> None:
         """Whether settings of parameter groups leave the unembedding alone, which follows a tied embedding."""

@@ -1,8 +1,9 @@
 """Files that are written whole or not at all, and the error of those that cannot be.
 
-files   durable writes, JSON files, JSON lines that survive a kill in the middle of one
-tables  tables as CSV that no spreadsheet runs
-errors  `DiskError`, and `disk_errors`, which raises it
+files    durable writes, JSON files, JSON lines that survive a kill in the middle of one
+tables   tables as CSV that no spreadsheet runs
+packing  nested values as named tensors, without pickle
+errors   `DiskError`, and `disk_errors`, which raises it
 """
 
 from grokscope.disk.errors import DiskError, disk_errors

@@ -5,6 +5,7 @@ writer       everything that training puts on disk
 reader       open a run: config, metrics, weights, models, trajectories
 verify       check every file of a run against its recorded digest
 listing      all runs below a directory
+named        weights by name, which know the nearest name
 milestones   memorisation, grok and sustained-grok steps
 
 record       config.json and status.json

@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from grokscope.config import ConfigError
+from grokscope.config import ConfigError, load_again, loaded_plugins
 from grokscope.config.checks import positive
 from grokscope.stopping import Signals
 from grokscope.sweeps.board import Board, Failure, Outcome, Place, Watcher
@@ -153,13 +153,13 @@ class _Tasks:
         hub = ray.remote(kind.hub).options(num_cpus=0, scheduling_strategy=here)
         self._hub = hub.remote(*kind.of_hub)
         self._pending: dict[Any, Place] = {}
-        task = ray.remote(kind.task)
+        task, plugins = ray.remote(_with_plugins), loaded_plugins()
         for place in jobs_in_place:
             if place.over:
                 continue
             cpus = place.job.cores if resources.num_cpus is None else resources.num_cpus
             options = {"num_cpus": cpus, "num_gpus": resources.num_gpus, "max_retries": NODE_LOSSES}
-            self._pending[task.options(**options).remote(self._hub, *kind.arguments(place))] = place
+            self._pending[task.options(**options).remote(plugins, kind.task, self._hub, *kind.arguments(place))] = place
 
     def run(self, watch: Watcher | None) -> list[Outcome]:
         """Wait for all of them."""
@@ -210,6 +210,12 @@ class _Tasks:
     def _cancel(self, force: bool) -> None:
         for task in self._pending:
             self._ray.cancel(task, force=force)
+
+
+def _with_plugins(plugins: dict[str, tuple[str, ...]], task: Callable[..., Outcome], *arguments: Any) -> Outcome:
+    """A task, once the plugins of the parent are imported on its node: for the processes that it starts."""
+    load_again(plugins)
+    return task(*arguments)
 
 
 def _work_here(hub: Any, job: Work, path: str, logs: str | None, hang_seconds: float) -> Outcome:

@@ -1,7 +1,8 @@
 """A formula of two operands modulo n: [x, f, y, =] -> the value of the formula.
 
 All pairs of 0 .. n-1 are examples, x slowest, but for those at which the formula divides by a number without an
-inverse: they are left out, and said. Tokens: numbers 0 .. n-1, then `=`, then `f` (none in the form [x, y, =]; neither in [x, y]).
+inverse: they are left out, and said. Tokens: numbers 0 .. n-1, then `=`, then `f` (none in the form [x, y, =]; neither
+in [x, y]).
 """
 
 from __future__ import annotations

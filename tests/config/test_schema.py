@@ -135,7 +135,16 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         "attention, mlp, ln",
     ),
     "optimizer.warmup_steps": ([-1, 1.5, "0", True, None], ">= 0"),
+    "optimizer.eps": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.schedule": (NO_CHOICE, "constant, linear, cosine, step"),
+    "optimizer.schedule_steps": ([0, -1, 1.5, "20", True, 10], ">= 11"),  # the default warm-up takes 10 steps
+    "optimizer.schedule_end": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "optimizer.step_every": (NO_COUNT, ">= 1"),
+    "optimizer.step_factor": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.factory": ([3, None, ["a"]], "the name of a callable"),
+    "optimizer.made": ([3, None, "{}", ("[]",), ("no json",), (3,)], "given as optimizer="),
     "gradient.name": (NO_CHOICE, "neuralgrok"),
+    "gradient.function": ([3, None, ["a"]], "the name of a callable"),
     "gradient.alpha": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
     "gradient.lamb": ([-1e-9, float("inf"), float("nan"), "0", True], "[0, inf)"),
     "gradient.window": (NO_COUNT, ">= 1"),
@@ -149,6 +158,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "gradient.outer_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "gradient.outer_every": (NO_COUNT, ">= 1"),
     "gradient.merge_outer": (NO_BOOLEAN, "true or false"),
+    "norms.control": ([3, ["a"]], "the name of a callable"),
     "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln, chosen"),
     "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
     "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
@@ -201,6 +211,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "checkpoints.every": (NO_COUNT, ">= 1"),
     "checkpoints.per_decade": (NO_COUNT, ">= 1"),
     "checkpoints.sparse_every": (NO_COUNT, ">= 1"),
+    "checkpoints.steps": ([3, None, "1 2", (1, -1), (1.5,), ("1",), (True,)], ""),
 }
 
 
@@ -448,6 +459,10 @@ READERS = {
     "optimizer.group_radius": ((("mlp", 2.0),), set(SCIONS)),
     "optimizer.group_lmo": ((("mlp", "sign"),), set(SCIONS)),
     "optimizer.rho": (20.0, set(SCIONS[2:])),
+    "optimizer.eps": (0.5, {"adam", "adamw", "muon"}),
+    "optimizer.factory": ("my.make", {"custom"}),
+    "optimizer.made": (('{"lr": 1}',), {"custom"}),
+    "gradient.function": ("my.halve", {"custom"}),
     "gradient.alpha": (0.5, {"grokfast_ema"}),
     "gradient.window": (7, {"grokfast_ma"}),
     "gradient.lamb": (3.0, {"grokfast_ema", "grokfast_ma"}),
