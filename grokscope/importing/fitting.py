@@ -28,7 +28,7 @@ _BUFFERS = {
 }
 """Entries of an attention layer that are constants, by the last part of their names."""
 
-_SIDE = re.compile(
+OPERAND_EMBEDDING = re.compile(
     r"(?:^|[._])(?:(?:embed|W_?E)(?:ding)?_?(?:x|y|a|b|l|r|left|right|1|2)|[lrxyab]_?embed(?:ding)?)(?:[._]|$)"
 )
 """Names of embeddings of one operand: embed_x.W_E, embed.W_E_y, lembed.W_E, x_embed."""
@@ -109,7 +109,7 @@ def reordered(tensors: Mapping[str, Tensor], task: Task, equals: int) -> dict[st
 def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fitted:
     """The state dict for this architecture and task, in the config's dtype, checked name by name.
 
-    Masks and other constants are skipped, a mask only where it is the causal one. Raises `WeightsError` that
+    Masks and other constants are skipped, a mask only where it is the causal one. Biases that are absent are zero. Raises `WeightsError` that
     names all parameters that are missing, misshaped or not expected, with their shapes and what may be the cause.
     """
     shapes = parameter_shapes(config, task)
@@ -129,8 +129,8 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
             )
         else:
             skipped[name] = f"{_BUFFERS[leaf]}, {_shape(value)}"
-    # Biases that are switched off are zero; a file may leave them out.
-    filled = [name for name in shapes if name not in tensors and not is_trained(name, config)]
+    # A network without a bias computes what one with zeros there does.
+    filled = [name for name in shapes if name not in tensors and is_bias(name)]
     absent = [name for name in shapes if name not in tensors and name not in filled]
     missing = [f"{name} {list(shapes[name])}" for name in absent]
     misshaped = [
@@ -154,13 +154,26 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
         if given != dtype
     ]
     if filled:
-        notes.append(f"{len(filled)} biases that are switched off and not in the file are zero")
+        notes.append(f"biases that are not in the file are zero: {_kinds(filled)}")
     weights |= {name: torch.zeros(shapes[name], dtype=dtype) for name in filled}
     on = [name for name, value in weights.items() if not is_trained(name, config) and bool(value.any())]
     if on:
         setting = "model.unembed_bias" if on == ["unembed.b_U"] else "model.biases"
         raise WeightsError(f"{', '.join(on)} is not zero, but biases are switched off: use {setting} = true")
     return Fitted({name: weights[name] for name in shapes} | buffers(config.n_layers), skipped, notes)
+
+
+def is_bias(name: str) -> bool:
+    """Whether a parameter is a bias, that of the unembedding included."""
+    return name == "unembed.b_U" or role(name) == "biases"
+
+
+def _kinds(names: Sequence[str]) -> str:
+    """Names with the layers that differ in nothing else put together: blocks.*.attn.b_Q."""
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layers.setdefault(re.sub(r"^blocks\.\d+\.", "blocks.*.", name), []).append(name)
+    return ", ".join(kind if len(same) > 1 else same[0] for kind, same in layers.items())
 
 
 def _shape(value: Tensor) -> str:
@@ -230,15 +243,15 @@ def _hints(
         )
     if any(re.search(r"(^|\.)ln(1|2|_final)\.[wb]$", name) for name in extra):
         hints.append("The network has LayerNorm: use model.normalization = LN")
-    if absent and all(role(name) == "biases" or name == "unembed.b_U" for name in absent):
-        hints.append("Where the network has no biases: use model.biases = false and model.unembed_bias = false")
+    if extra:
+        hints.append(f"If they are no part of the network, leave them out: {' '.join(f'--ignore {n}' for n in extra)}")
     if any(".mlp." in name for name in absent) and not any(".mlp." in name for name in tensors):
         hints.append("The network has attention only; networks here have an MLP in every block")
     return hints
 
 
 def _embedding_hints(tensors: Mapping[str, Tensor], extra: Mapping[str, Tensor]) -> list[str]:
-    sides = {name: value for name, value in extra.items() if value.ndim == 2 and _SIDE.search(name)}
+    sides = {name: value for name, value in extra.items() if value.ndim == 2 and OPERAND_EMBEDDING.search(name)}
     if not sides or (len(sides) == 1 and "embed.W_E" not in tensors):
         return []
     values = list(sides.values())
