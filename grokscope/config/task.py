@@ -12,7 +12,7 @@ from grokscope.groups.primes import is_prime, nearest_primes
 Operation = Literal["add", "sub", "mul", "div", "square_sub"]
 TaskName = Literal["add", "sub", "mul", "div", "square_sub", "mixed", "permutation", "group", "parity"]
 Product = Literal["ab", "ba"]
-Form = Literal["x_op_y_eq", "x_y_eq"]
+Form = Literal["x_op_y_eq", "x_y_eq", "x_y"]
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,8 @@ class TaskConfig:
     parity_bits: int = 3
     """How many of the bits the parity depends on."""
     form: Form = "x_op_y_eq"
-    """Token sequence of two-operand tasks: [x, op, y, =] or [x, y, =]."""
+    """Token sequence of two-operand tasks: [x, op, y, =], [x, y, =], or [x, y]. The answer is read at the last token;
+    x_y leaves out the `=` of parity too."""
     train_fraction: float = 0.5
     """Share of all examples that is trained on, drawn by the seed."""
     label_noise: float = 0.0
@@ -70,7 +71,7 @@ class TaskConfig:
         if self.name == "parity" and self.parity_bits > self.bits:
             refuse("task.parity_bits", self.parity_bits, f"use at most task.bits = {self.bits}")
         choice("task.form", self.form, Form)
-        if self.name == "mixed" and self.form == "x_y_eq" and len(self.operations) > 1:
+        if self.name == "mixed" and self.form != "x_op_y_eq" and len(self.operations) > 1:
             refuse("task.form", self.form, "a mixed task tells its operations apart by their token; use x_op_y_eq")
         number("task.train_fraction", self.train_fraction, 0.0, 1.0, open_low=True, open_high=True)
         number("task.label_noise", self.label_noise, 0.0, 1.0, open_low=False, open_high=False)

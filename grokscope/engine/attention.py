@@ -23,13 +23,13 @@ AttendBackward = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 def attend(
-    q: Float[Tensor, "query d_model"],
-    k: Float[Tensor, "row d_model"],
-    v: Float[Tensor, "row d_model"],
+    q: Float[Tensor, "query heads"],
+    k: Float[Tensor, "row heads"],
+    v: Float[Tensor, "row heads"],
     sequences: Sequence[Sequences],
     n_heads: int,
 ) -> tuple[
-    Float[Tensor, "query d_model"], Float[Tensor, "key last head"], Float[Tensor, "key last head"], AttendBackward
+    Float[Tensor, "query heads"], Float[Tensor, "key last head"], Float[Tensor, "key last head"], AttendBackward
 ]:
     """Causal attention, heads joined.
 
@@ -53,7 +53,7 @@ def attend(
         loops.mix(pattern, v, keys, z[here])
         parts.append((keys, here, scores, pattern))
 
-    def backward(dz: Float[Tensor, "query d_model"]) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(dz: Float[Tensor, "query heads"]) -> tuple[Tensor, Tensor, Tensor]:
         dz = dz.unflatten(1, heads)
         dq, dk, dv = torch.empty_like(dz), torch.zeros_like(k), torch.zeros_like(v)
         for keys, here, _, pattern in parts:

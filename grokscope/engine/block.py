@@ -57,7 +57,7 @@ def block(
     mid = rows(residual, own) + attn_out
 
     answer = slice(-batch.last.unigrams.keys.shape[1], None)
-    heads = (config.n_heads, config.d_head)
+    heads = (config.n_heads, config.head_width)
     tap(name + "attn.hook_q", lambda: q[answer].unflatten(-1, heads))
     tap(name + "attn.hook_k", lambda: rows(k, answer_own).unflatten(-1, heads))
     tap(name + "attn.hook_v", lambda: rows(v, answer_own).unflatten(-1, heads))

@@ -129,8 +129,8 @@ class Engine:
         for layer in range(c.n_layers):
             queries = answers if layer == c.n_layers - 1 else rows
             inputs = unigrams if layer == 0 else rows
-            total += inputs * 2 * c.d_model**2 + (unigrams if layer == 0 else queries) * c.d_model**2
-            total += queries * (c.d_model**2 + 2 * c.d_model * c.d_mlp)
+            total += (2 * inputs + (unigrams if layer == 0 else queries)) * c.d_model * c.all_heads
+            total += queries * c.d_model * (c.all_heads + (0 if c.attention_only else 2 * c.d_mlp))
         return 2 * (total + answers * c.d_model * self.d_vocab_out)
 
     # --- the forward pass --------------------------------------------------------------------------

@@ -230,10 +230,10 @@ def _hints(
     if any(name.endswith(("rotary_sin", "rotary_cos")) for name in tensors) and "pos_embed.W_pos" in absent:
         hints.append("The network has rotary positions; networks here have learned ones (pos_embed.W_pos)")
     queries = tensors.get("blocks.0.attn.W_Q")
-    if queries is not None and queries.ndim == 3 and queries.shape[2] != config.d_head:
+    if queries is not None and queries.ndim == 3 and queries.shape[2] != config.head_width:
         hints.append(
-            f"Heads have {queries.shape[2]} dimensions; here they have d_model / n_heads = {config.d_head}, so that "
-            f"together they have {config.d_model}"
+            f"Heads have {queries.shape[2]} dimensions, and the config says {config.head_width}: use "
+            f"model.d_head = {queries.shape[2]}"
         )
     gains = [name for name in parameter_shapes(config, task) if role(name) in ("ln", "ln_final")]
     if gains and all(name in absent for name in gains):

@@ -29,7 +29,7 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
         n_layers=config.n_layers,
         d_model=config.d_model,
         n_ctx=task.n_positions,
-        d_head=config.d_head,
+        d_head=config.head_width,
         n_heads=config.n_heads,
         d_mlp=config.d_mlp,
         act_fn="relu" if config.activation == "quadratic" else config.activation,  # it knows no squares; see below

@@ -26,13 +26,14 @@ def _torch_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
     """What nn.Embedding, nn.MultiheadAttention, nn.LayerNorm and nn.Linear would draw.
 
     Embeddings N(0, 1). Linear weights and biases U(-a, a), a = 1/sqrt(fan_in). Attention input projection
-    U(-a, a), a = sqrt(6 / (3 d_model + d_model)): Xavier over the joint [3 d_model, d_model] matrix; its
-    biases and the output projection's are zero. LayerNorm gains one, biases zero.
+    U(-a, a), a = sqrt(6 / (3 h + d_model)): Xavier over the joint [3 h, d_model] matrix, h = n_heads d_head (d_model in
+    nn.MultiheadAttention); its biases and the output projection's are zero. LayerNorm gains one, biases zero.
     """
     source = generator(seed, "weights")
-    d, m = config.d_model, config.d_mlp
+    d, m, h = config.d_model, config.d_mlp, config.all_heads
+    joint = sqrt(6 / (3 * h + d))
     bounds = {
-        "W_Q": sqrt(6 / (4 * d)), "W_K": sqrt(6 / (4 * d)), "W_V": sqrt(6 / (4 * d)), "W_O": 1 / sqrt(d),
+        "W_Q": joint, "W_K": joint, "W_V": joint, "W_O": 1 / sqrt(h),
         "W_in": 1 / sqrt(d), "b_in": 1 / sqrt(d), "W_out": 1 / sqrt(m), "b_out": 1 / sqrt(m),
         "W_U": 1 / sqrt(d), "b_U": 1 / sqrt(d),
     }  # fmt: skip

@@ -37,7 +37,7 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
 
 def parameter_shapes(config: ModelConfig, task: Task) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter by its `HookedTransformer` name, in the order of `named_parameters()`."""
-    d, h, e, m = config.d_model, config.n_heads, config.d_head, config.d_mlp
+    d, h, e, m = config.d_model, config.n_heads, config.head_width, config.d_mlp
     layer_norm = config.normalization == "LN"
     shapes: dict[str, tuple[int, ...]] = {"embed.W_E": (task.d_vocab, d), "pos_embed.W_pos": (task.n_positions, d)}
     for layer in range(config.n_layers):

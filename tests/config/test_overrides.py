@@ -80,7 +80,7 @@ def test_an_unknown_setting_is_refused_with_the_nearest(wrong, near):
     assert near in str(caught.value)
 
 
-@pytest.mark.parametrize("field", ["__class__", "task.__dict__", "model.d_head", "norms.row_norm_at_start", ""])
+@pytest.mark.parametrize("field", ["__class__", "task.__dict__", "model.head_width", "norms.row_norm_at_start", ""])
 def test_what_is_no_field_is_no_setting(field):
     with pytest.raises(ConfigError, match="there is no setting"):
         override(RunConfig(), {field: 1})

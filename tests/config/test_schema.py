@@ -301,8 +301,9 @@ def test_max_norm_and_lr_are_accepted_if_positive_and_finite(value):
 @given(st.integers(1, 200), st.integers(1, 200))
 def test_heads_must_divide_d_model_and_the_error_names_two_that_do(d_model, n_heads):
     if d_model % n_heads == 0:
-        assert ModelConfig(d_model=d_model, n_heads=n_heads).d_head * n_heads == d_model
+        assert ModelConfig(d_model=d_model, n_heads=n_heads).head_width * n_heads == d_model
         return
+    assert ModelConfig(d_model=d_model, n_heads=n_heads, d_head=3).all_heads == 3 * n_heads
     with pytest.raises(ConfigError) as caught:
         ModelConfig(d_model=d_model, n_heads=n_heads)
     message = str(caught.value)

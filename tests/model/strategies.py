@@ -57,10 +57,13 @@ def model_configs(draw: st.DrawFn, dtype: str | None = None, max_layers: int = 3
     # Squares of squares grow without bound where nothing normalises them.
     normalizations = ("LN",) if activation == "quadratic" else get_args(Normalization)
     n_heads, d_head = draw(st.sampled_from([(1, 8), (2, 4), (3, 2), (4, 3), (2, 8), (5, 5), (8, 1)]))
+    # By default heads share d_model; a width of their own may be larger, smaller, and no divisor.
+    d_model, own = draw(st.sampled_from([(n_heads * d_head, None), (n_heads * d_head, d_head), (5, d_head), (14, 3)]))
     return ModelConfig(
         n_layers=draw(st.integers(1, max_layers)),
-        d_model=n_heads * d_head,
+        d_model=d_model,
         n_heads=n_heads,
+        d_head=own,
         d_mlp=draw(st.integers(4, 40)),
         activation=activation,
         normalization=draw(st.sampled_from(normalizations)),

@@ -33,7 +33,7 @@ def plain_hooked_transformer(config: ModelConfig, task: Task) -> HookedTransform
         n_layers=config.n_layers,
         d_model=config.d_model,
         n_ctx=task.tokens.shape[1],
-        d_head=config.d_model // config.n_heads,
+        d_head=config.d_model // config.n_heads if config.d_head is None else config.d_head,
         n_heads=config.n_heads,
         d_mlp=config.d_mlp,
         act_fn="relu" if config.activation == "quadratic" else config.activation,
