@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -41,17 +41,23 @@ class Checkpoint:
         return notes
 
 
+    def without_tensors(self) -> Checkpoint:
+        """What is to be said of it, without its weights."""
+        return Checkpoint(replace(self.file, tensors={}), {}, self.skipped)
+
+
 class Checkpoints:
     """Reads the checkpoints of an import, all in one layout.
 
     Arguments:
-        places: where they are, by increasing step.
+        places: where they are, each with its step, by increasing step.
         ignore: names or patterns of entries that are left out.
         equals: as in `import_run`.
     """
 
     def __init__(self, places: Sequence[Place], ignore: Sequence[str], equals: int | None) -> None:
         self.places, self.ignore, self.equals = places, ignore, equals
+        self.steps = [place.step or 0 for place in places]
         self.layout = Layout()
         self.seen: dict[str, None] = {}
         """Names of all entries of the checkpoints that were read."""

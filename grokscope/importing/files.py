@@ -61,6 +61,11 @@ class Place:
     others: Mapping[str, str] = field(default_factory=dict)
     """State dicts of the file that are no part of the series that this one is of, and what they are."""
 
+    @property
+    def name(self) -> str:
+        """The file's name, and where in it."""
+        return self.path.name if self.entry is None else f"{self.path.name} ({self.entry})"
+
     def __str__(self) -> str:
         return str(self.path) if self.entry is None else f"{self.path} ({self.entry})"
 

@@ -16,8 +16,12 @@ import torch
 from torch import Tensor
 
 from grokscope.config import ModelConfig
+from grokscope.config.task import Form
 from grokscope.model.parameters import Weights, buffers, dtype_of, is_trained, parameter_shapes, role
 from grokscope.tasks import Task
+
+FORMS: dict[int, Form] = {2: "x_y", 3: "x_y_eq", 4: "x_op_y_eq"}
+"""The form of a task of two operands, by how many positions it has."""
 
 _BUFFERS = {
     "mask": "the attention mask",
@@ -63,14 +67,16 @@ def shape_settings(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         settings["model.d_model"] = embed[1]
     if (queries := shape("blocks.0.attn.W_Q", 3)) is not None:
         settings["model.n_heads"] = queries[0]
+        if queries[0] * queries[2] != queries[1]:
+            settings["model.d_head"] = queries[2]
     if (mlp := shape("blocks.0.mlp.W_in", 2)) is not None:
         settings["model.d_mlp"] = mlp[1]
     norm = any(re.search(r"(^|\.)ln(1|2|_final)\.w$", name) for name in tensors)
     settings["model.normalization"] = "LN" if norm else "none"
     if any(value.dtype == torch.float64 for value in tensors.values()):
         settings["model.dtype"] = "float64"
-    if (positions := shape("pos_embed.W_pos", 2)) is not None and positions[0] in (3, 4):
-        settings["task.form"] = "x_y_eq" if positions[0] == 3 else "x_op_y_eq"
+    if (positions := shape("pos_embed.W_pos", 2)) is not None and positions[0] in FORMS:
+        settings["task.form"] = FORMS[positions[0]]
     return settings
 
 

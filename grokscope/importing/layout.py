@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 from torch import Tensor
 
+from grokscope.config import ConfigError
 from grokscope.importing.fitting import WeightsError
 
 Way = Literal["as_is", "turned"]
@@ -80,28 +81,42 @@ class Layout:
     @property
     def words(self) -> str:
         """Which kinds of entries are turned: "W_E, W_Q, W_O (heads joined)"."""
-        kinds: dict[str, None] = {}
-        for name in sorted(self.turned | self.joined, key=lambda name: (name.startswith("unembed"), name)):
-            kinds[name.rpartition(".")[2] + (" (heads joined)" if name in self.joined else "")] = None
-        return ", ".join(kinds)
+        return _kinds(self.turned | self.joined, self.joined)
+
+    @property
+    def open_words(self) -> str:
+        """Which kinds of entries shapes leave open."""
+        return _kinds({name for names in self.undecided for name in names}, self.joined)
 
 
-def layout_of(tensors: Mapping[str, Tensor], d_model: int | None = None, n_heads: int | None = None) -> Layout:
+def _kinds(names: Collection[str], joined: Collection[str]) -> str:
+    kinds: dict[str, None] = {}
+    for name in sorted(names, key=lambda name: (name.startswith("unembed"), name)):
+        kinds[name.rpartition(".")[2] + (" (heads joined)" if name in joined else "")] = None
+    return ", ".join(kinds)
+
+
+def layout_of(
+    tensors: Mapping[str, Tensor], d_model: int | None = None, n_heads: int | None = None, prefer: Way | None = None
+) -> Layout:
     """The layout of a state dict, from shapes alone.
 
     Arguments:
         d_model, n_heads: where they are known.
+        prefer: which way embeddings and blocks lie where shapes leave it open.
 
     A state dict whose shapes agree with no d_model is left as it is: `fitted` names what is wrong with it.
     """
     kinds = {name: kind for name, value in tensors.items() if (kind := _kind(name)) and value.ndim in (2, 3)}
+    if prefer not in (None, *get_args(Way)):
+        raise ConfigError(f"layout = {prefer!r} is not accepted: use as_is or turned")
     heads = n_heads if n_heads is not None else _heads(tensors)
     best: tuple[int, Layout] | None = None
     for d in _widths(tensors, d_model):
         possible = {name: _ways(tensors, name, kind, d) for name, kind in kinds.items()}
         if not possible or not all(possible.values()):
             continue
-        layout = _decided(tensors, possible, heads)
+        layout = _decided(tensors, possible, heads, prefer)
         if best is None or len(layout.turned) < best[0]:
             best = len(layout.turned), layout
     return Layout() if best is None else best[1]
@@ -151,7 +166,9 @@ def _ways(tensors: Mapping[str, Tensor], name: str, kind: str, d: int) -> set[Wa
     return found
 
 
-def _decided(tensors: Mapping[str, Tensor], possible: Mapping[str, set[Way]], heads: int | None) -> Layout:
+def _decided(
+    tensors: Mapping[str, Tensor], possible: Mapping[str, set[Way]], heads: int | None, prefer: Way | None
+) -> Layout:
     turned: set[str] = {name for name, ways in possible.items() if ways == {"turned"}}
     joined = {
         name for name in possible
@@ -161,9 +178,9 @@ def _decided(tensors: Mapping[str, Tensor], possible: Mapping[str, set[Way]], he
     votes = {"turned" if name in turned else "as_is" for name in core if len(possible[name]) == 1}
     open_core = tuple(name for name in core if len(possible[name]) == 2)
     undecided: list[tuple[str, ...]] = []
-    if votes == {"turned"} or (not votes and joined):
+    if votes == {"turned"} or (not votes and joined) or (votes != {"as_is"} and prefer == "turned"):
         turned |= set(open_core)
-    elif votes != {"as_is"} and open_core:
+    elif votes != {"as_is"} and open_core and prefer is None:
         undecided.append(open_core)
     undecided += [(name,) for name in _LOOSE if len(possible.get(name, ())) == 2]
     return Layout(frozenset(turned), heads, frozenset(joined), tuple(undecided))
