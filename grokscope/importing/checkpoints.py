@@ -24,6 +24,8 @@ class Checkpoint:
     tensors: dict[str, Tensor]
     skipped: dict[str, str]
     """What else is in the file, and what it is."""
+    series: str | None
+    """As in `Place`."""
 
     @property
     def record(self) -> dict[str, Any]:
@@ -35,15 +37,18 @@ class Checkpoint:
     def notes(self) -> list[str]:
         """Where in the file it was found."""
         notes = [f"{self.file.prefix!r} was taken off all names"] if self.file.prefix else []
+        if self.series:
+            notes.append(f"the checkpoints are those in {self.series!r} of the file")
+        elif self.series is None and self.file.entry:
+            notes.append(f"the state dict is the entry {self.file.entry!r} of the file")
         copied = [f"{name} ({what})" for name, what in self.skipped.items() if what.startswith("a copy of ")]
         if copied:
             notes.append(f"left out: {', '.join(copied)}")
         return notes
 
-
     def without_tensors(self) -> Checkpoint:
         """What is to be said of it, without its weights."""
-        return Checkpoint(replace(self.file, tensors={}), {}, self.skipped)
+        return Checkpoint(replace(self.file, tensors={}), {}, self.skipped, self.series)
 
 
 class Checkpoints:
@@ -73,8 +78,14 @@ class Checkpoints:
             copied = copies(tensors)
         except WeightsError as error:
             raise WeightsError(f"{place}: {error}") from None
-        skipped = {**file.skipped, **place.others, **dict.fromkeys(sorted(left_out), "left out, as was asked"), **copied}
-        return Checkpoint(file, {name: value for name, value in tensors.items() if name not in copied}, skipped)
+        skipped = {
+            **file.skipped,
+            **place.others,
+            **dict.fromkeys(sorted(left_out), "left out, as was asked"),
+            **copied,
+        }
+        kept = {name: value for name, value in tensors.items() if name not in copied}
+        return Checkpoint(file, kept, skipped, place.series)
 
     def fitted(
         self, place: Place, config: RunConfig, task: Task, layout: Layout | None = None, sha256: str | None = None

@@ -191,7 +191,9 @@ class _Values:
         if storage.key not in self._known:
             data = self._read(storage.key)
             if len(data) != storage.numel * storage.dtype.itemsize:
-                raise pickle.UnpicklingError(f"its storage {storage.key!r} has {len(data)} bytes, which is not its size")
+                raise pickle.UnpicklingError(
+                    f"its storage {storage.key!r} has {len(data)} bytes, which is not its size"
+                )
             empty = torch.empty(0, dtype=storage.dtype)
             self._known[storage.key] = torch.frombuffer(bytearray(data), dtype=storage.dtype) if data else empty
         return self._known[storage.key]

@@ -58,6 +58,8 @@ class Place:
     """As in `ForeignFile`; None: the only one of the file."""
     step: int | None = None
     """Where the file says it."""
+    series: str | None = None
+    """The list or mapping that it is one of, where it is of many."""
     others: Mapping[str, str] = field(default_factory=dict)
     """State dicts of the file that are no part of the series that this one is of, and what they are."""
 
@@ -119,9 +121,7 @@ class ForeignReader:
             if other[: len(where)] != where
         }
         keys = parts(_at(content, where))
-        return [
-            Place(file, ".".join((*where, key)), step, others) for key, step in zip(keys, steps, strict=True)
-        ]
+        return [Place(file, ".".join((*where, key)), step, ".".join(where), others) for key, step in zip(keys, steps, strict=True)]
 
     def _open(self, file: Path) -> Any:
         try:
@@ -198,7 +198,9 @@ def _steps(content: Any, where: Where) -> Sequence[int | None]:
 def _integers(value: Any) -> list[int] | None:
     """A list of steps, each once, if the value is one."""
     values = value.tolist() if isinstance(value, Tensor) and value.ndim == 1 else value
-    if not isinstance(values, list | tuple) or not all(type(v) in (int, float) and v >= 0 and v % 1 == 0 for v in values):
+    if not isinstance(values, list | tuple) or not all(
+        type(v) in (int, float) and v >= 0 and v % 1 == 0 for v in values
+    ):
         return None
     return [int(step) for step in values] if len(set(values)) == len(values) else None
 

@@ -143,7 +143,9 @@ def _widths(tensors: Mapping[str, Tensor], d_model: int | None) -> list[int]:
 def _heads(tensors: Mapping[str, Tensor]) -> int | None:
     for name, value in tensors.items():
         leaf = name.rpartition(".")[2]
-        if (leaf in ("W_Q", "W_K", "W_V", "W_O") and value.ndim == 3) or (leaf in ("b_Q", "b_K", "b_V") and value.ndim == 2):
+        if (leaf in ("W_Q", "W_K", "W_V", "W_O") and value.ndim == 3) or (
+            leaf in ("b_Q", "b_K", "b_V") and value.ndim == 2
+        ):
             return value.shape[0]
     return None
 

@@ -59,12 +59,16 @@ def with_steps(files: Sequence[Sequence[Place]], steps: Sequence[int] | None) ->
     by_step: dict[int, Place] = {}
     for place, step in zip(places, known, strict=True):
         if step in by_step:
-            raise ConfigError(f"step {step} is that of {by_step[step].name} and of {place.name}: give each its own (--step)")
+            raise ConfigError(
+                f"step {step} is that of {by_step[step].name} and of {place.name}: give each its own (--step)"
+            )
         by_step[step] = replace(place, step=step)
     return [by_step[step] for step in sorted(by_step)], notes
 
 
-def known_shape(config: RunConfig | Mapping[str, Any] | None, given: Mapping[str, Any]) -> tuple[int | None, int | None]:
+def known_shape(
+    config: RunConfig | Mapping[str, Any] | None, given: Mapping[str, Any]
+) -> tuple[int | None, int | None]:
     """model.d_model and model.n_heads, where they are said."""
     if isinstance(config, RunConfig):
         return config.model.d_model, config.model.n_heads
@@ -90,7 +94,10 @@ def full_names(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def import_config(
-    config: RunConfig | Mapping[str, Any] | None, given: Mapping[str, Any], tensors: Mapping[str, Tensor], own_split: bool
+    config: RunConfig | Mapping[str, Any] | None,
+    given: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    own_split: bool,
 ) -> tuple[RunConfig, set[str]]:
     """The config of the run, and which of its settings were read off the tensors of its first checkpoint."""
     changes, read_off = dict(given), set[str]()

@@ -62,15 +62,22 @@ class Trainer:
     Arguments:
         config: the run; its seed draws weights, split and batch order.
         task: the task of that config.
+        begun: the step and the weights to go on from, with an optimizer that has no memory of them; left out: step 0
+            and the weights that the seed draws. What is done to weights before the first step is not done to these.
     """
 
-    def __init__(self, config: RunConfig, task: Task) -> None:
-        self.config, self.task, self.step = config, task, 0
+    def __init__(self, config: RunConfig, task: Task, begun: tuple[int, Weights] | None = None) -> None:
+        self.config, self.task, self.step = config, task, 0 if begun is None else begun[0]
         device = _usable(config.training.device)
         weights = initial_weights(config.model, task, config.seed)
         trained = trained_names(weights, config.model)
-        start, self.norms = begin_(weights, config.norms, weights)
-        config.optimizer.start_inside_(weights, trained)
+        if begun is None:
+            start, self.norms = begin_(weights, config.norms, weights)
+            config.optimizer.start_inside_(weights, trained)
+        else:
+            weights = {name: begun[1][name].clone() for name in weights}
+            start = {name: value.clone() for name, value in weights.items()}
+            self.norms = NormControl(config.norms, weights, start)
         self._start = {name: value.to(device) for name, value in start.items()}
         self.parameters = FlatParameters(weights, trained, device)
         gradients = self.parameters.views(self.parameters.gradient)
