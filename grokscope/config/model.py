@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from grokscope.config.checks import ConfigError, boolean, choice, integer
+from grokscope.config.checks import ConfigError, boolean, choice, integer, refuse
 
 Activation = Literal["gelu", "relu", "quadratic", "gelu_new", "silu"]
 Normalization = Literal["LN", "none"]
@@ -14,6 +14,11 @@ Init = Literal["torch", "hooked"]
 Residual = Literal["normed", "pre_ln"]
 Output = Literal["vocab", "answers"]
 AttentionDir = Literal["causal", "bidirectional"]
+
+ATTENTION_IS_NEEDED = (
+    "networks here are HookedTransformers, whose every block has attention; another architecture, such as an MLP of "
+    "one hidden layer, cannot be trained or imported"
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,8 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         for name in ("n_layers", "d_model", "n_heads", "d_mlp"):
+            if name == "n_layers" and self.n_layers == 0 and not isinstance(self.n_layers, bool):
+                refuse("model.n_layers", 0, f"use an integer >= 1; {ATTENTION_IS_NEEDED}")
             integer(f"model.{name}", getattr(self, name), 1)
         if self.d_head is not None:
             integer("model.d_head", self.d_head, 1)

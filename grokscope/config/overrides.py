@@ -11,6 +11,7 @@ from typing import Any, get_type_hints
 from grokscope.config.checks import ConfigError
 from grokscope.config.methods import OpenSection, kinds, setting_names, setting_types
 from grokscope.config.methods import readers as method_readers
+from grokscope.config.model import ATTENTION_IS_NEEDED
 from grokscope.config.schema import OPEN, SECTIONS, RunConfig
 
 
@@ -22,6 +23,9 @@ class _NotRead:
 
 
 NOT_READ = _NotRead()
+
+_LEFT_OUT = dict.fromkeys(("model.kind", "model.type", "model.architecture"), ATTENTION_IS_NEEDED)
+"""What is asked for and is not there, by a part of its name, and why."""
 
 
 def to_dict(config: RunConfig) -> dict[str, Any]:
@@ -119,6 +123,9 @@ def resolve(name: str) -> str:
         return matches[0]
     if matches:
         raise ConfigError(f"setting {name!r} is ambiguous: write {' or '.join(matches)}")
+    why = next((reason for part, reason in _LEFT_OUT.items() if part in name), None)
+    if why is not None:
+        raise ConfigError(f"there is no setting {name!r}; {why}")
     leaves = {full.rpartition(".")[2]: full for full in names}
     near = difflib.get_close_matches(name, names, 3, 0.5)
     near += [leaves[leaf] for leaf in difflib.get_close_matches(name.rpartition(".")[2], leaves, 3, 0.5)]

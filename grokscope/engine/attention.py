@@ -31,7 +31,7 @@ def attend(
 ) -> tuple[
     Float[Tensor, "query heads"], Float[Tensor, "key last head"], Float[Tensor, "key last head"], AttendBackward
 ]:
-    """Causal attention, heads joined.
+    """Attention, heads joined.
 
     Arguments:
         q: queries, in the order of `sequences`, and of the positions of each that attend.
@@ -70,9 +70,9 @@ def _positions(sequences: Sequence[Sequences]) -> Iterator[tuple[Int[Tensor, "ke
     """For every position that attends: the keys that it sees, and where its queries are."""
     start = 0
     for some in sequences:
-        n_keys, n_queries = some.keys.shape
-        for position in range(n_keys - some.n_positions, n_keys):
-            yield some.keys[: position + 1], slice(start, start + n_queries)
+        n_queries = some.keys.shape[1]
+        for keys in some.seen():
+            yield keys, slice(start, start + n_queries)
             start += n_queries
 
 

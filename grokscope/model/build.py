@@ -31,6 +31,8 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
         n_ctx=task.n_positions,
         d_head=config.head_width,
         n_heads=config.n_heads,
+        attn_only=config.attention_only,
+        attention_dir=config.attention_dir,
         d_mlp=config.d_mlp,
         act_fn="relu" if config.activation == "quadratic" else config.activation,  # it knows no squares; see below
         d_vocab=task.d_vocab,
@@ -51,7 +53,7 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
             model.blocks[layer] = NormedBlock(model.cfg, layer)
     if config.activation == "quadratic":
         model.cfg.act_fn = "quadratic"
-        for layer in range(config.n_layers):
+        for layer in range(0 if config.attention_only else config.n_layers):
             model.blocks[layer].mlp.act_fn = torch.square
     model.setup()  # hook points learn their names anew
     trained = set(trained_names((name for name, _ in model.named_parameters()), config))

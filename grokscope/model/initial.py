@@ -8,18 +8,20 @@ import torch
 
 from grokscope.config import ModelConfig
 from grokscope.model.build import build_model
-from grokscope.model.parameters import Weights, buffers, dtype_of, parameter_shapes, role
+from grokscope.model.parameters import Weights, buffers, dtype_of, parameter_shapes, role, tied
 from grokscope.tasks import Task, generator
 
 
 def initial_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
     """A complete state dict of freshly drawn weights, on the CPU; the same for the same seed.
 
-    Draws are made in float32 and then converted, so that a float64 run starts from the same numbers.
+    Draws are made in float32 and then converted, so that a float64 run starts from the same numbers. A tied unembedding
+    starts as the embedding does.
     """
     weights = _torch_weights(config, task, seed) if config.init == "torch" else _hooked_weights(config, task, seed)
     dtype = dtype_of(config)
-    return {name: value.to(dtype) for name, value in weights.items()} | buffers(config.n_layers)
+    weights = tied(config, {name: value.to(dtype) for name, value in weights.items()})
+    return {name: value.contiguous() for name, value in weights.items()} | buffers(config.n_layers)
 
 
 def _torch_weights(config: ModelConfig, task: Task, seed: int) -> Weights:

@@ -22,7 +22,7 @@ from grokscope.runs.manifest import Entry, deserialise, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
 from grokscope.runs.milestones import Milestones, milestones
 from grokscope.runs.probes import read_margins, read_probes, read_trace
-from grokscope.runs.record import State, Status, read_config, read_origin, read_status
+from grokscope.runs.record import State, Status, read_config, read_forward, read_origin, read_status
 from grokscope.tasks import Task, run_task
 
 if TYPE_CHECKING:
@@ -86,6 +86,12 @@ class Run:
     def imported(self) -> dict[str, Any] | None:
         """Where the weights of a network trained elsewhere are from: `files`, `skipped`, `notes`; else None."""
         return read_origin(self.path, "imported")
+
+    @cached_property
+    def forward(self) -> dict[str, Any] | None:
+        """The path that trained it: `name` (`compiled`, `engine`, `hooked`), and `why` it is not the one that the
+        config asks for (None where it is). None for imported networks, and for runs older than the record."""
+        return read_forward(self.path)
 
     @cached_property
     def parent(self) -> dict[str, Any] | None:

@@ -6,7 +6,7 @@ import dataclasses
 import platform
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -18,6 +18,7 @@ import torch
 from grokscope.blas import library
 from grokscope.config import ConfigError, RunConfig, UnknownMethod, from_dict, to_dict
 from grokscope.disk.files import read_json, write_json
+from grokscope.engine import forward_path
 from grokscope.runs.errors import RunError
 from grokscope.runs.layout import CONFIG, STATUS
 
@@ -66,6 +67,8 @@ def write_config(path: Path, config: RunConfig, origin: Mapping[str, Any]) -> No
         "config": to_dict(config),
         "environment": environment(),
     }
+    if "imported" not in origin:
+        record["forward"] = asdict(forward_path(config))
     write_json(path / CONFIG, {**record, **origin})
 
 
@@ -87,6 +90,17 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
         ) from error
     except ConfigError as error:
         raise RunError(f"{file} is damaged: {error}") from error
+
+
+def read_forward(path: Path) -> dict[str, Any] | None:
+    """Which path trained a run (`name`), and why not the one that its config asks for (`why`); None: not recorded.
+
+    Raises `RunError`.
+    """
+    recorded = read_json(path / CONFIG, RunError).get("forward")
+    if recorded is not None and not isinstance(recorded, dict):
+        raise RunError(f"{path / CONFIG} is damaged: 'forward' must be an object")
+    return recorded
 
 
 def read_origin(path: Path, kind: Literal["imported", "parent"]) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from grokscope.config import RunConfig, override
-from grokscope.engine import retain_freed_memory
+from grokscope.engine import forward_path, retain_freed_memory
 from grokscope.model import Weights
 from grokscope.runs import (
     ENDED,
@@ -117,7 +117,8 @@ def run_to_end(
     """Train until the run ends, and say why it did; `seconds` of training have gone before."""
     config = trainer.config
     title = f"{config.arm} seed {config.seed}"
-    with progress_bar(progress, title, config.training.steps, trainer.step) as shown:
+    note = forward_path(config).why
+    with progress_bar(progress, title, config.training.steps, trainer.step, note) as shown:
         try:
             _loop(trainer, writer, reached, shown, _Clock(seconds))
         except Diverged as error:

@@ -15,8 +15,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.config import ConfigError, RunConfig
-from grokscope.engine import CompiledEngine, Engine, evaluate, loss_function, scaled_to, why_not_compiled
-from grokscope.model import Weights, build_model, in_scope, initial_weights, read_trace, trained_names
+from grokscope.engine import CompiledEngine, Engine, evaluate, forward_path, loss_function, scaled_to
+from grokscope.model import (
+    UNEMBEDDING,
+    Weights,
+    build_model,
+    in_scope,
+    initial_weights,
+    read_trace,
+    tied,
+    trained_names,
+)
 from grokscope.norms import NormControl, begin_
 from grokscope.optimizers import (
     FlatParameters,
@@ -71,24 +80,29 @@ class Trainer:
         device = _usable(config.training.device)
         weights = initial_weights(config.model, task, config.seed)
         trained = trained_names(weights, config.model)
+        # A tied unembedding is no parameter of its own: it follows the embedding.
+        own = [name for name in weights if not (config.model.tied and name == UNEMBEDDING)]
         if begun is None:
-            start, self.norms = begin_(weights, config.norms, weights)
+            start, self.norms = begin_(weights, config.norms, own)
             config.optimizer.start_inside_(weights, trained)
         else:
             weights = {name: begun[1][name].clone() for name in weights}
-            start = {name: value.clone() for name, value in weights.items()}
-            self.norms = NormControl(config.norms, weights, start)
+            start = {name: weights[name].clone() for name in own}
+            self.norms = NormControl(config.norms, own, start)
         self._start = {name: value.to(device) for name, value in start.items()}
         self.parameters = FlatParameters(weights, trained, device)
+        with torch.no_grad():
+            self.parameters.weights = tied(config.model, self.parameters.weights)
         gradients = self.parameters.views(self.parameters.gradient)
         self._unseen = [gradient for name, gradient in gradients.items() if name.endswith(".attn.b_K")]
         self.optimizer = build_optimizer(config.optimizer, self.parameters)
         self.transform = build_transform(config.gradient, self.parameters, config.seed)
         self.engine = Engine(config.model, task, device)
         self._hooked, self.compiled = None, None
-        if config.forward == "compiled" and why_not_compiled(config.model, device) is None:
+        path = forward_path(config).name
+        if path == "compiled":
             self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
-        if config.forward == "hooked":
+        if path == "hooked":
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
         train, val = task.split(config.task.train_fraction, config.seed)
@@ -139,8 +153,12 @@ class Trainer:
         """A complete state dict, live: the next step changes it."""
         return self.parameters.weights
 
+    def complete(self, trained: Weights) -> Weights:
+        """A complete state dict with other values of the trained parameters."""
+        return tied(self.config.model, {**self.weights, **trained})
+
     def update(self) -> float:
-        """One step on the next batch; returns the loss before it, in nats.
+        """One step on the next batch; returns the loss before it, in the loss's unit.
 
         Raises `Diverged`, with the weights left as they were, on a loss or gradient that is not finite.
         """
@@ -220,7 +238,7 @@ class Trainer:
         transform.after_step(self.step, lr, gradient_of)
 
     def evaluate(self) -> dict[str, float]:
-        """Loss (nats) and accuracy on the full train and validation sets."""
+        """The loss that is minimised, of the network as it is, and accuracy on the full train and validation sets."""
         splits = {"train": self.train, "val": self.val}
         if self.compiled is not None:
             results = self.compiled.evaluate(*splits.values())
@@ -256,9 +274,10 @@ class Trainer:
         self.step = info["step"]
 
     def _answer_logits(self, examples: Int[Tensor, "example"]) -> Float[Tensor, "example d_vocab_out"]:
+        weights = tied(self.config.model, self.weights)
         if self._hooked is None:
-            return self.engine.answer_logits(self.weights, examples)
-        logits = torch.func.functional_call(self._hooked, self.weights, (self._tokens[examples],))
+            return self.engine.answer_logits(weights, examples)
+        logits = torch.func.functional_call(self._hooked, weights, (self._tokens[examples],))
         return logits[:, -1]
 
 

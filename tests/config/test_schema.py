@@ -33,6 +33,7 @@ from grokscope.config import (
     to_dict,
 )
 from grokscope.config.methods import methods
+from grokscope.experiments import ledger
 
 NAMED = ("optimizer.", "gradient.", "loss.")
 """Sections that name their method."""
@@ -79,7 +80,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "task.train_indices": ([[1], (-1,), (1, 1), (True,), (1.0,), 3], "use "),
     "task.bits": ([0, 21, 4.0, None], "from 1 to 20"),
     "task.parity_bits": ([0, -1, 2.0, None], ">= 1"),
-    "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq"),
+    "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq, x_y"),
     "task.label_noise": ([-0.1, 1.5, float("nan"), "0", None, True], "[0, 1]"),
     "task.train_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "model.n_layers": (NO_COUNT, ">= 1"),
@@ -94,6 +95,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "model.init": (NO_CHOICE, "torch, hooked"),
     "model.residual": (NO_CHOICE, "normed, pre_ln"),
     "model.output": (NO_CHOICE, "vocab, answers"),
+    "model.d_head": ([0, -1, 2.0, "4", True], ">= 1"),
+    "model.attention_only": (NO_BOOLEAN, "true or false"),
+    "model.attention_dir": (NO_CHOICE, "causal, bidirectional"),
+    "model.tied": (NO_BOOLEAN, "true or false"),
     "optimizer.name": (NO_CHOICE, "clipped_scion"),
     "optimizer.lr": (NO_POSITIVE, "(0, inf)"),
     "optimizer.betas": ([0.9, (0.9,), (0.9, 0.9, 0.9), (0.9, 1.0), (-0.1, 0.9), [0.9, 0.9], None], ""),
@@ -176,6 +181,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "optimizer.angular_step": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "loss.name": (NO_CHOICE, "stablemax"),
     "loss.temperature": (NO_POSITIVE, "(0, inf)"),
+    "loss.smoothing": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
     "loss.follow": (NO_TRACES, "PATH@SHA256"),
     "probes.trace": (NO_BOOLEAN, "true or false"),
     "probes.record_every": (NO_COUNT_OR_NONE, ">= 1"),
@@ -314,6 +320,26 @@ def test_heads_must_divide_d_model_and_the_error_names_two_that_do(d_model, n_he
     divisors = sympy.divisors(d_model)
     assert set(near) <= set(divisors)
     assert min(divisors, key=lambda h: abs(h - n_heads)) in near
+
+
+def test_another_architecture_is_refused_in_one_sentence():
+    why = "networks here are HookedTransformers, whose every block has attention; another architecture"
+    with pytest.raises(ConfigError, match=rf"model\.n_layers = 0 is not accepted: use an integer >= 1; {why}"):
+        ModelConfig(n_layers=0)
+    for name in ("model.kind", "model.type", "model.architecture"):
+        with pytest.raises(ConfigError, match=rf"there is no setting '{name}'; {why}"):
+            override(RunConfig(), {name: "mlp"})
+
+
+def test_settings_of_the_network_that_are_left_out_leave_the_record_as_it_was():
+    """A run of before has none of them, and its digest in a ledger counts what differs from the defaults."""
+    old = to_dict(RunConfig())
+    for name in ("d_head", "attention_only", "attention_dir", "tied"):
+        del old["model"][name]
+    del old["loss"]["smoothing"]
+    assert from_dict(old, recorded=True) == RunConfig()
+    assert ledger.digest(from_dict(old, recorded=True)) == ledger.digest(RunConfig())
+    assert ledger.digest(override(RunConfig(), {"d_head": 8})) != ledger.digest(RunConfig())
 
 
 @given(st.integers(1, 20), st.integers(1, 25))

@@ -184,7 +184,8 @@ class RunContext:
     def activation_names(self) -> tuple[str, ...]:
         """The activations that analyses of a circuit read, at the answer position."""
         blocks = [f"blocks.{layer}" for layer in self.layers]
-        hooks = ("hook_attn_out", "mlp.hook_post", "hook_resid_post")
+        of_mlp = ("mlp.hook_post",) if self.mlp_layers else ()
+        hooks = ("hook_attn_out", *of_mlp, "hook_resid_post")
         return (*(f"{block}.{hook}" for block in blocks for hook in hooks), "logits")
 
     @property
@@ -202,6 +203,20 @@ class RunContext:
     @property
     def layers(self) -> range:
         return range(self.config.n_layers)
+
+    @property
+    def mlp_layers(self) -> range:
+        """The layers that have an MLP: all, or none in a network of attention only."""
+        return range(0 if self.config.attention_only else self.config.n_layers)
+
+    @property
+    def neuron_layers(self) -> range:
+        """The same for what is about neurons alone. Raises ValueError in a network of attention only."""
+        if not self.mlp_layers:
+            raise ValueError(
+                f"run {self.run.name!r} has attention only (model.attention_only): there are no neurons to look at"
+            )
+        return self.mlp_layers
 
     @property
     def last(self) -> int:

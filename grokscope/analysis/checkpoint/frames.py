@@ -96,6 +96,16 @@ def has_group(run: Run) -> bool:
     return bool(groups_of(run))
 
 
+def has_mlp(run: Run) -> bool:
+    """Whether the run's network has neurons: not where it has attention only."""
+    return not run.config.model.attention_only
+
+
+def has_neurons(run: Run) -> bool:
+    """Whether the run's network has neurons, and its task a group to read them in."""
+    return has_mlp(run) and has_group(run)
+
+
 def has_several_groups(run: Run) -> bool:
     """Whether the operations of the run's task compute in different groups, as addition and multiplication do."""
     return len(groups_of(run)) > 1

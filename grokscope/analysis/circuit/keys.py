@@ -76,7 +76,7 @@ def _tests(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, StepDown
     yield "embed", checkpoint.embedding_test(frame)
     unembed = checkpoint.weights["unembed.W_U"].double()[:, torch.from_numpy(frame.answer)]
     yield "unembed", step_down(null, (unembed - unembed.mean(1, keepdim=True)).T.numpy(), rounds=1)
-    for layer in checkpoint.context.layers:
+    for layer in checkpoint.context.mlp_layers:
         neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
         of_operands = basis.F @ torch.cat([neurons.left, neurons.right], dim=1).double()
         yield f"blocks.{layer}.mlp.post", step_down(null, of_operands.numpy(), rounds=1)

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.frames import Frame, has_group
+from grokscope.analysis.checkpoint.frames import Frame, has_neurons
 from grokscope.analysis.checkpoint.over_checkpoints import last_step, over_checkpoints
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.analysis.circuit.neurons import family_energies
@@ -21,7 +21,7 @@ from grokscope.analysis.circuit.neurons import family_energies
 BY = ("irrep", "answer")
 
 
-@over_checkpoints(family="fourier", applies_to=has_group, steps=last_step)
+@over_checkpoints(family="fourier", applies_to=has_neurons, steps=last_step)
 def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
     """What share of each first-layer neuron each irrep explains, and what each last-layer neuron makes of each answer.
 
@@ -41,7 +41,7 @@ def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
 
 def _layer(checkpoint: Checkpoint, frame: Frame, by: str) -> pd.DataFrame:
     context = checkpoint.context
-    layer = 0 if by == "irrep" else context.last
+    layer = context.neuron_layers[0 if by == "irrep" else -1]
     basis = context.bases[frame]
     transform = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
     variance = transform.variance.double().numpy()

@@ -69,11 +69,11 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
     and `answer`, which are estimated from the pairs that were not trained on (see `restricted_to_answer`).
 
     Returns:
-        run, task, arm, seed, step, operation, basis, group, level (`logits`, `neurons`), split (`train`, `val`,
-        `all`: those of the split's pairs that are pairs of group elements), set, irrep and frequency (of set `one`),
-        n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the model's
-        outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses restricted to
-        `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
+        run, task, arm, seed, step, operation, basis, group, level (`logits`; `neurons`, if there are any), split
+        (`train`, `val`, `all`: those of the split's pairs that are pairs of group elements), set, irrep and frequency
+        (of set `one`), n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the
+        model's outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses
+        restricted to `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
     """
     # A frame at a time, so that the logits of one are let go of before those of the next are made.
     return pd.concat([_of_frame(checkpoint, frame) for frame in checkpoint.context.frames], ignore_index=True)
@@ -82,7 +82,8 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
 def _of_frame(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
     """The rows of a frame."""
     sets, pairs, tables = irrep_sets(checkpoint, frame), Pairs.of(checkpoint, frame), []
-    for level, compute in (("logits", logits_level), ("neurons", neurons_level)):
+    levels = {"logits": logits_level} | ({"neurons": neurons_level} if checkpoint.context.mlp_layers else {})
+    for level, compute in levels.items():
         restricted, excluded = compute(checkpoint, frame, pairs, sets.members.double())
         # Restricted logits depend on a * b alone.
         log_probabilities, guesses = restricted.log_softmax(-1), restricted.argmax(-1)

@@ -128,9 +128,10 @@ def _spectra(checkpoint: Checkpoint, frame: Frame) -> Iterator[Spectrum]:
     for layer in checkpoint.context.layers:
         attention = checkpoint.activations(frame.operation, f"blocks.{layer}.hook_attn_out")
         yield from _of_activation(basis, f"blocks.{layer}.attn_out", attention)
-        neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-        yield from _of_transform(f"blocks.{layer}.mlp.post", neurons)
-        yield _through_one_irrep(f"blocks.{layer}.mlp.post", neurons)
+        if layer in checkpoint.context.mlp_layers:
+            neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
+            yield from _of_transform(f"blocks.{layer}.mlp.post", neurons)
+            yield _through_one_irrep(f"blocks.{layer}.mlp.post", neurons)
     yield from _of_transform("logits", checkpoint.centred_logits(frame))
 
 

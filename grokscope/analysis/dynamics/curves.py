@@ -25,8 +25,9 @@ def learning_curves(run: Run) -> pd.DataFrame:
     """Loss and accuracy of a run at every evaluation.
 
     Returns:
-        run, task, arm, seed, step, split (`train`, `val`), loss (cross-entropy at the answer position, in
-        nats, mean over the split's examples), accuracy (share of its examples answered right).
+        run, task, arm, seed, step, split (`train`, `val`), loss (the one that is minimised, `loss.name`, at the
+        answer position, mean over the split's examples), accuracy (share of its examples answered right), unit (of the
+        loss: `nats`, or `squared error`).
 
     Not kept in the run's `analysis/` folder: it is the run's own metrics, in long form.
     """
@@ -38,6 +39,7 @@ def learning_curves(run: Run) -> pd.DataFrame:
                 "split": split,
                 "loss": metrics[f"{split}_loss"].astype("float64"),
                 "accuracy": metrics[f"{split}_accuracy"].astype("float64"),
+                "unit": run.config.loss.UNIT,
             }
         )
         for split in SPLITS

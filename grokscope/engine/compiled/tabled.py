@@ -23,7 +23,8 @@ from grokscope.engine.compiled.program import Program
 
 def applies(config: ModelConfig, n_unigrams: int, n_rows: int) -> bool:
     """Whether a first layer has a LayerNorm before its MLP, and more rows than values of tokens."""
-    return config.normalization == "LN" and n_unigrams * (config.n_heads + 1) <= n_rows
+    has_norm = config.normalization == "LN" and not config.attention_only
+    return has_norm and n_unigrams * (config.n_heads + 1) <= n_rows
 
 
 def first_block(program: Program, config: ModelConfig, ln1: Normed, queries: Queries, rows: Index) -> Sum:
