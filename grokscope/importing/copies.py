@@ -80,6 +80,9 @@ def _same(value: Tensor, parameter: Tensor, name: str) -> str | None:
             return f"a copy of {name}, turned, equal to the bit"
         if 1 < len(value) < len(parameter) and torch.equal(value, parameter[: len(value)]):
             return f"a copy of the first {len(value)} rows of {name}, equal to the bit"
+        columns = value.shape[1]
+        if 1 < columns < parameter.shape[1] and torch.equal(value, parameter[:, :columns]):
+            return f"a copy of the first {columns} columns of {name}, equal to the bit"
     return None
 
 

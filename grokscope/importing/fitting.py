@@ -73,11 +73,23 @@ def shape_settings(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         settings["model.d_mlp"] = mlp[1]
     norm = any(re.search(r"(^|\.)ln(1|2|_final)\.w$", name) for name in tensors)
     settings["model.normalization"] = "LN" if norm else "none"
+    if layers and not any(".mlp." in name for name in tensors):
+        settings["model.attention_only"] = True
+    masks = [tensors[name] for layer in sorted(layers)[:-1] if (name := f"blocks.{layer}.attn.mask") in tensors]
+    if masks and all(mask.numel() and _sees_all(mask) for mask in masks):
+        settings["model.attention_dir"] = "bidirectional"
+    if (embedding := tensors.get("embed.W_E")) is not None and is_tied(embedding, tensors.get("unembed.W_U")):
+        settings["model.tied"] = True
     if any(value.dtype == torch.float64 for value in tensors.values()):
         settings["model.dtype"] = "float64"
     if (positions := shape("pos_embed.W_pos", 2)) is not None and positions[0] in FORMS:
         settings["task.form"] = FORMS[positions[0]]
     return settings
+
+
+def is_tied(embedding: Tensor, unembedding: Tensor | None) -> bool:
+    """Whether the unembedding is the embedding, to the bit, or there is none."""
+    return unembedding is None or torch.equal(unembedding, embedding.mT)
 
 
 def nonzero_biases(weights: Weights) -> dict[str, bool]:
@@ -128,13 +140,23 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
         leaf = name.rpartition(".")[2]
         if leaf not in _BUFFERS:
             extra[name] = value
-        elif leaf == "mask" and not _is_causal(value, is_last=f"blocks.{config.n_layers - 1}." in name):
+        elif leaf == "mask" and config.attention_dir == "bidirectional" and not _sees_all(value):
+            wrong.append(f"{name} {_shape(value)} hides positions: use model.attention_dir = causal")
+        elif (
+            leaf == "mask"
+            and config.attention_dir == "causal"
+            and not _is_causal(value, is_last=f"blocks.{config.n_layers - 1}." in name)
+        ):
             wrong.append(
-                f"{name} {_shape(value)} is not the causal mask: networks here attend to what comes before, "
-                "and this one would compute something else"
+                f"{name} {_shape(value)} is not the causal mask: with model.attention_dir = causal positions "
+                "attend to what comes before, and this network would compute something else"
             )
         else:
             skipped[name] = f"{_BUFFERS[leaf]}, {_shape(value)}"
+    if config.tied and "embed.W_E" in tensors:
+        if not is_tied(tensors["embed.W_E"], tensors.get("unembed.W_U")):
+            wrong.append("unembed.W_U is not the embedding: use model.tied = false")
+        tensors = {**tensors, "unembed.W_U": tensors["embed.W_E"].mT}
     # A network without a bias computes what one with zeros there does.
     filled = [name for name in shapes if name not in tensors and is_bias(name)]
     absent = [name for name in shapes if name not in tensors and name not in filled]
@@ -162,7 +184,7 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
     if filled:
         notes.append(f"biases that are not in the file are zero: {_kinds(filled)}")
     weights |= {name: torch.zeros(shapes[name], dtype=dtype) for name in filled}
-    on = [name for name, value in weights.items() if not is_trained(name, config) and bool(value.any())]
+    on = [name for name, value in weights.items() if is_bias(name) and not is_trained(name, config) and bool(value.any())]
     if on:
         setting = "model.unembed_bias" if on == ["unembed.b_U"] else "model.biases"
         raise WeightsError(f"{', '.join(on)} is not zero, but biases are switched off: use {setting} = true")
@@ -205,6 +227,11 @@ def _converted(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
         why = "" if not bool(value.isfinite().all()) else f" after conversion from {value.dtype} to {dtype}"
         raise WeightsError(f"{name} has {count} values that are not finite{why}: all must be")
     return out
+
+
+def _sees_all(mask: Tensor) -> bool:
+    """Whether a mask hides nothing, whatever its convention; an empty one says nothing, and hides nothing."""
+    return mask.ndim >= 2 and (mask.numel() == 0 or (mask.shape[-1] > 1 and bool((mask == mask.flatten()[0]).all())))
 
 
 def _is_causal(mask: Tensor, is_last: bool) -> bool:
@@ -252,7 +279,7 @@ def _hints(
     if extra:
         hints.append(f"If they are no part of the network, leave them out: {' '.join(f'--ignore {n}' for n in extra)}")
     if any(".mlp." in name for name in absent) and not any(".mlp." in name for name in tensors):
-        hints.append("The network has attention only; networks here have an MLP in every block")
+        hints.append("The network has attention only: use model.attention_only = true")
     return hints
 
 
