@@ -121,7 +121,10 @@ class ForeignReader:
             if other[: len(where)] != where
         }
         keys = parts(_at(content, where))
-        return [Place(file, ".".join((*where, key)), step, ".".join(where), others) for key, step in zip(keys, steps, strict=True)]
+        return [
+            Place(file, ".".join((*where, key)), step, ".".join(where), others)
+            for key, step in zip(keys, steps, strict=True)
+        ]
 
     def _open(self, file: Path) -> Any:
         try:

@@ -184,7 +184,9 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
     if filled:
         notes.append(f"biases that are not in the file are zero: {_kinds(filled)}")
     weights |= {name: torch.zeros(shapes[name], dtype=dtype) for name in filled}
-    on = [name for name, value in weights.items() if is_bias(name) and not is_trained(name, config) and bool(value.any())]
+    on = [
+        name for name, value in weights.items() if is_bias(name) and not is_trained(name, config) and bool(value.any())
+    ]
     if on:
         setting = "model.unembed_bias" if on == ["unembed.b_U"] else "model.biases"
         raise WeightsError(f"{', '.join(on)} is not zero, but biases are switched off: use {setting} = true")

@@ -80,7 +80,11 @@ def test_entries_that_are_no_tensors_are_listed(tmp_path):
     torch.save({**STATE, "step": 12, "name": "s5", "losses": [1.0, 0.5]}, tmp_path / "w.pt")
     foreign = read_foreign(tmp_path / "w.pt")
     assert same(foreign.tensors)
-    assert foreign.skipped == {"step": "no tensor but int", "name": "no tensor but str", "losses": "no tensor but list of 2"}
+    assert foreign.skipped == {
+        "step": "no tensor but int",
+        "name": "no tensor but str",
+        "losses": "no tensor but list of 2",
+    }
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "model.net."])

@@ -16,7 +16,10 @@ STATES = [network(seed=seed) for seed in range(3)]
     ("content", "steps"),
     [
         ({"state_dicts": STATES, "epochs": [0, 100, 200]}, [0, 100, 200]),
-        ({"checkpoints": STATES, "checkpoint_epochs": torch.tensor([5, 10, 15]), "train_losses": [1.0] * 3}, [5, 10, 15]),
+        (
+            {"checkpoints": STATES, "checkpoint_epochs": torch.tensor([5, 10, 15]), "train_losses": [1.0] * 3},
+            [5, 10, 15],
+        ),
         ({"run": {"state_dicts": STATES, "steps": (0, 1, 7)}, "seed": 3}, [0, 1, 7]),
         (dict(zip((0, 50, 9), STATES, strict=True)), [0, 9, 50]),
         ({"model": {"step_10": STATES[0], "step_20": STATES[1], "step_30": STATES[2]}}, [10, 20, 30]),

@@ -130,7 +130,9 @@ def test_a_numpy_archive_is_read_and_objects_in_it_are_refused_by_name(tmp_path)
 COPIES = {
     "one": lambda w: {"x_embed": w["embed.W_E"]},
     "two": lambda w: {"x_embed": w["embed.W_E"], "y_embed": w["embed.W_E"].clone()},
-    "elements alone": lambda w: {"lembed.W_E": w["embed.W_E"][:7] if len(w["embed.W_E"]) == 8 else w["embed.W_E"][:, :7]},
+    "elements alone": lambda w: {
+        "lembed.W_E": w["embed.W_E"][:7] if len(w["embed.W_E"]) == 8 else w["embed.W_E"][:, :7]
+    },
     "turned": lambda w: {"decoder.weight": w["unembed.W_U"].T},
     "a wrapper's": lambda w: {f"net.{name}": value for name, value in w.items()},
 }
