@@ -66,7 +66,7 @@ def list_runs(directory: Positional[Path] = Path("checkpoints")) -> int:
     columns = ("path", "task", "arm", "seed", "steps", "status", "grok_step")
     print_table(
         tuple(column.replace("_", " ") for column in columns),
-        [tuple(row[column] for column in columns[:-1]) + (_grok(row),) for row in rows],
+        [(*(row[column] for column in columns[:-1]), _grok(row)) for row in rows],
         numbers=("seed", "steps", "grok step"),
     )
     for row in rows:

@@ -105,7 +105,7 @@ def _import_help() -> int:
         """The step of each checkpoint, or FIRST:LAST:EVERY; left out: what a file with several says, or read from names
         such as 12000.pt and step_012000.safetensors."""
         entry: str | None = None
-        """Where in a file with several state dicts the one is (model, state_dicts.3), or the list of them (state_dicts)."""
+        """Where in a file with several state dicts the one is (model, state_dicts.3), or all of them (state_dicts)."""
         ignore: tuple[str, ...] = ()
         """Entries that are no part of the network, by name or pattern (*_embed); may be given again."""
         layout: Literal["as_is", "turned"] | None = None
@@ -122,10 +122,10 @@ def _import_help() -> int:
         Settings,
         prog="grokscope import FILE...",
         description="Make a run of a network trained elsewhere, from HookedTransformer state dicts (safetensors, "
-        "torch.save or numpy.savez; nothing in a file is executed), one file per step or one with all of them. Say the task, as in --task group --elements "
-        "order.txt --product ab or --task add --modulus 113, and the activation. What shapes tell (layers, widths, "
-        "heads, LayerNorm, biases, form, which way matrices lie) is read off the file unless it is given, and model.residual is pre_ln, "
-        "TransformerLens' own block. Without --train-indices FILE or --own-split the split counts as unknown, and all "
+        "torch.save or numpy.savez; nothing in a file is executed), one file per step or one with all of them. "
+        "Say the task, as in --task group --elements order.txt --product ab or --task add --modulus 113, and the activation. What shapes tell (layers, widths, "
+        "heads, LayerNorm, biases, form, which way matrices lie) is read off the file unless it is given, and "
+        "model.residual is pre_ln, TransformerLens' own block. Without --train-indices FILE or --own-split the split counts as unknown, and all "
         f"examples as validation. {SHORT_NAMES}",
         config=RunConfig(),
     )

@@ -56,9 +56,10 @@ def copies(tensors: Mapping[str, Tensor]) -> dict[str, str]:
         elif alike and value.is_floating_point():
             differing.append(_difference(name, value, alike[0], parameters[alike[0]]))
     if differing:
+        ignore = " ".join(f"--ignore {each.split()[0]}" for each in differing)
         raise WeightsError(
             f"{'; '.join(differing)}. A network that computes with both is not the one that would be imported: if the "
-            f"extra entries are not used, leave them out ({' '.join(f'--ignore {each.split()[0]}' for each in differing)})"
+            f"extra entries are not used, leave them out ({ignore})"
         )
     return found
 

@@ -55,8 +55,8 @@ class Evaluation:
         chance = 1 / self.task.n_answers
         if not sentences and own < min(0.5, max(0.1, 3 * chance)):
             sentences.append(
-                f"accuracy is {own:.3f}, and chance is {chance:.3f}: where the network does solve its task, the order of "
-                "the elements, the product, the task or the layout differs from what was said; none of "
+                f"accuracy is {own:.3f}, and chance is {chance:.3f}: where the network does solve its task, the order "
+                "of the elements, the product, the task or the layout differs from what was said; none of "
                 f"{tried} other readings fits either"
             )
         return sentences

@@ -127,8 +127,9 @@ def reordered(tensors: Mapping[str, Tensor], task: Task, equals: int) -> dict[st
 def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fitted:
     """The state dict for this architecture and task, in the config's dtype, checked name by name.
 
-    Masks and other constants are skipped, a mask only where it is the causal one. Biases that are absent are zero. Raises `WeightsError` that
-    names all parameters that are missing, misshaped or not expected, with their shapes and what may be the cause.
+    Masks and other constants are skipped, a mask only where it is that of the config's attention. Biases that are
+    absent are zero. Raises `WeightsError` that names all parameters that are missing, misshaped or not expected, with
+    their shapes and what may be the cause.
     """
     shapes = parameter_shapes(config, task)
     skipped: dict[str, str] = {}

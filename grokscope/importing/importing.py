@@ -131,8 +131,8 @@ def _settle_layout(checkpoints: Checkpoints, config: RunConfig, task: Task) -> l
         if accuracies[layout] < GOOD <= accuracies[best]:
             checkpoints.layout = best
             notes.append(
-                f"shapes leave it open which way {layout.open_words} lie; the task is solved with {accuracies[best]:.3f} "
-                f"of answers right where {best.words or 'none'} is turned"
+                f"shapes leave it open which way {layout.open_words} lie; the task is solved with "
+                f"{accuracies[best]:.3f} of answers right where {best.words or 'none'} is turned"
             )
         elif accuracies[layout] < GOOD:
             notes.append(

@@ -50,8 +50,8 @@ def with_steps(files: Sequence[Sequence[Place]], steps: Sequence[int] | None) ->
         unnamed = next((place for place, step in zip(places, known, strict=True) if step is None), None)
         if unnamed is not None and len(places) > 1:
             raise ConfigError(
-                f"no step can be read from {unnamed.path.name!r}: name files as in 12000.pt or step_012000.safetensors, "
-                "or give the step of each (--step)"
+                f"no step can be read from {unnamed.path.name!r}: name files as in 12000.pt or "
+                "step_012000.safetensors, or give the step of each (--step)"
             )
         if unnamed is not None:
             known = [0]

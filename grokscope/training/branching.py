@@ -146,7 +146,8 @@ def _fine_tuned(run: Run, step: int, overrides: dict[str, Any]) -> RunConfig:
     ]
     if differing:
         raise ConfigError(
-            f"the task {layout.task_label(config.task)} does not have the vocabulary of {run.name}: {', '.join(differing)}"
+            f"the task {layout.task_label(config.task)} does not have the vocabulary of {run.name}: "
+            + ", ".join(differing)
         )
     _check_budget(config, step)
     return config

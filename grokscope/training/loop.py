@@ -71,8 +71,8 @@ def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) ->
     """Continue an interrupted run from its last saved state; a finished one is returned as it is.
 
     The result is bit-identical to an uninterrupted run: steps after the saved state are trained again, and
-    their checkpoints compared with those on disk. Raises `RunError` where that is impossible, and for a network that was
-    trained elsewhere.
+    their checkpoints compared with those on disk. Raises `RunError` where that is impossible, and for a network that
+    was trained elsewhere.
     """
     run = open_run(path)
     if run.imported is not None:
@@ -104,7 +104,7 @@ def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) ->
 
 
 def begun_from(run: Run) -> tuple[int, Weights] | None:
-    """The step and weights that a fine-tuned run began with; None for one that began at step 0, and for its branches."""
+    """The step and weights that a fine-tuned run began with; None for a run that began at step 0, or a branch of it."""
     if run.parent is None or run.parent.get("moments") != "fresh":
         return None
     step = int(run.parent["step"])

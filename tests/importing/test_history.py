@@ -7,7 +7,6 @@ import json
 import pandas as pd
 import pytest
 import torch
-from tests.importing.shipped import ADD7
 
 from grokscope.analysis import milestones as milestone_table
 from grokscope.analysis.timing import outcomes, timing_table
@@ -20,6 +19,7 @@ from grokscope.report.tables import summary
 from grokscope.runs import Milestones, RunError, list_runs, milestones, open_run
 from grokscope.tasks import build_task
 from grokscope.training import Trainer, branch, resume, train
+from tests.importing.shipped import ADD7
 
 
 @pytest.fixture(scope="module")
@@ -200,7 +200,7 @@ def test_an_import_that_was_killed_is_imported_again_and_not_resumed(solved, tmp
     digests = whole.digests
     killed(whole.path)
     assert open_run(whole.path).status == "interrupted"
-    with pytest.raises(RunError, match="trained elsewhere.*Its import was cut short: import it again"):
+    with pytest.raises(RunError, match=r"trained elsewhere.*Its import was cut short: import it again"):
         resume(whole.path, progress=False)
     assert open_run(whole.path).status == "interrupted"
     again = import_run(tmp_path / "600.pt", **ADD7, out=tmp_path / "run")

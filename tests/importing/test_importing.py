@@ -21,7 +21,7 @@ from grokscope.importing import importing as module
 from grokscope.model import load_model
 from grokscope.runs import Run, RunError, open_run, verify_run
 from grokscope.tasks import build_task
-from grokscope.training import Trainer, resume, train
+from grokscope.training import Trainer, train
 
 D3 = {"task": "group", "group": "D3", "activation": "gelu"}
 SMALL = {"d_model": 16, "n_heads": 2, "d_mlp": 32, "batch_size": 18}

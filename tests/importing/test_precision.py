@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.importing.shipped import ADD7
 
 from grokscope.analysis import ablation, restricted_loss
 from grokscope.config import preset
 from grokscope.importing import import_run
 from grokscope.tasks import build_task
 from grokscope.training import Trainer
+from tests.importing.shipped import ADD7
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.importing.shipped import ADD7, TASK, left_facing, logits, network
 
 from grokscope.config import ConfigError
 from grokscope.importing import WeightsError, import_run
+from tests.importing.shipped import ADD7, TASK, left_facing, logits, network
 
 STATES = [network(seed=seed) for seed in range(3)]
 
