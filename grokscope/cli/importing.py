@@ -123,10 +123,11 @@ def _import_help() -> int:
         prog="grokscope import FILE...",
         description="Make a run of a network trained elsewhere, from HookedTransformer state dicts (safetensors, "
         "torch.save or numpy.savez; nothing in a file is executed), one file per step or one with all of them. "
-        "Say the task, as in --task group --elements order.txt --product ab or --task add --modulus 113, and the activation. What shapes tell (layers, widths, "
-        "heads, LayerNorm, biases, form, which way matrices lie) is read off the file unless it is given, and "
-        "model.residual is pre_ln, TransformerLens' own block. Without --train-indices FILE or --own-split the split counts as unknown, and all "
-        f"examples as validation. {SHORT_NAMES}",
+        "Say the task, as in --task group --elements order.txt --product ab or --task add --modulus 113, and the "
+        "activation. What shapes tell (layers, widths, heads, LayerNorm, biases, form, which way matrices lie) is read "
+        "off the file unless it is given, and model.residual is pre_ln, TransformerLens' own block. Without "
+        "--train-indices FILE or --own-split the split counts as unknown, and all examples as validation. "
+        f"{SHORT_NAMES}",
         config=RunConfig(),
     )
     return 0

@@ -147,8 +147,8 @@ def _branch_help() -> int:
         description="Train on from a checkpoint of a run with some settings changed: the clip switched on or off, "
         "another bound, another learning rate. Batches, moments and all other settings are the run's own. The run is "
         "trained once more up to the step, and compared with the checkpoint. A network that was imported is "
-        "fine-tuned: from the stored weights with a fresh optimizer, any setting but the model's changed, on another task with the "
-        "same vocabulary too. "
+        "fine-tuned: from the stored weights with a fresh optimizer, any setting but the model's changed, on "
+        "another task with the same vocabulary too. "
         f"{SHORT_NAMES} Defaults shown are not the run's.",
         config=RunConfig(),
     )

@@ -11,7 +11,7 @@ from grokscope.importing.readings import other_readings
 from grokscope.tasks import build_task
 from grokscope.training import Trainer
 
-SMALL = {"n_layers": 1, "d_model": 16, "n_heads": 2, "d_mlp": 32, "activation": "gelu", "residual": "pre_ln"}
+SMALL = {"n_layers": 2, "d_model": 16, "n_heads": 2, "d_mlp": 32, "activation": "gelu", "residual": "pre_ln"}
 
 
 def learned(**task):
