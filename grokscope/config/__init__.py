@@ -6,6 +6,7 @@ task, model, optimizer, gradient, norm_control, loss, loop
 methods     settings that methods declare where they live: optimizers, gradient transforms, losses, norm controls
 parameter_groups
             the groups of parameters that settings name
+forward     which path computes a run: compiled, engine or hooked
 checks      what a single value must be
 overrides   to and from dictionaries; changing settings by full or short name
 presets     the published experiments by name
@@ -14,6 +15,7 @@ files       settings that come in files: elements, tables, train indices, TOML
 
 from grokscope.config.checks import ConfigError
 from grokscope.config.files import FILE_READERS, read_elements, read_indices, read_settings, read_table
+from grokscope.config.forward import ForwardPath, forward_path, why_not_compiled
 from grokscope.config.gradient import GradientConfig, declare_transform
 from grokscope.config.loop import CheckpointConfig, ProbeConfig, TrainingConfig
 from grokscope.config.loss import LossConfig, Reduction, declare_loss
@@ -45,6 +47,7 @@ __all__ = [
     "SECTIONS",
     "CheckpointConfig",
     "ConfigError",
+    "ForwardPath",
     "GradientConfig",
     "GroupLmos",
     "GroupName",
@@ -69,6 +72,7 @@ __all__ = [
     "declare_transform",
     "differences",
     "field_names",
+    "forward_path",
     "from_dict",
     "override",
     "preset",
@@ -83,4 +87,5 @@ __all__ = [
     "setting_type",
     "settings_of",
     "to_dict",
+    "why_not_compiled",
 ]

@@ -13,7 +13,6 @@ kernels     attention's loops, compiled
 gather      rows by index, and its transpose in a fixed order
 linear      matrix products through the fastest exact kernel
 memory      keeping freed memory in the process
-forward     which path computes a run: compiled, engine or hooked
 compiled    the fast path of training and evaluation
 """
 

@@ -1,9 +1,6 @@
 from .compiled import CompiledEngine as CompiledEngine
 from .engine import Engine as Engine
 from .evaluation import evaluate as evaluate
-from .forward import ForwardPath as ForwardPath
-from .forward import forward_path as forward_path
-from .forward import why_not_compiled as why_not_compiled
 from .head import cross_entropies as cross_entropies
 from .head import unembedded as unembedded
 from .layers import EPS as EPS

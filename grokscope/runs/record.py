@@ -16,9 +16,8 @@ import psutil
 import torch
 
 from grokscope.blas import library
-from grokscope.config import ConfigError, RunConfig, UnknownMethod, from_dict, to_dict
+from grokscope.config import ConfigError, RunConfig, UnknownMethod, forward_path, from_dict, to_dict
 from grokscope.disk.files import read_json, write_json
-from grokscope.engine import forward_path
 from grokscope.runs.errors import RunError
 from grokscope.runs.layout import CONFIG, STATUS
 

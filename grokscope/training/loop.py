@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from grokscope.config import RunConfig, override
-from grokscope.engine import forward_path, retain_freed_memory
+from grokscope.config import RunConfig, forward_path, override
+from grokscope.engine import retain_freed_memory
 from grokscope.model import Weights
 from grokscope.runs import (
     ENDED,

@@ -14,8 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.config import ConfigError, RunConfig
-from grokscope.engine import CompiledEngine, Engine, evaluate, forward_path, loss_function, scaled_to
+from grokscope.config import ConfigError, RunConfig, forward_path
+from grokscope.engine import CompiledEngine, Engine, evaluate, loss_function, scaled_to
 from grokscope.model import (
     UNEMBEDDING,
     Weights,

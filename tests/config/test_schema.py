@@ -424,6 +424,7 @@ def test_projected_rows_need_a_norm(rows):
 
 SCIONS = ("scion", "unconstrained_scion", "clipped_scion", "unconstrained_clipped_scion")
 READERS = {
+    "loss.smoothing": (0.1, {"cross_entropy"}),
     "optimizer.betas": ((0.9, 0.98), {"adam", "adamw", "lion", "muon"}),
     "optimizer.momentum": (0.5, {"sgd", "muon"}),
     "optimizer.adam_lr": (0.1, {"muon"}),

@@ -11,10 +11,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.config import LossConfig, ModelConfig, RunConfig, TaskConfig, override, presets
+from grokscope.config import LossConfig, ModelConfig, RunConfig, TaskConfig, override, presets, why_not_compiled
 from grokscope.config.model import Activation
 from grokscope.config.task import Form
-from grokscope.engine import CompiledEngine, Engine, loss_function, why_not_compiled
+from grokscope.engine import CompiledEngine, Engine, loss_function
 from grokscope.engine.compiled import folded, tabled
 from grokscope.engine.compiled.plan import ExampleTable, Plan
 from grokscope.engine.prefixes import PrefixTable

@@ -49,7 +49,9 @@ def test_smoothing_is_that_of_torch_and_of_a_smoothed_target(smoothing, reductio
 def test_mse_is_the_mean_square_over_answers_and_examples(temperature):
     z, y = _draw()
     loss = loss_function(LossConfig(name="mse", temperature=temperature))
-    errors = np.array([[(z[i, j] / temperature - (j == y[i])) ** 2 for j in range(6)] for i in range(20)], dtype=float)
+    errors = np.array(
+        [[(z[i, j] / temperature - float(j == y[i])) ** 2 for j in range(6)] for i in range(20)], dtype=float
+    )
     np.testing.assert_allclose(loss(z, y, "none").numpy(), errors.mean(1), rtol=1e-12)
     assert float(loss(z, y, "mean")) == pytest.approx(errors.mean())
     assert float(loss(z, y, "sum")) == pytest.approx(errors.mean(1).sum())

@@ -142,7 +142,7 @@ def test_parity_table_is_the_parity_of_the_first_bits(bits, k, form):
     ]
     assert _rows(task) == expected
     assert task.operand_positions == tuple(range(bits))
-    assert (task.n_positions, task.n_answers, task.d_vocab) == (bits + 1, 2, 3)
+    assert (task.n_positions, task.n_answers, task.d_vocab) == (bits + len(end), 2, 2 + len(end))
 
 
 ALL_TASKS = [

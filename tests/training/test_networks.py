@@ -6,8 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from grokscope.config import ConfigError, RunConfig, override
-from grokscope.engine import ForwardPath, forward, forward_path
+from grokscope.config import ConfigError, ForwardPath, RunConfig, forward, forward_path, override
 from grokscope.tasks import build_task
 from grokscope.training import MarginRecorder, Trainer, resume, train
 from grokscope.training.progress import progress_bar
@@ -124,7 +123,7 @@ def test_a_run_is_stored_resumed_and_loaded_as_a_hooked_transformer(config, tmp_
     logits = whole.model(-1)(task.tokens)[:, -1]
     train_set, _ = task.split(made.task.train_fraction, made.seed)
     loss = F.cross_entropy(logits[train_set], task.labels[train_set])
-    assert whole.metrics["train_loss"].iloc[-1] == pytest.approx(float(loss), rel=1e-9)
+    assert whole.metrics["train_loss"].iloc[-1] == pytest.approx(float(loss.detach()), rel=1e-9)
 
 
 def test_where_the_compiled_path_cannot_serve_the_engine_trains_and_says_so(config, tmp_path, monkeypatch, capfd):

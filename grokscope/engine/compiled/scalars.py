@@ -103,7 +103,7 @@ def _gelu_and_slope(x: Any) -> Callable[..., Any] | None:
 
 @overload(sigmoid_and_rest)
 def _sigmoid_and_rest(x: Any) -> Callable[..., Any] | None:
-    one = {types.float32: _ONE, types.float64: 1.0}.get(x)
+    one: Any = {types.float32: _ONE, types.float64: 1.0}.get(x)
 
     def both(x: Any) -> Any:
         e = exp_minus(abs(x))

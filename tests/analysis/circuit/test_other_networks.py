@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 from grokscope.analysis import analyses, run_all
 from grokscope.analysis.tables.registry import applicable
-from grokscope.report import build_report
+from grokscope.figures.circuit.ablation import ablation
+from grokscope.figures.circuit.circuit_losses import circuit_losses, irrep_losses
 from grokscope.runs import Run
 
 NETWORKS = {
@@ -38,16 +39,17 @@ OF_NEURONS = (
 def written(write_run: Callable[..., Run]) -> Callable[..., Run]:
     """A run on S3, whose group has everything that is looked for."""
 
-    def make(network: str, **settings: object) -> Run:
-        s3 = {"task.name": "permutation", "degree": 3, "max_norm": 1.0, "steps": 200}
-        return write_run("run", **{**s3, **NETWORKS[network], **settings})
+    def make(network: str, name: str = "run", **settings: object) -> Run:
+        s3 = {"task.name": "permutation", "degree": 3, "max_norm": 1.0, "steps": 100}
+        return write_run(name, **{**s3, **NETWORKS[network], **settings})
 
     return make
 
 
 def _hooked_loss(run: Run) -> float:
     """Cross-entropy over all examples at the last checkpoint, of a `HookedTransformer`."""
-    return float(F.cross_entropy(run.model(-1)(run.task.tokens)[:, -1], run.task.labels))
+    with torch.no_grad():
+        return float(F.cross_entropy(run.model(-1)(run.task.tokens)[:, -1], run.task.labels))
 
 
 @pytest.mark.parametrize("network", NETWORKS)
@@ -56,7 +58,7 @@ def test_every_analysis_that_applies_is_made(written, network):
     tables = run_all(run)
     assert tuple(tables) == applicable(run)
     assert ("neurons" in tables) == (network != "attention only")
-    losses = tables["restricted_loss"].query("step == 200 and basis == 'own' and split == 'all'")
+    losses = tables["restricted_loss"].query("step == 100 and basis == 'own' and split == 'all'")
     np.testing.assert_allclose(losses["full_loss"].to_numpy(dtype=float), _hooked_loss(run), rtol=1e-9)
     groups = set(tables["norm_trajectories"]["group"])
     assert ("mlp" in groups) == (network != "attention only")
@@ -80,10 +82,21 @@ def test_without_an_mlp_no_table_speaks_of_neurons_and_an_analysis_of_them_says_
             known[name](run)
 
 
-@pytest.mark.parametrize("network", ["attention only", "mse"])
-def test_a_report_of_it_is_written(written, tmp_path, network):
-    page = build_report("other", [written(network)], tmp_path / "report").read_text()
-    assert "mlp" not in page.lower() or network != "attention only"
+def test_figures_of_it_have_no_panel_for_neurons_but_beside_a_network_that_has_some(written):
+    names = ("restricted_loss", "ablation", "milestones")
+    alone = run_all(written("attention only", name="alone"), names)
+    titles = [ax.get_title(loc="left") for ax in circuit_losses(alone["restricted_loss"], alone["milestones"]).axes]
+    assert len(titles) == 1
+    assert titles[0].endswith("logits")
+    assert len(irrep_losses(alone["restricted_loss"]).axes) == 1
+    assert [tick.get_text() for tick in ablation(alone["ablation"]).axes[0].get_yticklabels()] == [
+        "embedding",
+        "logits",
+    ]
+    other = run_all(written("tied", name="other"), names)
+    both = {name: pd.concat([alone[name], other[name]], ignore_index=True) for name in names}
+    panels = circuit_losses(both["restricted_loss"], both["milestones"]).axes
+    assert [ax.axison for ax in panels] == [True, False, True, True]
 
 
 def test_the_gradient_of_a_tied_network_is_that_of_its_loss(written):

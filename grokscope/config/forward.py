@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from grokscope.config import RunConfig
-from grokscope.config.schema import Forward
+from grokscope.config.schema import Forward, RunConfig
 
 
 @dataclass(frozen=True)
