@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from tyro.conf import Positional
 
@@ -65,13 +66,18 @@ def list_runs(directory: Positional[Path] = Path("checkpoints")) -> int:
     columns = ("path", "task", "arm", "seed", "steps", "status", "grok_step")
     print_table(
         tuple(column.replace("_", " ") for column in columns),
-        [tuple(row[column] for column in columns) for row in rows],
+        [(*(row[column] for column in columns[:-1]), _grok(row)) for row in rows],
         numbers=("seed", "steps", "grok step"),
     )
     for row in rows:
         if row["problem"]:
             say_error(row["problem"])
     return 0
+
+
+def _grok(row: Mapping[str, Any]) -> Any:
+    """The grok step, or `<=` and the step at or before which it lies."""
+    return row["grok_step"] if row["grok_by"] is None else f"<={row['grok_by']}"
 
 
 def verify(run: Positional[Path]) -> int:

@@ -10,7 +10,7 @@ field, value and what is accepted.
 from __future__ import annotations
 
 import types
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Union, get_args, get_origin
 
 from grokscope.cli.output import say, say_note
@@ -45,17 +45,20 @@ PLUGINS = (
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
-def grouped(words: Sequence[str]) -> dict[str, list[str]]:
-    """Words after each `--flag` (or `--flag=word`), by flag; raises `ConfigError` for words before one."""
+def grouped(words: Sequence[str], repeatable: Collection[str] = ()) -> dict[str, list[str]]:
+    """Words after each `--flag` (or `--flag=word`), by flag; raises `ConfigError` for words before one.
+
+    A flag that is given twice is refused unless it is `repeatable`.
+    """
     groups: dict[str, list[str]] = {}
     flag = None
     for word in words:
         if word.startswith("--") and len(word) > 2:
             name, equals, value = word[2:].partition("=")
             flag = name.replace("-", "_")
-            if flag in groups:
+            if flag in groups and flag not in repeatable:
                 raise ConfigError(f"--{name} is given twice")
-            groups[flag] = [value] if equals else []
+            groups.setdefault(flag, []).extend([value] if equals else [])
         elif flag is None:
             raise ConfigError(f"{word!r} is not expected here: settings are given as --name value")
         else:

@@ -100,6 +100,13 @@ def branch(words: list[str]) -> int:
     from grokscope.training import branch as branch_run
 
     run = branch_run(path, int(at[0]), Path(out[0]) if out else None, callbacks=_loggers(log), **changes(groups))
+    parent = run.parent or {}
+    if parent.get("moments") == "fresh":
+        say(
+            f"fine-tuned from the stored weights of {parent['run']} at step {parent['step']}: "
+            "the optimizer began afresh"
+        )
+        say(f"split: {parent['split']}")
     _tell(run)
     return 0
 
@@ -167,7 +174,9 @@ def _branch_help() -> int:
         prog="grokscope branch",
         description="Train on from a checkpoint of a run with some settings changed: the clip switched on or off, "
         "another bound, another learning rate. Batches, moments and all other settings are the run's own. The run is "
-        "trained once more up to the step, and compared with the checkpoint. "
+        "trained once more up to the step, and compared with the checkpoint. A network that was imported is "
+        "fine-tuned: from the stored weights with a fresh optimizer, any setting but the model's changed, on "
+        "another task with the same vocabulary too. "
         f"{SHORT_NAMES} Defaults shown are not the run's.",
         config=RunConfig(),
     )

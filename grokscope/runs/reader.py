@@ -169,17 +169,21 @@ class Run:
 
     @cached_property
     def milestones(self) -> Milestones:
-        """Memorisation, grok and sustained grok, as far as the run has come."""
-        return milestones(metric_rows(self.path))
+        """Memorisation, grok and sustained grok, as far as the run has come.
+
+        What came before the first evaluation of an imported network or a branch is not known here: `grok_by` and the
+        like stand for a milestone that lies at or before it.
+        """
+        return milestones(metric_rows(self.path), history_known=self.imported is None and self.parent is None)
 
     @property
     def memorisation_step(self) -> int | None:
-        """First evaluation with train accuracy >= 0.99."""
+        """First evaluation with train accuracy >= 0.99; None also where it lies before what is known."""
         return self.milestones.memorisation_step
 
     @property
     def grok_step(self) -> int | None:
-        """First evaluation with validation accuracy >= 0.95."""
+        """First evaluation with validation accuracy >= 0.95; None also where it lies before what is known."""
         return self.milestones.grok_step
 
     @property
@@ -233,7 +237,8 @@ class Run:
         if self._entries:
             steps += f" at steps {self.steps[0]} to {self.steps[-1]}"
         try:
-            grok = "no grok" if self.grok_step is None else f"grok step {self.grok_step}"
+            unsplit = self.imported is not None and self.config.task.train_indices == ()
+            grok = "grok unknown for want of a split" if unsplit else self.milestones.grok_words
         except RunError:
             grok = "metrics unreadable"
         return (

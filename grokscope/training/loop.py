@@ -13,6 +13,7 @@ import torch
 
 from grokscope.config import RunConfig, forward_path, override
 from grokscope.engine import retain_freed_memory
+from grokscope.model import Weights
 from grokscope.runs import (
     ENDED,
     Milestones,
@@ -111,15 +112,21 @@ def resume(
     where they are not given or others are.
 
     The result is bit-identical to an uninterrupted run: steps after the saved state are trained again, and
-    their checkpoints compared with those on disk. Raises `RunError` where that is impossible.
+    their checkpoints compared with those on disk. Raises `RunError` where that is impossible, and for a network that
+    was trained elsewhere.
     """
     run = open_run(path)
+    if run.imported is not None:
+        raise RunError(
+            f"{path} was trained elsewhere: there is no training to continue. "
+            + ("Branch off it to train on" if run.status in ENDED else "Its import was cut short: import it again")
+        )
     if run.status in ENDED:
         return run
     config, given, listeners = run.config, Given(optimizer, transform, norm_control), Callbacks(callbacks)
     given.check(config, f"the run {path}")
     with threads(config.training.threads):
-        trainer = Trainer(config, run_task(config), given)
+        trainer = Trainer(config, run_task(config), given, begun_from(run))
         with reopen_run(path, config) as writer:
             if (
                 writer.reopened_at is not None and writer.reopened_at.state in ENDED
@@ -136,6 +143,14 @@ def resume(
             writer.truncate(-1 if state is None else trainer.step)
             run_to_end(trainer, writer, milestones(writer.rows), progress, seconds, listeners)
     return open_run(path)
+
+
+def begun_from(run: Run) -> tuple[int, Weights] | None:
+    """The step and weights that a fine-tuned run began with; None for a run that began at step 0, or a branch of it."""
+    if run.parent is None or run.parent.get("moments") != "fresh":
+        return None
+    step = int(run.parent["step"])
+    return step, run.weights(step)
 
 
 def run_to_end(

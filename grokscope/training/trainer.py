@@ -73,10 +73,14 @@ class Trainer:
         config: the run; its seed draws weights, split and batch order.
         task: the task of that config.
         given: the callables that the config names.
+        begun: the step and the weights to go on from, with an optimizer that has no memory of them; left out: step 0
+            and the weights that the seed draws. What is done to weights before the first step is not done to these.
     """
 
-    def __init__(self, config: RunConfig, task: Task, given: Given | None = None) -> None:
-        self.task, self.step = task, 0
+    def __init__(
+        self, config: RunConfig, task: Task, given: Given | None = None, begun: tuple[int, Weights] | None = None
+    ) -> None:
+        self.task, self.step = task, 0 if begun is None else begun[0]
         self.given = given or Given()
         self.last_loss = float("nan")
         """The loss of the last step's batch, before its update; not a number before the first."""
@@ -86,8 +90,13 @@ class Trainer:
         # A tied unembedding is no parameter of its own: it follows the embedding.
         own = [name for name in weights if not (config.model.tied and name == UNEMBEDDING)]
         custom = self._custom_control(config, trained)
-        start, self.norms = begin_(weights, config.norms, own, custom)
-        config.optimizer.start_inside_(weights, trained)
+        if begun is None:
+            start, self.norms = begin_(weights, config.norms, own, custom)
+            config.optimizer.start_inside_(weights, trained)
+        else:
+            weights = {name: begun[1][name].clone() for name in weights}
+            start = {name: weights[name].clone() for name in own}
+            self.norms = NormControl(config.norms, own, start, custom)
         self._start = {name: value.to(device) for name, value in start.items()}
         self.parameters = FlatParameters(weights, trained, device)
         with torch.no_grad():

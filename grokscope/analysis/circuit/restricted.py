@@ -217,7 +217,7 @@ def neurons_level(
     if context.config.normalization == "none":
         return restricted, _excluded(pairs, kept @ weights["unembed.W_U"].double())
     taken = kept.to(resid.dtype)
-    excluded = resid.new_empty((len(taken), *pairs.labels.shape))
+    excluded = torch.empty((len(taken), *pairs.labels.shape), dtype=torch.float64)
     for some in pairs.blocks:
         excluded[:, some] = _losses_behind_norm(weights, resid[pairs.order[some]], taken[:, some], pairs.labels[some])
     return restricted, excluded
@@ -274,7 +274,7 @@ def _losses_behind_norm(
     of_resid, of_taken, constant = r @ read, t @ read, bias @ W_U + b_U
     variance = r.square().sum(-1) - 2 * torch.einsum("gad,sgd->sga", r, t) + t.square().sum(-1)[..., None]
     scale = (variance.clamp(min=0) / d_model + EPS).rsqrt()
-    of_pairs = resid.new_empty(scale.shape)
+    of_pairs = torch.empty(scale.shape, dtype=torch.float64)
     for s in range(len(taken)):
         logits = (of_resid - of_taken[s][:, None]).mul_(scale[s][..., None]).add_(constant)
         of_pairs[s] = cross_entropies(logits, labels)

@@ -68,7 +68,9 @@ def milestones(run: Run) -> pd.DataFrame:
         memorisation_step (first evaluation with train accuracy >= 0.99), grok_step (first with validation
         accuracy >= 0.95), sustained_grok_step (first grok that holds for the next 5 evaluations), delay (grok
         minus memorisation step), and final_train_accuracy, final_val_accuracy (at the last evaluation).
-        Steps that were not reached are <NA>.
+        Steps that were not reached are <NA>. Where one lies before what is known of a run (an imported network, a
+        branch), it is <NA> too, and there is a column memorisation_by, grok_by or sustained_grok_by: at or before that
+        step.
     """
     metrics = _evaluations(run)
     last = metrics.iloc[-1] if len(metrics) else None
@@ -83,6 +85,7 @@ def milestones(run: Run) -> pd.DataFrame:
             "budget": [run.config.training.steps],
             "status": [str(run.status)],
             **reached,
+            **{name: pd.array([step], dtype="Int64") for name, step in run.milestones.unseen.items()},
             "final_train_accuracy": [float("nan") if last is None else float(last["train_accuracy"])],
             "final_val_accuracy": [float("nan") if last is None else float(last["val_accuracy"])],
         }

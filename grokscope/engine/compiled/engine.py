@@ -120,7 +120,7 @@ class CompiledEngine:
             losses_and_hits(logits.numpy(), labels, self._loss_config.temperature, losses, hits)
         else:
             target = torch.from_numpy(labels)
-            losses[:] = self._loss(logits, target, "none").numpy()
+            losses[:] = self._loss(logits.double(), target, "none").numpy()
             hits[:] = (logits.argmax(-1) == target).numpy()
         return losses, hits
 

@@ -119,9 +119,12 @@ def _write_step(ax: Axes, steps: Float[np.ndarray, "run"], milestone: str) -> No
 
 def _write_how_many_grokked(ax: Axes, runs: pd.DataFrame) -> None:
     """Write beside the title how many runs of an arm grokked, unless the arm has one run and that grokked."""
-    grokked = len(reached(runs, "grok_step"))
+    earlier = reached(runs, "grok_by") if "grok_by" in runs else []  # before what is known of the run
+    grokked = len(reached(runs, "grok_step")) + len(earlier)
     if len(runs) > 1:
         text = f"{grokked} of {len(runs)} grokked"
+    elif len(earlier):
+        text = f"grokked at or before step {earlier[0]:,.0f}"
     elif grokked:
         return
     else:
