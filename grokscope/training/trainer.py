@@ -16,7 +16,15 @@ from torch import Tensor
 
 from grokscope.config import ConfigError, RunConfig
 from grokscope.engine import CompiledEngine, Engine, evaluate, loss_function, scaled_to, why_not_compiled
-from grokscope.model import Weights, build_model, in_scope, initial_weights, read_trace, trained_names
+from grokscope.model import (
+    Weights,
+    build_model,
+    in_scope,
+    initial_weights,
+    read_trace,
+    require_hooked_transformer,
+    trained_names,
+)
 from grokscope.norms import NormControl, begin_
 from grokscope.optimizers import (
     FlatParameters,
@@ -82,6 +90,7 @@ class Trainer:
         if config.forward == "compiled" and why_not_compiled(config.model, device) is None:
             self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
         if config.forward == "hooked":
+            require_hooked_transformer("forward = 'hooked'")
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
         train, val = task.split(config.task.train_fraction, config.seed)
