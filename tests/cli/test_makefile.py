@@ -84,7 +84,8 @@ def test_the_second_environment_is_the_first_and_other_versions_of_some_packages
     ]
     installed(tmp_path, ".venv-lens4")
     assert make("-n", "test-lens4").stdout.splitlines() == [
-        ".venv-lens4/bin/python -m pytest -n 2 -m lens --durations 10"
+        ".venv-lens4/bin/python -m pytest -n 2 -m lens --durations 10 "
+        "$(grep -rl --include='test_*.py' 'mark\\.lens' tests)"
     ]
 
 
