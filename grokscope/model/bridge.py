@@ -79,8 +79,8 @@ def build_bridge(config: ModelConfig, task: Task, device: str | torch.device = "
     """A `TransformerBridge` for the task with weights that are not initialised (see `load_into_bridge_`).
 
     Biases that the config switches off have `requires_grad` False. With the `normed` residual the gain and bias of a
-    block's first LayerNorm are part of the residual stream. TransformerLens leaves them where they are, and warns, when it
-    is asked to fold them into the layers after them (`enable_compatibility_mode`).
+    block's first LayerNorm are part of the residual stream. TransformerLens leaves them where they are, and warns, when
+    it is asked to fold them into the layers after them (`enable_compatibility_mode`).
     """
     cfg = TransformerBridgeConfig(
         n_layers=config.n_layers,
@@ -134,7 +134,7 @@ def load_into_bridge_(bridge: TransformerBridge, weights: Weights) -> None:
 
 
 def bridge_name(name: str) -> str:
-    """The name in a bridge's state dict of a `HookedTransformer` parameter: blocks.0.attn.W_Q -> blocks.0.attn.q.weight."""
+    """The name of a `HookedTransformer` parameter in a bridge's state dict: blocks.0.attn.q.weight for .W_Q."""
     module, _, leaf = name.rpartition(".")
     kind, _, part = leaf.partition("_")
     inner = f".{part.lower()}" if module.endswith((".attn", ".mlp")) else ""
