@@ -31,7 +31,7 @@ class RunConfig:
     seed: int = 0
     forward: Forward = "compiled"
     """compiled: the exact engine's fast path, on a CPU; elsewhere as engine. engine: the exact engine in operations of
-    torch. hooked: the plain HookedTransformer."""
+    torch. hooked: the plain HookedTransformer, which TransformerLens has up to version 3.9."""
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)

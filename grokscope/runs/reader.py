@@ -29,6 +29,7 @@ from grokscope.tasks import Task, run_task
 if TYPE_CHECKING:
     from pandas import DataFrame
     from transformer_lens import HookedTransformer
+    from transformer_lens.model_bridge import TransformerBridge
 
     from grokscope.model import Trace
 
@@ -212,8 +213,12 @@ class Run:
         names = (*order, *sorted(stored.keys() - order.keys()))
         return NamedWeights((name, stored[name]) for name in names if name in stored)
 
-    def model(self, step: SupportsIndex) -> HookedTransformer:
-        """A `HookedTransformer` in evaluation mode with the weights of `step` (see `weights`)."""
+    def model(self, step: SupportsIndex) -> HookedTransformer | TransformerBridge:
+        """The network in evaluation mode with the weights of `step` (see `weights`), for hooks and caches.
+
+        A `HookedTransformer` with TransformerLens 3.9. With 4, which has none, a `TransformerBridge`: `run_with_cache`
+        and `run_with_hooks` know the same hook names, with the same values.
+        """
         return load_model(self.config.model, self.task, self.weights(step))
 
     def trajectory(self, name: str) -> Shaped[Tensor, "checkpoint *shape"]:

@@ -23,6 +23,7 @@ from grokscope.model import (
     in_scope,
     initial_weights,
     read_trace,
+    require_hooked_transformer,
     tied,
     trained_names,
 )
@@ -113,6 +114,7 @@ class Trainer:
         if path == "compiled":
             self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
         if path == "hooked":
+            require_hooked_transformer("forward = 'hooked'")
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
         train, val = task.split(config.task.train_fraction, config.seed)

@@ -50,15 +50,20 @@ def test_every_manifest_line_agrees_with_hashlib_and_the_safetensors_library(tra
     assert open_run(trained).digests == {line["step"]: line["sha256"] for line in lines}
 
 
-def test_model_is_a_hooked_transformer_that_takes_the_file_strictly_and_runs_with_a_cache(trained):
+def test_model_is_a_hooked_transformer_that_takes_the_file_strictly(trained):
     from transformer_lens import HookedTransformer
 
-    run = open_run(trained)
-    model = run.model(50)
+    model = open_run(trained).model(50)
     assert isinstance(model, HookedTransformer)
     stored = safetensors.torch.load_file(trained / "checkpoints" / "step_00000050.safetensors")
     assert model.state_dict().keys() == stored.keys()
     assert all(value.equal(stored[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.lens
+def test_model_runs_with_a_cache(trained):
+    run = open_run(trained)
+    model = run.model(50)
     logits, cache = model.run_with_cache(run.task.tokens, return_type="logits")
     assert isinstance(logits, torch.Tensor)
     assert logits.shape == (run.task.n_examples, 4, run.task.d_vocab)
