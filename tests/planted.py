@@ -88,7 +88,7 @@ def planted_weights(config: RunConfig, irreps: Amplitudes, gain: float = 1.0) ->
     for head, (where, to) in enumerate(zip(task.operand_positions, (left, right), strict=True)):
         weights["pos_embed.W_pos"][where, position.start + head] = 1.0
         weights[block + "attn.W_K"][head, position.start + head, 0] = 1.0
-        weights[block + "attn.b_Q"][head, 0] = SCORE * np.sqrt(config.model.d_head)
+        weights[block + "attn.b_Q"][head, 0] = SCORE * np.sqrt(config.model.head_width)
         weights[block + "attn.W_V"][head, own, :width] = np.eye(width)
         weights[block + "attn.W_O"][head, :width, to] = np.eye(width)
     # What the token of each right-hand element is embedded as (under sub and div, its inverse).

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from grokscope.cli.output import one_line, say
+from grokscope.cli.output import one_line, say, say_note
 from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, preset, read_settings
 
@@ -24,12 +24,15 @@ def import_network(words: list[str]) -> int:
     files = list(takewhile(lambda word: not word.startswith("--"), words))
     if not files:
         raise ConfigError(f"name the files to import first: {_USAGE}")
-    groups = grouped(words[len(files) :])
+    groups = grouped(words[len(files) :], repeatable=("ignore",))
     own_split = groups.pop("own_split", None)
     if own_split:
         raise ConfigError(f"--own-split takes no value, but has {' '.join(own_split)}")
-    options = {name: _one(groups, name) for name in ("out", "entry", "equals", "config")}
-    steps = [_integer("step", word) for part in groups.pop("step", []) for word in part.split(",") if word]
+    options = {name: _one(groups, name) for name in ("out", "entry", "equals", "config", "layout")}
+    steps = [step for part in groups.pop("step", []) for word in part.split(",") if word for step in _steps(word)]
+    ignore = groups.pop("ignore", None)
+    if ignore == []:
+        raise ConfigError("--ignore takes the name of an entry, or a pattern, but has none")
     config = None if options["config"] is None else _config(options["config"])
     settings = changes(groups)
 
@@ -41,6 +44,8 @@ def import_network(words: list[str]) -> int:
         out=options["out"],
         steps=steps or None,
         entry=options["entry"],
+        ignore=ignore or (),
+        layout=options["layout"],  # type: ignore[arg-type]
         equals=None if options["equals"] is None else _integer("equals", options["equals"]),
         own_split=own_split is not None,
         **settings,
@@ -54,6 +59,7 @@ def import_network(words: list[str]) -> int:
     row = run.metrics.iloc[-1]
     sides = ", ".join(f"{side} {row[f'{side}_accuracy']:.4f}" for side in ("train", "val") if row[f"{side}_loss"] >= 0)
     say(f"accuracy at step {int(row['step'])}: {sides}")
+    say(f"accuracy on the whole table: {imported['accuracy']:.4f} (of {run.task.n_examples} examples)")
     say(repr(run))
     say(str(run.path))
     return 0
@@ -75,9 +81,19 @@ def _integer(name: str, word: str) -> int:
         raise ConfigError(f"--{name} {word} is not accepted: use an integer >= 0") from None
 
 
+def _steps(word: str) -> list[int]:
+    """A step, or the steps FIRST:LAST:EVERY, the last included."""
+    if ":" not in word:
+        return [_integer("step", word)]
+    parts = [_integer("step", part) for part in word.split(":")]
+    if len(parts) != 3 or parts[2] < 1 or parts[0] > parts[1]:
+        raise ConfigError(f"--step {word} is not accepted: use FIRST:LAST:EVERY, as in 0:40000:100")
+    return list(range(parts[0], parts[1] + 1, parts[2]))
+
+
 def _config(name: str) -> RunConfig | Mapping[str, Any]:
     """A preset, taken as it is, or the settings in a TOML file."""
-    return read_settings(name) if name.endswith(".toml") or Path(name).is_file() else preset(name)
+    return read_settings(name, say_note) if name.endswith(".toml") or Path(name).is_file() else preset(name)
 
 
 def _import_help() -> int:
@@ -86,9 +102,14 @@ def _import_help() -> int:
         config: str | None = None
         """A TOML file of settings, or a preset whose architecture and task the network has."""
         step: tuple[int, ...] = ()
-        """The step of each file; left out: read from names such as 12000.pt and step_012000.safetensors."""
+        """The step of each checkpoint, or FIRST:LAST:EVERY; left out: what a file with several says, or read from names
+        such as 12000.pt and step_012000.safetensors."""
         entry: str | None = None
-        """Where in a file with several state dicts the one is: model, state_dicts.3."""
+        """Where in a file with several state dicts the one is (model, state_dicts.3), or all of them (state_dicts)."""
+        ignore: tuple[str, ...] = ()
+        """Entries that are no part of the network, by name or pattern (*_embed); may be given again."""
+        layout: Literal["as_is", "turned"] | None = None
+        """Which way matrices lie where shapes leave it open; left out: the way in which the network solves its task."""
         equals: int | None = None
         """The row of embed.W_E that stands for `=`, where that is not the first after the elements."""
         own_split: bool = False
@@ -100,12 +121,13 @@ def _import_help() -> int:
     show_settings(
         Settings,
         prog="grokscope import FILE...",
-        description="Make a run of a network trained elsewhere, from HookedTransformer state dicts (safetensors or "
-        "torch.save; nothing in a file is executed), one file per step. Say the task, as in --task group --elements "
-        "order.txt --product ab or --task add --modulus 113, and the activation. What shapes tell (layers, widths, "
-        "heads, LayerNorm, biases, form) is read off the file unless it is given, and model.residual is pre_ln, "
-        "TransformerLens' own block. Without --train-indices FILE or --own-split the split counts as unknown, and all "
-        f"examples as validation. {SHORT_NAMES}",
+        description="Make a run of a network trained elsewhere, from HookedTransformer state dicts (safetensors, "
+        "torch.save or numpy.savez; nothing in a file is executed), one file per step or one with all of them. "
+        "Say the task, as in --task group --elements order.txt --product ab or --task add --modulus 113, and the "
+        "activation. What shapes tell (layers, widths, heads, LayerNorm, biases, form, which way matrices lie) is read "
+        "off the file unless it is given, and model.residual is pre_ln, TransformerLens' own block. Without "
+        "--train-indices FILE or --own-split the split counts as unknown, and all examples as validation. "
+        f"{SHORT_NAMES}",
         config=RunConfig(),
     )
     return 0

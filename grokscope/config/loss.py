@@ -23,6 +23,8 @@ class LossConfig(NamedMethod):
     """What is minimised, and reported as train and validation loss: a subclass declared by `declare_loss`."""
 
     SECTION: ClassVar[str] = "loss"
+    UNIT: ClassVar[str] = "nats"
+    """What train and validation loss are counted in."""
 
     name: str = "cross_entropy"
     temperature: float = 1.0
@@ -40,7 +42,7 @@ class LossConfig(NamedMethod):
         self.check()
 
     def value(self, logits: Tensor, labels: Tensor, reduction: Reduction) -> Tensor:
-        """The loss, in nats, of logits [example, answer] that the temperature has divided, at labels [example]."""
+        """The loss, in `UNIT`, of logits [example, answer] that the temperature has divided, at labels [example]."""
         raise NotImplementedError(f"{type(self).__name__} does not say what its loss is")
 
 

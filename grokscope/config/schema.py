@@ -50,6 +50,21 @@ class RunConfig:
         for name, kind in SECTIONS.items():
             if not isinstance(getattr(self, name), kind):
                 refuse(name, getattr(self, name), f"use a {kind.__name__}")
+        if self.model.tied:
+            self._check_tied()
+        late = max(self.checkpoints.steps, default=0)
+        if late > self.training.steps:
+            refuse("checkpoints.steps", late, f"use steps up to training.steps = {self.training.steps}")
+
+    def _check_tied(self) -> None:
+        """Whether settings of parameter groups leave the unembedding alone, which follows a tied embedding."""
+        for section in ("norms", "optimizer"):
+            for name, value in getattr(self, section).read().items():
+                entries = value if isinstance(value, tuple) else ()
+                own = any(isinstance(entry, tuple) and entry[0] == "unembed" for entry in entries)
+                if own or ("unembed" in entries and "embed" not in entries):
+                    why = "with model.tied the unembedding is the embedding, and follows it: name embed instead"
+                    refuse(f"{section}.{name}", value, why)
 
     def gradient_evaluations(self, steps: int) -> int:
         """Gradients that so many steps compute: forward and backward passes over one batch each.

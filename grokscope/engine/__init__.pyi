@@ -1,5 +1,4 @@
 from .compiled import CompiledEngine as CompiledEngine
-from .compiled import why_not_compiled as why_not_compiled
 from .engine import Engine as Engine
 from .evaluation import evaluate as evaluate
 from .head import cross_entropies as cross_entropies

@@ -23,15 +23,15 @@ AttendBackward = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
 
 def attend(
-    q: Float[Tensor, "query d_model"],
-    k: Float[Tensor, "row d_model"],
-    v: Float[Tensor, "row d_model"],
+    q: Float[Tensor, "query heads"],
+    k: Float[Tensor, "row heads"],
+    v: Float[Tensor, "row heads"],
     sequences: Sequence[Sequences],
     n_heads: int,
 ) -> tuple[
-    Float[Tensor, "query d_model"], Float[Tensor, "key last head"], Float[Tensor, "key last head"], AttendBackward
+    Float[Tensor, "query heads"], Float[Tensor, "key last head"], Float[Tensor, "key last head"], AttendBackward
 ]:
-    """Causal attention, heads joined.
+    """Attention, heads joined.
 
     Arguments:
         q: queries, in the order of `sequences`, and of the positions of each that attend.
@@ -53,7 +53,7 @@ def attend(
         loops.mix(pattern, v, keys, z[here])
         parts.append((keys, here, scores, pattern))
 
-    def backward(dz: Float[Tensor, "query d_model"]) -> tuple[Tensor, Tensor, Tensor]:
+    def backward(dz: Float[Tensor, "query heads"]) -> tuple[Tensor, Tensor, Tensor]:
         dz = dz.unflatten(1, heads)
         dq, dk, dv = torch.empty_like(dz), torch.zeros_like(k), torch.zeros_like(v)
         for keys, here, _, pattern in parts:
@@ -70,9 +70,9 @@ def _positions(sequences: Sequence[Sequences]) -> Iterator[tuple[Int[Tensor, "ke
     """For every position that attends: the keys that it sees, and where its queries are."""
     start = 0
     for some in sequences:
-        n_keys, n_queries = some.keys.shape
-        for position in range(n_keys - some.n_positions, n_keys):
-            yield some.keys[: position + 1], slice(start, start + n_queries)
+        n_queries = some.keys.shape[1]
+        for keys in some.seen():
+            yield keys, slice(start, start + n_queries)
             start += n_queries
 
 

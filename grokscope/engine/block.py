@@ -2,7 +2,7 @@
 
     x = LN1(stream)        residual = x (normed) or stream (pre_ln)
     mid = residual + attention(x)
-    out = mid + MLP(LN2(mid))
+    out = mid + MLP(LN2(mid))        (mid itself in a network of attention only)
 
 Layer 0 attends from a table of unigrams to rows, later layers from rows to rows; the last layer answers
 for the last position alone.
@@ -57,7 +57,7 @@ def block(
     mid = rows(residual, own) + attn_out
 
     answer = slice(-batch.last.unigrams.keys.shape[1], None)
-    heads = (config.n_heads, config.d_head)
+    heads = (config.n_heads, config.head_width)
     tap(name + "attn.hook_q", lambda: q[answer].unflatten(-1, heads))
     tap(name + "attn.hook_k", lambda: rows(k, answer_own).unflatten(-1, heads))
     tap(name + "attn.hook_v", lambda: rows(v, answer_own).unflatten(-1, heads))
@@ -65,20 +65,11 @@ def block(
     tap(name + "attn.hook_pattern", lambda: pattern.permute(1, 2, 0))
     tap(name + "attn.hook_z", lambda: z[answer].unflatten(-1, heads))
     tap(name + "hook_attn_out", lambda: attn_out[answer])
-    tap(name + "hook_resid_mid", lambda: mid[answer])
-    mlp_in, norm2_backward = normalised(config, weights, name + "ln2", mid, tap, answer)
-    pre, pre_backward = linear(weights, name + "mlp.W_in", bias("mlp.b_in"), mlp_in)
-    post, activation_backward = activation(config.activation, pre)
-    mlp_out, mlp_out_backward = linear(weights, name + "mlp.W_out", bias("mlp.b_out"), post)
-    out = mid + mlp_out
-    tap(name + "mlp.hook_pre", lambda: pre[answer])
-    tap(name + "mlp.hook_post", lambda: post[answer])
-    tap(name + "hook_mlp_out", lambda: mlp_out[answer])
+    out, mlp_backward = (mid, _unchanged) if config.attention_only else _mlp(config, weights, name, mid, tap, answer)
     tap(name + "hook_resid_post", lambda: out[answer])
 
     def backward(d_out: Tensor, grads: Gradients) -> Tensor:
-        d_mlp_in = pre_backward(activation_backward(mlp_out_backward(d_out, grads)), grads)
-        d_mid = norm2_backward(d_mlp_in, grads).add_(d_out)
+        d_mid = mlp_backward(d_out, grads)
         dq, dk, dv = attention_backward(attn_out_backward(d_mid, grads))
         if layer == 0:
             dq_table = torch.zeros_like(q_table)
@@ -95,6 +86,39 @@ def block(
         return d_stream
 
     return out, backward
+
+
+def _mlp(
+    config: ModelConfig,
+    weights: Weights,
+    name: str,
+    mid: Float[Tensor, "row d_model"],
+    tap: Tap,
+    answer: slice,
+) -> tuple[Float[Tensor, "row d_model"], Backward]:
+    """mid + MLP(LN2(mid))."""
+
+    def bias(parameter: str) -> str | None:
+        return name + parameter if config.biases else None
+
+    tap(name + "hook_resid_mid", lambda: mid[answer])
+    mlp_in, norm2_backward = normalised(config, weights, name + "ln2", mid, tap, answer)
+    pre, pre_backward = linear(weights, name + "mlp.W_in", bias("mlp.b_in"), mlp_in)
+    post, activation_backward = activation(config.activation, pre)
+    mlp_out, mlp_out_backward = linear(weights, name + "mlp.W_out", bias("mlp.b_out"), post)
+    tap(name + "mlp.hook_pre", lambda: pre[answer])
+    tap(name + "mlp.hook_post", lambda: post[answer])
+    tap(name + "hook_mlp_out", lambda: mlp_out[answer])
+
+    def backward(d_out: Tensor, grads: Gradients) -> Tensor:
+        d_mlp_in = pre_backward(activation_backward(mlp_out_backward(d_out, grads)), grads)
+        return norm2_backward(d_mlp_in, grads).add_(d_out)
+
+    return mid + mlp_out, backward
+
+
+def _unchanged(d_out: Tensor, grads: Gradients) -> Tensor:
+    return d_out
 
 
 def normalised(

@@ -17,7 +17,6 @@ There is no second set of weights: it reads the dictionary that a `HookedTransfo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 
 import torch
@@ -26,12 +25,13 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from grokscope.config import ModelConfig
+from grokscope.config.nearest import hint
 from grokscope.engine.block import Tap, block, normalised
 from grokscope.engine.evaluation import CHUNK, evaluate
 from grokscope.engine.gather import add_rows_, rows
 from grokscope.engine.layers import Backward, Gradients, linear
 from grokscope.engine.losses.cross_entropy import cross_entropy
-from grokscope.engine.prefixes import Batch, PrefixTable
+from grokscope.engine.prefixes import Batch, prefix_table
 from grokscope.model import Weights, d_vocab_out
 from grokscope.tasks import Task
 
@@ -52,7 +52,7 @@ class Engine:
     def __init__(self, config: ModelConfig, task: Task, device: str | torch.device = "cpu") -> None:
         self.config = config
         self.d_vocab_out = d_vocab_out(config, task)
-        self.prefixes = PrefixTable(task.tokens.to(device))
+        self.prefixes = prefix_table(config, task.tokens.to(device))
         self.labels: Int[Tensor, "example"] = task.labels.to(device)
 
     # --- what users call ---------------------------------------------------------------------------
@@ -82,9 +82,7 @@ class Engine:
         known = self.activation_names()
         for name in wanted:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 4, 0.4)
-                hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
-                raise ValueError(f"activation {name!r} does not exist in this model; {hint}")
+                raise ValueError(f"activation {name!r} does not exist in this model; {hint(name, known, 'there are')}")
         parts_by_name: dict[str, list[Tensor]] = {name: [] for name in wanted}
         with torch.no_grad():
             for chunk in examples.split(CHUNK):
@@ -106,9 +104,11 @@ class Engine:
         norm = ["hook_scale", "hook_normalized"] if self.config.normalization == "LN" else []
         block += [f"ln1.{name}" for name in norm]
         block += [f"attn.hook_{name}" for name in ("q", "k", "v", "attn_scores", "pattern", "z")]
-        block += ["hook_attn_out", "hook_resid_mid"]
-        block += [f"ln2.{name}" for name in norm]
-        block += ["mlp.hook_pre", "mlp.hook_post", "hook_mlp_out", "hook_resid_post"]
+        block += ["hook_attn_out"]
+        if not self.config.attention_only:
+            block += ["hook_resid_mid", *(f"ln2.{name}" for name in norm)]
+            block += ["mlp.hook_pre", "mlp.hook_post", "hook_mlp_out"]
+        block += ["hook_resid_post"]
         names = ["hook_embed", "hook_pos_embed"]
         names += [f"blocks.{layer}.{name}" for layer in range(self.config.n_layers) for name in block]
         return (*names, *(f"ln_final.{name}" for name in norm), "unembed.hook_in", "unembed.hook_out", "logits")
@@ -123,14 +123,16 @@ class Engine:
         A training step needs three times as many.
         """
         c, table = self.config, self.prefixes
-        rows = sum(min(table.n_prefixes(p), n_examples) for p in range(table.tokens.shape[1]))
-        answers, unigrams = min(table.n_prefixes(table.tokens.shape[1] - 1), n_examples), len(table.unigram_tokens)
+        rows = table.n_rows(n_examples)
+        n_positions, unigrams = table.tokens.shape[1], len(table.unigram_tokens)
+        shares_answers = table.n_shared(n_examples, n_positions) == n_positions
+        answers = table.n_prefixes(n_positions - 1) if shares_answers else n_examples
         total = 0
         for layer in range(c.n_layers):
             queries = answers if layer == c.n_layers - 1 else rows
             inputs = unigrams if layer == 0 else rows
-            total += inputs * 2 * c.d_model**2 + (unigrams if layer == 0 else queries) * c.d_model**2
-            total += queries * (c.d_model**2 + 2 * c.d_model * c.d_mlp)
+            total += (2 * inputs + (unigrams if layer == 0 else queries)) * c.d_model * c.all_heads
+            total += queries * c.d_model * (c.all_heads + (0 if c.attention_only else 2 * c.d_mlp))
         return 2 * (total + answers * c.d_model * self.d_vocab_out)
 
     # --- the forward pass --------------------------------------------------------------------------

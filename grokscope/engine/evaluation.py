@@ -24,6 +24,8 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss (nats) and accuracy of a network that gives the logits of chosen examples.
 
+    The loss is computed in float64, whatever the logits are in: in float32 small losses come out as 0.
+
     Arguments:
         answer_logits: the network; called on at most `CHUNK` examples at a time.
         labels: answers of the whole task.
@@ -33,6 +35,6 @@ def evaluate(
     total, correct = 0.0, 0
     for chunk in examples.split(CHUNK):
         logits = answer_logits(chunk)
-        total += float(loss(logits, labels[chunk], "sum"))
+        total += float(loss(logits.double(), labels[chunk], "sum"))
         correct += int((logits.argmax(-1) == labels[chunk]).sum())
     return total / len(examples), correct / len(examples)

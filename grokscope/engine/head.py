@@ -28,5 +28,8 @@ def unembedded(
 
 
 def cross_entropies(logits: Float[Tensor, "*row d_vocab_out"], labels: Int[Tensor, "*row"]) -> Float[Tensor, "*row"]:
-    """The cross-entropy of every row, in nats, for rows in any number of dimensions."""
-    return F.cross_entropy(logits.flatten(0, -2), labels.flatten(), reduction="none").view(labels.shape)
+    """The cross-entropy of every row, in nats and in float64, for rows in any number of dimensions.
+
+    In float32 a loss below 1e-7 is rounded to 0: 1 + exp(-20) is 1 there.
+    """
+    return F.cross_entropy(logits.flatten(0, -2).double(), labels.flatten(), reduction="none").view(labels.shape)

@@ -84,9 +84,16 @@ def layer_norm(weights: Weights, name: str, x: Float[Tensor, "row d"]) -> tuple[
 
 
 def activation(kind: Activation, pre: Float[Tensor, "row d_mlp"]) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """gelu(x) = x * Phi(x), exact, relu or x^2; the backward overwrites the gradient that it is given."""
+    """The activation that `model.activation` names; the backward may overwrite the gradient that it is given."""
     if kind == "quadratic":
         return pre.square(), lambda dpost: dpost.mul_(pre).mul_(2.0)
     if kind == "relu":
         return F.relu(pre), lambda dpost: torch.ops.aten.threshold_backward(dpost, pre, 0)
+    if kind == "silu":
+        return F.silu(pre), lambda dpost: torch.ops.aten.silu_backward(dpost, pre)
+    if kind == "gelu_new":
+        return (
+            F.gelu(pre, approximate="tanh"),
+            lambda dpost: torch.ops.aten.gelu_backward(dpost, pre, approximate="tanh"),
+        )
     return F.gelu(pre), lambda dpost: torch.ops.aten.gelu_backward.grad_input(dpost, pre, grad_input=dpost)

@@ -9,16 +9,23 @@ queries, keys, values) depends on one token and its position alone: one row per 
 All of it is read off the token table. A position is shared where the whole table has fewer distinct
 prefixes than the batch has examples; then every prefix of the table is computed, whether it is in the
 batch or not, so that row counts, and with them every float, do not depend on which examples were drawn.
+
+Where attention is bidirectional a position of a middle layer depends on the whole sequence. Then every position has
+one row per example, and unigrams alone are shared. In a network of one layer only the last position asks, and it sees
+the same either way.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
+
+from grokscope.config import ModelConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,10 +36,18 @@ class Sequences:
     """The row of each position of each sequence in a table of keys and values."""
     n_positions: int
     """How many of the last positions attend: the last one to every key, the one before it to one key less."""
+    sees_all: bool = False
+    """Whether each of them attends to every key instead."""
 
     def last(self) -> Sequences:
         """The same where the last position alone attends."""
-        return Sequences(self.keys, 1)
+        return replace(self, n_positions=1)
+
+    def seen(self) -> Iterator[Int[Tensor, "key sequence"]]:
+        """For every position that attends, in their order: the keys that it sees."""
+        n_keys = len(self.keys)
+        for position in range(n_keys - self.n_positions, n_keys):
+            yield self.keys if self.sees_all else self.keys[: position + 1]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +83,15 @@ class Batch:
 
 
 class PrefixTable:
-    """Distinct prefixes and unigrams of a token table."""
+    """Distinct prefixes and unigrams of a token table.
 
-    def __init__(self, tokens: Int[Tensor, "example position"]) -> None:
-        self.tokens = tokens
+    Arguments:
+        tokens: of all examples.
+        sees_all: positions of middle layers see the whole sequence, so that none of their rows are shared.
+    """
+
+    def __init__(self, tokens: Int[Tensor, "example position"], *, sees_all: bool = False) -> None:
+        self.tokens, self.sees_all = tokens, sees_all
         self.ids: list[Int[Tensor, "example"]] = []
         """For each position, which distinct prefix every example has there."""
         self.examples: list[Int[Tensor, "prefix"]] = []
@@ -97,11 +117,20 @@ class PrefixTable:
         """Number of distinct prefixes that end at a position, in the whole table."""
         return len(self.examples[position])
 
+    def n_shared(self, n_examples: int, n_positions: int) -> int:
+        """How many of the first positions have rows that the examples of a batch of this size share."""
+        return 0 if self.sees_all else sum(self.n_prefixes(position) < n_examples for position in range(n_positions))
+
+    def n_rows(self, n_examples: int) -> int:
+        """Rows of a batch of this size, at all positions."""
+        shared = self.n_shared(n_examples, self.tokens.shape[1])
+        return sum(map(self.n_prefixes, range(shared))) + n_examples * (self.tokens.shape[1] - shared)
+
     def batch(self, examples: Int[Tensor, "example"]) -> Batch:
         """The rows that a batch of examples needs."""
         n_positions, n_examples = self.tokens.shape[1], len(examples)
         # Prefixes get no fewer as they get longer, so the shared positions come first.
-        n_shared = sum(self.n_prefixes(position) < n_examples for position in range(n_positions))
+        n_shared = self.n_shared(n_examples, n_positions)
         starts = [sum(self.n_prefixes(p) for p in range(position)) for position in range(n_shared + 1)]
         queries = []
         for position in range(n_shared):
@@ -121,7 +150,13 @@ class PrefixTable:
         rows = slice(own[0].start, own[-1].stop)
         in_place = torch.arange(rows.start, rows.stop, device=examples.device).view(len(own), -1)
         keys = torch.cat([torch.stack(looked_up), in_place]) if looked_up else in_place
-        return Queries(rows, Sequences(self.unigrams[:n_keys, examples], len(own)), Sequences(keys, len(own)))
+        of_unigrams, of_rows = self.unigrams[:n_keys, examples], keys
+        return Queries(rows, *(Sequences(keys, len(own), self.sees_all) for keys in (of_unigrams, of_rows)))
+
+
+def prefix_table(config: ModelConfig, tokens: Int[Tensor, "example position"]) -> PrefixTable:
+    """The rows that a network needs of these sequences."""
+    return PrefixTable(tokens, sees_all=config.attention_dir == "bidirectional" and config.n_layers > 1)
 
 
 def _first_occurrence(ids: Int[Tensor, "example"]) -> Int[Tensor, "prefix"]:

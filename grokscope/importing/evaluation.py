@@ -1,23 +1,16 @@
-"""How well imported weights solve their task, and whether read in another way they would solve it better.
-
-Shapes do not tell the activation, where the residual stream is normalised, in which order permutations are
-multiplied and which token is `=`. A network that was good at its task and is not so here has probably been read
-in the wrong way.
-"""
+"""How well imported weights solve their task, and whether read in another way they would solve it better."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import torch
 
-from grokscope.config import RunConfig, override
+from grokscope.config import RunConfig
 from grokscope.engine import Engine
-from grokscope.importing.fitting import reordered
+from grokscope.importing.readings import other_readings
 from grokscope.model import Weights
 from grokscope.tasks import Task, build_task
 
-_GOOD = 0.9
+GOOD = 0.9
 """Accuracy below which other readings of the same weights are tried, and from which on one is pointed out."""
 
 _TRIED = 1024
@@ -25,7 +18,7 @@ _TRIED = 1024
 
 
 class Evaluation:
-    """Loss and accuracy on the examples of each side of the split; NaN for a side that has none."""
+    """Loss (float64) and accuracy on the examples of each side of the split; NaN for a side that has none."""
 
     def __init__(self, config: RunConfig, task: Task) -> None:
         self.config, self.task, self.engine = config, task, Engine(config.model, task)
@@ -39,32 +32,37 @@ class Evaluation:
             values |= {f"{side}_loss": loss, f"{side}_accuracy": accuracy}
         return values
 
+    def accuracy(self, weights: Weights) -> float:
+        """On the whole table."""
+        return self.engine.evaluate(weights, torch.arange(self.task.n_examples))[1]
+
     def doubts(self, weights: Weights) -> list[str]:
-        """A sentence for every other reading of the same weights that solves the task where this one does not."""
-        picked = torch.linspace(0, self.task.n_examples - 1, min(_TRIED, self.task.n_examples)).long()
-        own = self.engine.evaluate(weights, picked)[1]
-        if own >= _GOOD:
+        """A sentence for every other reading of the same weights that solves the task where this one does not.
+
+        Where none does and the accuracy is near chance, a sentence that says what may be wrong.
+        """
+        own = self.accuracy(weights)
+        if own >= GOOD:
             return []
-        sentences = []
-        for what, config, read in self._other_readings(weights):
-            task = build_task(config.task)
-            accuracy = Engine(config.model, task).evaluate(read, picked)[1]
-            if accuracy >= _GOOD:
+        sentences, tried = [], 0
+        for reading in other_readings(self.config, self.task, weights):
+            accuracy = sampled_accuracy(reading.config, build_task(reading.config.task), reading.weights)
+            tried += 1
+            if accuracy >= GOOD:
                 sentences.append(
-                    f"accuracy is {own:.3f}; with {what} it would be {accuracy:.3f}: is that what is meant?"
+                    f"accuracy is {own:.3f}; with {reading.words} it would be {accuracy:.3f}: is that what is meant?"
                 )
+        chance = 1 / self.task.n_answers
+        if not sentences and own < min(0.5, max(0.1, 3 * chance)):
+            sentences.append(
+                f"accuracy is {own:.3f}, and chance is {chance:.3f}: where the network does solve its task, the order "
+                "of the elements, the product, the task or the layout differs from what was said; none of "
+                f"{tried} other readings fits either"
+            )
         return sentences
 
-    def _other_readings(self, weights: Weights) -> Iterator[tuple[str, RunConfig, Weights]]:
-        model, task = self.config.model, self.config.task
-        activation = "relu" if model.activation == "gelu" else "gelu"
-        yield f"model.activation = {activation}", override(self.config, {"activation": activation}), weights
-        if model.normalization == "LN":
-            residual = "pre_ln" if model.residual == "normed" else "normed"
-            yield f"model.residual = {residual}", override(self.config, {"residual": residual}), weights
-        if task.is_permutations:
-            product = "ab" if task.product == "ba" else "ba"
-            yield f"task.product = {product}", override(self.config, {"product": product}), weights
-        if self.task.d_vocab == self.task.n_answers + 2:
-            equals = self.task.n_answers + 1
-            yield f"equals = {equals}", self.config, reordered(weights, self.task, equals)
+
+def sampled_accuracy(config: RunConfig, task: Task, weights: Weights) -> float:
+    """Accuracy on up to 1,024 examples spread over the whole table."""
+    picked = torch.linspace(0, task.n_examples - 1, min(_TRIED, task.n_examples)).long()
+    return Engine(config.model, task).evaluate(weights, picked)[1]

@@ -1,27 +1,21 @@
-"""Reading a file of weights that was made elsewhere, without running anything that is in it.
+"""The state dicts in a file of weights that was made elsewhere: one, or the checkpoints of a training run.
 
-A safetensors file holds tensors and nothing else. A torch.save file is a pickle; it is read with
-`weights_only=True`, which makes tensors, numbers, texts and containers of them, and refuses all else before it is
-executed. Both are told apart by their content, not by their names.
+A file may hold its state dict alone, under a key (`model`, `state_dict`, ...), or many of them: a list, or a mapping
+by step, with the list of their steps beside it perhaps. What the file itself is, `contents` tells.
 """
 
 from __future__ import annotations
 
-import io
 import re
-import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 from grokscope.disk import digest
+from grokscope.importing.contents import SAVE, content_of, describe, parts
 from grokscope.importing.fitting import WeightsError
 
 _MARKS = ("embed.W_E", "unembed.W_U", "attn.W_Q", "pos_embed.W_pos", "mlp.W_in")
@@ -30,7 +24,13 @@ _MARKS = ("embed.W_E", "unembed.W_U", "attn.W_Q", "pos_embed.W_pos", "mlp.W_in")
 _DEEPEST = 4
 """Containers around a state dict that are looked into."""
 
-_SAVE = "save the weights alone: torch.save(model.state_dict(), ...), or safetensors.torch.save_file"
+_STEP = re.compile(r"(?:(?:step|epoch|iter|iteration|update|ckpt|checkpoint)s?[-_ =.]?)?(\d{1,15})", re.IGNORECASE)
+"""A key of a mapping by step: 500, step_500."""
+
+_LISTS_STEPS = re.compile(r"epoch|step|iter|update", re.IGNORECASE)
+"""Names of a list of steps beside a list of checkpoints: checkpoint_epochs, steps."""
+
+Where = tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -49,67 +49,114 @@ class ForeignFile:
     """What else is in the file, and what it is."""
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a state dict is, before it is read."""
+
+    path: Path
+    entry: str | None = None
+    """As in `ForeignFile`; None: the only one of the file."""
+    step: int | None = None
+    """Where the file says it."""
+    series: str | None = None
+    """The list or mapping that it is one of, where it is of many."""
+    others: Mapping[str, str] = field(default_factory=dict)
+    """State dicts of the file that are no part of the series that this one is of, and what they are."""
+
+    @property
+    def name(self) -> str:
+        """The file's name, and where in it."""
+        return self.path.name if self.entry is None else f"{self.path.name} ({self.entry})"
+
+    def __str__(self) -> str:
+        return str(self.path) if self.entry is None else f"{self.path} ({self.entry})"
+
+
+class ForeignReader:
+    """Reads state dicts out of files; the file that was read last is kept, for the next of its state dicts."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[Path, tuple[int, int, int]] | None = None
+        self._content: Any = None
+        self._series: list[Where] = []
+        self._bytes, self._sha256 = 0, ""
+
+    def read(self, path: str | Path, entry: str | None = None) -> ForeignFile:
+        """The state dict at an entry, keys joined by dots; None: the only one that there is. See `read_foreign`."""
+        file = Path(path)
+        content = self._open(file)
+        where, state_dict = _lookup(file, content, entry) if entry is not None else _only_state_dict(file, content)
+        skipped = _beside(content, where, self._series)
+        tensors: dict[str, Tensor] = {}
+        for name, value in state_dict.items():
+            if isinstance(value, Tensor):
+                tensors[str(name)] = value.detach()
+            else:
+                skipped[str(name)] = f"no tensor but {describe(value)}"
+        prefix = _prefix(tensors)
+        tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
+        return ForeignFile(file, self._bytes, self._sha256, ".".join(where), prefix, tensors, skipped)
+
+    def places(self, path: str | Path, entry: str | None = None) -> list[Place]:
+        """The checkpoints in a file, in their order: one, or those of a list or of a mapping by step.
+
+        `entry` may name the list or mapping, or one state dict. Raises `WeightsError` as `read` does.
+        """
+        file = Path(path)
+        content = self._open(file)
+        if entry is None:
+            if len(self._series) != 1:
+                _only_state_dict(file, content)
+                return [Place(file)]
+            where = self._series[0]
+        else:
+            where = tuple(part for part in entry.split(".") if part)
+            if where not in self._series:
+                _lookup(file, content, entry)
+                return [Place(file, entry)]
+        steps = _steps(content, where)
+        others = {
+            ".".join(other): "a state dict beside the checkpoints; to import it alone, name it as `entry`"
+            for other, _ in _state_dicts(content, marked=True)
+            if other[: len(where)] != where
+        }
+        keys = parts(_at(content, where))
+        return [
+            Place(file, ".".join((*where, key)), step, ".".join(where), others)
+            for key, step in zip(keys, steps, strict=True)
+        ]
+
+    def _open(self, file: Path) -> Any:
+        try:
+            status = file.stat()
+            found = file, (status.st_mtime_ns, status.st_size, status.st_ino)
+            if found != self._kept:
+                data = file.read_bytes()
+                self._kept = None
+                self._content, self._bytes, self._sha256 = content_of(file, data), len(data), digest(data)
+                self._series = list(_series(self._content))
+                self._kept = found
+        except OSError as error:
+            raise WeightsError(f"cannot read {file}: {error.strerror or error}") from None
+        return self._content
+
+
 def read_foreign(path: str | Path, entry: str | None = None) -> ForeignFile:
-    """The state dict in a safetensors or torch.save file.
+    """The state dict in a safetensors, numpy or torch.save file.
 
     Arguments:
         entry: where in the file it is, keys joined by dots; left out: it is looked for.
 
     Raises `WeightsError`, naming the file, for one that is truncated, holds no tensors, holds several state dicts,
-    or needs unpickling; nothing in such a file is executed.
+    or holds nothing that can be read without unpickling; nothing in such a file is executed.
     """
-    file = Path(path)
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"cannot read {file}: {error.strerror or error}") from None
-    content = _content(file, data)
-    where, state_dict = _lookup(file, content, entry) if entry is not None else _only_state_dict(file, content)
-    skipped = _beside(content, where)
-    tensors: dict[str, Tensor] = {}
-    for name, value in state_dict.items():
-        if isinstance(value, Tensor):
-            tensors[str(name)] = value.detach()
-        else:
-            skipped[str(name)] = f"no tensor but {type(value).__name__}"
-    prefix = _prefix(tensors)
-    tensors = {name.removeprefix(prefix): value for name, value in tensors.items()}
-    return ForeignFile(file, len(data), digest(data), ".".join(where), prefix, tensors, skipped)
+    return ForeignReader().read(path, entry)
 
 
-def _content(file: Path, data: bytes) -> Any:
-    if data[:4] == b"PK\x03\x04" or data[:1] == b"\x80":
-        return _torch_content(file, data)
-    if data[8:9] == b"{":
-        try:
-            return safetensors.torch.load(data)
-        except (SafetensorError, ValueError, KeyError) as error:
-            raise WeightsError(f"{file} is damaged or truncated: {error}") from None
-    why = "it is empty" if not data else "or its beginning is missing"
-    raise WeightsError(f"{file} is neither a safetensors file nor one of torch.save ({why}): {_SAVE}")
-
-
-def _torch_content(file: Path, data: bytes) -> Any:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickle protocols, where an error follows
-            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        named = re.search(r"GLOBAL ([\w.]+)", str(error))
-        what = f"it holds {named[1]}" if named else "torch.save did not write it, or it holds more than tensors"
-        raise WeightsError(
-            f"{file} needs unpickling ({what}), which can run any program: it is refused, and nothing in it was "
-            f"executed. Where you trust it, {_SAVE}"
-        ) from None
-    except Exception as error:  # a file cut or changed anywhere fails in as many ways as there are bytes
-        why = str(error).partition("\n")[0] or type(error).__name__
-        raise WeightsError(f"{file} is damaged, truncated, or no file of weights: {why}") from None
-
-
-def _only_state_dict(file: Path, content: Any) -> tuple[tuple[str, ...], Mapping[Any, Any]]:
+def _only_state_dict(file: Path, content: Any) -> tuple[Where, Mapping[Any, Any]]:
     candidates = list(_state_dicts(content, marked=True)) or list(_state_dicts(content, marked=False))
     if not candidates:
-        raise WeightsError(f"{file} holds no tensors by name, but {_describe(content)}: {_SAVE}")
+        raise WeightsError(f"{file} holds no tensors by name, but {describe(content)}: {SAVE}")
     if len(candidates) > 1:
         names = [".".join(where) or "the file itself" for where, _ in candidates]
         more = f", ... ({len(names)} in all)" if len(names) > 6 else ""
@@ -117,9 +164,7 @@ def _only_state_dict(file: Path, content: Any) -> tuple[tuple[str, ...], Mapping
     return candidates[0]
 
 
-def _state_dicts(
-    value: Any, where: tuple[str, ...] = (), *, marked: bool
-) -> Iterator[tuple[tuple[str, ...], Mapping[Any, Any]]]:
+def _state_dicts(value: Any, where: Where = (), *, marked: bool) -> Iterator[tuple[Where, Mapping[Any, Any]]]:
     """Mappings from names to tensors, from the outside in; `marked`: with names as a HookedTransformer has."""
     if isinstance(value, Mapping):
         names = [str(name) for name, item in value.items() if isinstance(item, Tensor)]
@@ -127,48 +172,71 @@ def _state_dicts(
             yield where, value
             return
     if len(where) < _DEEPEST:
-        for key, item in _parts(value).items():
+        for key, item in parts(value).items():
             yield from _state_dicts(item, (*where, key), marked=marked)
 
 
-def _parts(value: Any) -> dict[str, Any]:
-    """What a container holds, by key or number; nothing where it is none."""
-    if isinstance(value, Mapping):
-        return {str(key): item for key, item in value.items()}
-    return {str(number): item for number, item in enumerate(value)} if isinstance(value, list | tuple) else {}
+def _series(content: Any) -> Iterator[Where]:
+    """Lists of state dicts, and mappings by step, of two or more."""
+    found = {where for where, _ in _state_dicts(content, marked=True)}
+    for above in dict.fromkeys(where[:-1] for where, _ in _state_dicts(content, marked=True) if where):
+        value = _at(content, above)
+        inside = parts(value)
+        whole = all((*above, key) in found for key in inside)
+        by_step = not isinstance(value, Mapping) or all(_STEP.fullmatch(key) for key in inside)
+        if len(inside) > 1 and whole and by_step:
+            yield above
 
 
-def _lookup(file: Path, content: Any, entry: str) -> tuple[tuple[str, ...], Mapping[Any, Any]]:
+def _steps(content: Any, where: Where) -> Sequence[int | None]:
+    """The step of each checkpoint of a series, as the file says it: the keys, or a list beside; None: it does not."""
+    series = _at(content, where)
+    if isinstance(series, Mapping):
+        return [int(match[1]) for key in parts(series) if (match := _STEP.fullmatch(key))]
+    beside = parts(_at(content, where[:-1])) if where else {}
+    named = [steps for name, value in beside.items() if _LISTS_STEPS.search(name) and (steps := _integers(value))]
+    return next((steps for steps in named if len(steps) == len(series)), [None] * len(series))
+
+
+def _integers(value: Any) -> list[int] | None:
+    """A list of steps, each once, if the value is one."""
+    values = value.tolist() if isinstance(value, Tensor) and value.ndim == 1 else value
+    if not isinstance(values, list | tuple) or not all(
+        type(v) in (int, float) and v >= 0 and v % 1 == 0 for v in values
+    ):
+        return None
+    return [int(step) for step in values] if len(set(values)) == len(values) else None
+
+
+def _at(content: Any, where: Where) -> Any:
+    for part in where:
+        content = parts(content)[part]
+    return content
+
+
+def _lookup(file: Path, content: Any, entry: str) -> tuple[Where, Mapping[Any, Any]]:
     value, where = content, tuple(part for part in entry.split(".") if part)
     for depth, part in enumerate(where):
-        inside = _parts(value)
+        inside = parts(value)
         if part not in inside:
             there = ", ".join(list(inside)[:8]) or "nothing"
             raise WeightsError(f"entry {'.'.join(where[: depth + 1])!r} is not in {file}; there is: {there}")
         value = inside[part]
     if not isinstance(value, Mapping) or not any(isinstance(item, Tensor) for item in value.values()):
-        raise WeightsError(f"entry {entry!r} of {file} is no state dict, but {_describe(value)}")
+        raise WeightsError(f"entry {entry!r} of {file} is no state dict, but {describe(value)}")
     return where, value
 
 
-def _beside(content: Any, where: tuple[str, ...]) -> dict[str, str]:
-    """What lies beside the state dict, on the way to it."""
+def _beside(content: Any, where: Where, series: Sequence[Where]) -> dict[str, str]:
+    """What lies beside the state dict, on the way to it; checkpoints of the series that it is of are no surprise."""
     others, value = {}, content
     for depth, part in enumerate(where):
-        inside = _parts(value)
-        if isinstance(value, Mapping):  # checkpoints in a list beside the one are no surprise
+        inside = parts(value)
+        if isinstance(value, Mapping) and where[:depth] not in series:
             for key in inside.keys() - {part}:
-                others[".".join((*where[:depth], key))] = f"beside the state dict: {_describe(inside[key])}"
+                others[".".join((*where[:depth], key))] = f"beside the state dict: {describe(inside[key])}"
         value = inside[part]
     return dict(sorted(others.items()))
-
-
-def _describe(value: Any) -> str:
-    if isinstance(value, Tensor):
-        return f"a tensor {list(value.shape)}"
-    if isinstance(value, Mapping | list | tuple):
-        return f"{type(value).__name__} of {len(value)}"
-    return type(value).__name__
 
 
 def _prefix(tensors: Mapping[str, Tensor]) -> str:

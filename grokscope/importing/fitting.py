@@ -16,8 +16,12 @@ import torch
 from torch import Tensor
 
 from grokscope.config import ModelConfig
+from grokscope.config.task import Form
 from grokscope.model.parameters import Weights, buffers, dtype_of, is_trained, parameter_shapes, role
 from grokscope.tasks import Task
+
+FORMS: dict[int, Form] = {2: "x_y", 3: "x_y_eq", 4: "x_op_y_eq"}
+"""The form of a task of two operands, by how many positions it has."""
 
 _BUFFERS = {
     "mask": "the attention mask",
@@ -28,7 +32,7 @@ _BUFFERS = {
 }
 """Entries of an attention layer that are constants, by the last part of their names."""
 
-_SIDE = re.compile(
+OPERAND_EMBEDDING = re.compile(
     r"(?:^|[._])(?:(?:embed|W_?E)(?:ding)?_?(?:x|y|a|b|l|r|left|right|1|2)|[lrxyab]_?embed(?:ding)?)(?:[._]|$)"
 )
 """Names of embeddings of one operand: embed_x.W_E, embed.W_E_y, lembed.W_E, x_embed."""
@@ -63,15 +67,29 @@ def shape_settings(tensors: Mapping[str, Tensor]) -> dict[str, Any]:
         settings["model.d_model"] = embed[1]
     if (queries := shape("blocks.0.attn.W_Q", 3)) is not None:
         settings["model.n_heads"] = queries[0]
+        if queries[0] * queries[2] != queries[1]:
+            settings["model.d_head"] = queries[2]
     if (mlp := shape("blocks.0.mlp.W_in", 2)) is not None:
         settings["model.d_mlp"] = mlp[1]
     norm = any(re.search(r"(^|\.)ln(1|2|_final)\.w$", name) for name in tensors)
     settings["model.normalization"] = "LN" if norm else "none"
+    if layers and not any(".mlp." in name for name in tensors):
+        settings["model.attention_only"] = True
+    masks = [tensors[name] for layer in sorted(layers)[:-1] if (name := f"blocks.{layer}.attn.mask") in tensors]
+    if masks and all(mask.numel() and _sees_all(mask) for mask in masks):
+        settings["model.attention_dir"] = "bidirectional"
+    if (embedding := tensors.get("embed.W_E")) is not None and is_tied(embedding, tensors.get("unembed.W_U")):
+        settings["model.tied"] = True
     if any(value.dtype == torch.float64 for value in tensors.values()):
         settings["model.dtype"] = "float64"
-    if (positions := shape("pos_embed.W_pos", 2)) is not None and positions[0] in (3, 4):
-        settings["task.form"] = "x_y_eq" if positions[0] == 3 else "x_op_y_eq"
+    if (positions := shape("pos_embed.W_pos", 2)) is not None and positions[0] in FORMS:
+        settings["task.form"] = FORMS[positions[0]]
     return settings
+
+
+def is_tied(embedding: Tensor, unembedding: Tensor | None) -> bool:
+    """Whether the unembedding is the embedding, to the bit, or there is none."""
+    return unembedding is None or torch.equal(unembedding, embedding.mT)
 
 
 def nonzero_biases(weights: Weights) -> dict[str, bool]:
@@ -109,8 +127,9 @@ def reordered(tensors: Mapping[str, Tensor], task: Task, equals: int) -> dict[st
 def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fitted:
     """The state dict for this architecture and task, in the config's dtype, checked name by name.
 
-    Masks and other constants are skipped, a mask only where it is the causal one. Raises `WeightsError` that
-    names all parameters that are missing, misshaped or not expected, with their shapes and what may be the cause.
+    Masks and other constants are skipped, a mask only where it is that of the config's attention. Biases that are
+    absent are zero. Raises `WeightsError` that names all parameters that are missing, misshaped or not expected, with
+    their shapes and what may be the cause.
     """
     shapes = parameter_shapes(config, task)
     skipped: dict[str, str] = {}
@@ -122,15 +141,25 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
         leaf = name.rpartition(".")[2]
         if leaf not in _BUFFERS:
             extra[name] = value
-        elif leaf == "mask" and not _is_causal(value, is_last=f"blocks.{config.n_layers - 1}." in name):
+        elif leaf == "mask" and config.attention_dir == "bidirectional" and not _sees_all(value):
+            wrong.append(f"{name} {_shape(value)} hides positions: use model.attention_dir = causal")
+        elif (
+            leaf == "mask"
+            and config.attention_dir == "causal"
+            and not _is_causal(value, is_last=f"blocks.{config.n_layers - 1}." in name)
+        ):
             wrong.append(
-                f"{name} {_shape(value)} is not the causal mask: networks here attend to what comes before, "
-                "and this one would compute something else"
+                f"{name} {_shape(value)} is not the causal mask: with model.attention_dir = causal positions "
+                "attend to what comes before, and this network would compute something else"
             )
         else:
             skipped[name] = f"{_BUFFERS[leaf]}, {_shape(value)}"
-    # Biases that are switched off are zero; a file may leave them out.
-    filled = [name for name in shapes if name not in tensors and not is_trained(name, config)]
+    if config.tied and "embed.W_E" in tensors:
+        if not is_tied(tensors["embed.W_E"], tensors.get("unembed.W_U")):
+            wrong.append("unembed.W_U is not the embedding: use model.tied = false")
+        tensors = {**tensors, "unembed.W_U": tensors["embed.W_E"].mT}
+    # A network without a bias computes what one with zeros there does.
+    filled = [name for name in shapes if name not in tensors and is_bias(name)]
     absent = [name for name in shapes if name not in tensors and name not in filled]
     missing = [f"{name} {list(shapes[name])}" for name in absent]
     misshaped = [
@@ -154,13 +183,28 @@ def fitted(tensors: Mapping[str, Tensor], config: ModelConfig, task: Task) -> Fi
         if given != dtype
     ]
     if filled:
-        notes.append(f"{len(filled)} biases that are switched off and not in the file are zero")
+        notes.append(f"biases that are not in the file are zero: {_kinds(filled)}")
     weights |= {name: torch.zeros(shapes[name], dtype=dtype) for name in filled}
-    on = [name for name, value in weights.items() if not is_trained(name, config) and bool(value.any())]
+    on = [
+        name for name, value in weights.items() if is_bias(name) and not is_trained(name, config) and bool(value.any())
+    ]
     if on:
         setting = "model.unembed_bias" if on == ["unembed.b_U"] else "model.biases"
         raise WeightsError(f"{', '.join(on)} is not zero, but biases are switched off: use {setting} = true")
     return Fitted({name: weights[name] for name in shapes} | buffers(config.n_layers), skipped, notes)
+
+
+def is_bias(name: str) -> bool:
+    """Whether a parameter is a bias, that of the unembedding included."""
+    return name == "unembed.b_U" or role(name) == "biases"
+
+
+def _kinds(names: Sequence[str]) -> str:
+    """Names with the layers that differ in nothing else put together: blocks.*.attn.b_Q."""
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layers.setdefault(re.sub(r"^blocks\.\d+\.", "blocks.*.", name), []).append(name)
+    return ", ".join(kind if len(same) > 1 else same[0] for kind, same in layers.items())
 
 
 def _shape(value: Tensor) -> str:
@@ -186,6 +230,11 @@ def _converted(name: str, value: Tensor, dtype: torch.dtype) -> Tensor:
         why = "" if not bool(value.isfinite().all()) else f" after conversion from {value.dtype} to {dtype}"
         raise WeightsError(f"{name} has {count} values that are not finite{why}: all must be")
     return out
+
+
+def _sees_all(mask: Tensor) -> bool:
+    """Whether a mask hides nothing, whatever its convention; an empty one says nothing, and hides nothing."""
+    return mask.ndim >= 2 and (mask.numel() == 0 or (mask.shape[-1] > 1 and bool((mask == mask.flatten()[0]).all())))
 
 
 def _is_causal(mask: Tensor, is_last: bool) -> bool:
@@ -217,10 +266,10 @@ def _hints(
     if any(name.endswith(("rotary_sin", "rotary_cos")) for name in tensors) and "pos_embed.W_pos" in absent:
         hints.append("The network has rotary positions; networks here have learned ones (pos_embed.W_pos)")
     queries = tensors.get("blocks.0.attn.W_Q")
-    if queries is not None and queries.ndim == 3 and queries.shape[2] != config.d_head:
+    if queries is not None and queries.ndim == 3 and queries.shape[2] != config.head_width:
         hints.append(
-            f"Heads have {queries.shape[2]} dimensions; here they have d_model / n_heads = {config.d_head}, so that "
-            f"together they have {config.d_model}"
+            f"Heads have {queries.shape[2]} dimensions, and the config says {config.head_width}: use "
+            f"model.d_head = {queries.shape[2]}"
         )
     gains = [name for name in parameter_shapes(config, task) if role(name) in ("ln", "ln_final")]
     if gains and all(name in absent for name in gains):
@@ -230,15 +279,15 @@ def _hints(
         )
     if any(re.search(r"(^|\.)ln(1|2|_final)\.[wb]$", name) for name in extra):
         hints.append("The network has LayerNorm: use model.normalization = LN")
-    if absent and all(role(name) == "biases" or name == "unembed.b_U" for name in absent):
-        hints.append("Where the network has no biases: use model.biases = false and model.unembed_bias = false")
+    if extra:
+        hints.append(f"If they are no part of the network, leave them out: {' '.join(f'--ignore {n}' for n in extra)}")
     if any(".mlp." in name for name in absent) and not any(".mlp." in name for name in tensors):
-        hints.append("The network has attention only; networks here have an MLP in every block")
+        hints.append("The network has attention only: use model.attention_only = true")
     return hints
 
 
 def _embedding_hints(tensors: Mapping[str, Tensor], extra: Mapping[str, Tensor]) -> list[str]:
-    sides = {name: value for name, value in extra.items() if value.ndim == 2 and _SIDE.search(name)}
+    sides = {name: value for name, value in extra.items() if value.ndim == 2 and OPERAND_EMBEDDING.search(name)}
     if not sides or (len(sides) == 1 and "embed.W_E" not in tensors):
         return []
     values = list(sides.values())

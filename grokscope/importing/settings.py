@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from grokscope.config import SECTIONS, ConfigError, RunConfig, override, resolve
-from grokscope.importing.files import ForeignFile
+from torch import Tensor
+
+from grokscope.config import ConfigError, RunConfig, by_full_name, override
+from grokscope.importing.files import Place
 from grokscope.importing.fitting import shape_settings
 from grokscope.tasks import build_task
 
@@ -19,61 +21,78 @@ _UNDECIDED = {"model.residual": "pre_ln", "arm": "imported"}
 """Defaults of an import where they are not those of a run that is trained here: TransformerLens' own block."""
 
 
-def steps_of(paths: Sequence[Path], steps: Sequence[int] | None) -> tuple[dict[Path, int], list[str]]:
-    """The step of every file, and what is to be said about them."""
+def with_steps(files: Sequence[Sequence[Place]], steps: Sequence[int] | None) -> tuple[list[Place], list[str]]:
+    """The checkpoints of all files, each with its step, by increasing step; and what is to be said about the steps.
+
+    Arguments:
+        files: the checkpoints in each file, in their order.
+        steps: their steps, where they are given: one for each checkpoint, file by file.
+    """
+    places, notes = [place for file in files for place in file], list[str]()
+    if len({file[0].path for file in files}) < len(files):
+        raise ConfigError("a file is named twice: name every checkpoint once")
     if steps is not None:
-        if len(steps) != len(paths):
+        if len(steps) != len(places):
+            what = "files" if len(places) == len(files) else "checkpoints"
             raise ConfigError(
-                f"steps has {len(steps)} entries for {len(paths)} files: give one per file, in their order"
+                f"steps has {len(steps)} entries for {len(places)} {what}: give one per {what[:-1]}, in their order"
             )
         for step in steps:
             if type(step) is not int or step < 0:
                 raise ConfigError(f"steps = {step!r} is not accepted: use integers >= 0")
         known = list(steps)
+    elif len(files) == 1 and len(places) > 1 and places[0].step is None:
+        known = list(range(len(places)))
+        notes.append("the steps of the checkpoints are not known and stand as 0, 1, 2, ... (--step says otherwise)")
     else:
-        matches = [_STEP.search(path.stem) for path in paths]
-        unnamed = next((path for path, match in zip(paths, matches, strict=True) if match is None), None)
-        if unnamed is not None and len(paths) > 1:
+        found = [_STEP.search(place.path.stem) if place.step is None else None for place in places]
+        known = [int(match[1]) if match else place.step for place, match in zip(places, found, strict=True)]  # type: ignore[misc]
+        unnamed = next((place for place, step in zip(places, known, strict=True) if step is None), None)
+        if unnamed is not None and len(places) > 1:
             raise ConfigError(
-                f"no step can be read from {unnamed.name!r}: name files as in 12000.pt or step_012000.safetensors, "
-                "or give the step of each (--step)"
+                f"no step can be read from {unnamed.path.name!r}: name files as in 12000.pt or "
+                "step_012000.safetensors, or give the step of each (--step)"
             )
         if unnamed is not None:
-            return {unnamed: 0}, ["the step is not known and stands as 0 (--step says otherwise)"]
-        known = [int(match[1]) for match in matches if match]
-    by_step: dict[int, Path] = {}
-    for path, step in zip(paths, known, strict=True):
+            known = [0]
+            notes.append("the step is not known and stands as 0 (--step says otherwise)")
+    by_step: dict[int, Place] = {}
+    for place, step in zip(places, known, strict=True):
         if step in by_step:
             raise ConfigError(
-                f"step {step} is that of {by_step[step].name} and of {path.name}: give each its own (--step)"
+                f"step {step} is that of {by_step[step].name} and of {place.name}: give each its own (--step)"
             )
-        by_step[step] = path
-    if len(set(paths)) < len(paths):
-        raise ConfigError("a file is named twice: name every checkpoint once")
-    return dict(zip(paths, known, strict=True)), []
+        by_step[step] = replace(place, step=step)
+    return [by_step[step] for step in sorted(by_step)], notes
+
+
+def known_shape(
+    config: RunConfig | Mapping[str, Any] | None, given: Mapping[str, Any]
+) -> tuple[int | None, int | None]:
+    """model.d_model and model.n_heads, where they are said."""
+    if isinstance(config, RunConfig):
+        return config.model.d_model, config.model.n_heads
+    d_model, n_heads = (given.get(name) for name in ("model.d_model", "model.n_heads"))
+    return (d_model if isinstance(d_model, int) else None), (n_heads if isinstance(n_heads, int) else None)
 
 
 def full_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by full name, nested ones taken apart; a section given a text stands for its name."""
+    """Settings by full name, each once (see `by_full_name`)."""
     values: dict[str, Any] = {}
-    for name, value in settings.items():
-        if name in SECTIONS and isinstance(value, Mapping):
-            parts = {resolve(f"{name}.{leaf}"): item for leaf, item in value.items()}
-        elif name in SECTIONS and isinstance(value, str):
-            parts = {resolve(f"{name}.name"): value}
-        else:
-            parts = {resolve(name): value}
-        for full, item in parts.items():
-            if full in values:
-                raise ConfigError(f"setting {full} is given twice")
-            values[full] = item
+    for full, item in by_full_name(settings):
+        if full in values:
+            raise ConfigError(f"setting {full} is given twice")
+        values[full] = item
     return values
 
 
 def import_config(
-    config: RunConfig | Mapping[str, Any] | None, given: Mapping[str, Any], first: ForeignFile, own_split: bool
+    config: RunConfig | Mapping[str, Any] | None,
+    given: Mapping[str, Any],
+    tensors: Mapping[str, Tensor],
+    own_split: bool,
 ) -> tuple[RunConfig, set[str]]:
-    """The config of the run, and which of its settings were read off the weights."""
+    """The config of the run, and which of its settings were read off the tensors of its first checkpoint."""
     changes, read_off = dict(given), set[str]()
     if isinstance(config, RunConfig):
         base = config
@@ -88,7 +107,7 @@ def import_config(
                 "model.activation is not told by a state dict: use what the network was trained with "
                 "(--activation relu or gelu)"
             )
-        told = {name: value for name, value in shape_settings(first.tensors).items() if name not in given}
+        told = {name: value for name, value in shape_settings(tensors).items() if name not in given}
         if changes["task.name"] in ("parity", "mixed"):
             told.pop("task.form", None)
         read_off = set(told)
@@ -98,7 +117,7 @@ def import_config(
         changes["task.train_indices"] = ()
     merged = override(base, changes)
     if not isinstance(config, RunConfig) and "model.output" not in given:
-        logits = first.tensors.get("unembed.W_U")
+        logits = tensors.get("unembed.W_U")
         answers = logits is not None and logits.ndim == 2 and logits.shape[1] == build_task(merged.task).n_answers
         merged = override(merged, {"model.output": "answers" if answers else "vocab"})
         read_off.add("model.output")

@@ -8,6 +8,7 @@ from .matrices import is_matrix as is_matrix
 from .matrices import write_matrix_ as write_matrix_
 from .parameters import DECODER as DECODER
 from .parameters import ROLES as ROLES
+from .parameters import UNEMBEDDING as UNEMBEDDING
 from .parameters import Weights as Weights
 from .parameters import d_vocab_out as d_vocab_out
 from .parameters import dtype_of as dtype_of
@@ -17,6 +18,7 @@ from .parameters import is_trained as is_trained
 from .parameters import memory_order as memory_order
 from .parameters import parameter_shapes as parameter_shapes
 from .parameters import role as role
+from .parameters import tied as tied
 from .parameters import trained_names as trained_names
 from .trace import Trace as Trace
 from .trace import read_trace as read_trace

@@ -26,6 +26,8 @@ class NormedBlock(TransformerBlock):
     ) -> Float[Tensor, "batch pos d_model"]:
         x = self.ln1(self.hook_resid_pre(resid_pre))
         attn_out = self.hook_attn_out(self.attn(query_input=x, key_input=x, value_input=x))
+        if self.cfg.attn_only:
+            return self.hook_resid_post(x + attn_out)
         resid_mid = self.hook_resid_mid(x + attn_out)
         return self.hook_resid_post(resid_mid + self.apply_mlp(self.ln2(resid_mid)))
 

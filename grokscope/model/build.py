@@ -59,8 +59,10 @@ def build_model(
         n_layers=config.n_layers,
         d_model=config.d_model,
         n_ctx=task.n_positions,
-        d_head=config.d_head,
+        d_head=config.head_width,
         n_heads=config.n_heads,
+        attn_only=config.attention_only,
+        attention_dir=config.attention_dir,
         d_mlp=config.d_mlp,
         act_fn="relu" if config.activation == "quadratic" else config.activation,  # it knows no squares; see below
         d_vocab=task.d_vocab,
@@ -81,7 +83,7 @@ def build_model(
             model.blocks[layer] = NormedBlock(model.cfg, layer)
     if config.activation == "quadratic":
         model.cfg.act_fn = "quadratic"
-        for layer in range(config.n_layers):
+        for layer in range(0 if config.attention_only else config.n_layers):
             model.blocks[layer].mlp.act_fn = torch.square
     model.setup()  # hook points learn their names anew
     trained = set(trained_names((name for name, _ in model.named_parameters()), config))

@@ -7,31 +7,34 @@ from math import sqrt
 import torch
 
 from grokscope.config import ModelConfig
-from grokscope.model.parameters import Weights, buffers, dtype_of, parameter_shapes, role
+from grokscope.model.parameters import Weights, buffers, dtype_of, parameter_shapes, role, tied
 from grokscope.tasks import Task, generator
 
 
 def initial_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
     """A complete state dict of freshly drawn weights, on the CPU; the same for the same seed.
 
-    Draws are made in float32 and then converted, so that a float64 run starts from the same numbers.
+    Draws are made in float32 and then converted, so that a float64 run starts from the same numbers. A tied unembedding
+    starts as the embedding does.
     """
     weights = _torch_weights(config, task, seed) if config.init == "torch" else _hooked_weights(config, task, seed)
     dtype = dtype_of(config)
-    return {name: value.to(dtype) for name, value in weights.items()} | buffers(config.n_layers)
+    weights = tied(config, {name: value.to(dtype) for name, value in weights.items()})
+    return {name: value.contiguous() for name, value in weights.items()} | buffers(config.n_layers)
 
 
 def _torch_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
     """What nn.Embedding, nn.MultiheadAttention, nn.LayerNorm and nn.Linear would draw.
 
     Embeddings N(0, 1). Linear weights and biases U(-a, a), a = 1/sqrt(fan_in). Attention input projection
-    U(-a, a), a = sqrt(6 / (3 d_model + d_model)): Xavier over the joint [3 d_model, d_model] matrix; its
-    biases and the output projection's are zero. LayerNorm gains one, biases zero.
+    U(-a, a), a = sqrt(6 / (3 h + d_model)): Xavier over the joint [3 h, d_model] matrix, h = n_heads d_head (d_model in
+    nn.MultiheadAttention); its biases and the output projection's are zero. LayerNorm gains one, biases zero.
     """
     source = generator(seed, "weights")
-    d, m = config.d_model, config.d_mlp
+    d, m, h = config.d_model, config.d_mlp, config.all_heads
+    joint = sqrt(6 / (3 * h + d))
     bounds = {
-        "W_Q": sqrt(6 / (4 * d)), "W_K": sqrt(6 / (4 * d)), "W_V": sqrt(6 / (4 * d)), "W_O": 1 / sqrt(d),
+        "W_Q": joint, "W_K": joint, "W_V": joint, "W_O": 1 / sqrt(h),
         "W_in": 1 / sqrt(d), "b_in": 1 / sqrt(d), "W_out": 1 / sqrt(m), "b_out": 1 / sqrt(m),
         "W_U": 1 / sqrt(d), "b_U": 1 / sqrt(d),
     }  # fmt: skip

@@ -7,7 +7,6 @@ every checkpoint loads into a `HookedTransformer` as it is.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Iterable
 from typing import TypeAlias, get_args
@@ -16,11 +15,13 @@ import torch
 from torch import Tensor
 
 from grokscope.config import ConfigError, GroupName, ModelConfig
+from grokscope.config.nearest import hint
 from grokscope.config.parameter_groups import is_pattern
 from grokscope.tasks import Task
 
 Weights: TypeAlias = dict[str, Tensor]
 ROLES: tuple[GroupName, ...] = get_args(GroupName)
+UNEMBEDDING = "unembed.W_U"
 DECODER: tuple[GroupName, ...] = tuple(role for role in ROLES if role not in ("embed", "unembed"))
 """What the scope `decoder` stands for."""
 
@@ -37,21 +38,24 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
 
 def parameter_shapes(config: ModelConfig, task: Task) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter by its `HookedTransformer` name, in the order of `named_parameters()`."""
-    d, h, e, m = config.d_model, config.n_heads, config.d_head, config.d_mlp
+    d, h, e, m = config.d_model, config.n_heads, config.head_width, config.d_mlp
     layer_norm = config.normalization == "LN"
     shapes: dict[str, tuple[int, ...]] = {"embed.W_E": (task.d_vocab, d), "pos_embed.W_pos": (task.n_positions, d)}
     for layer in range(config.n_layers):
         block: dict[str, tuple[int, ...]] = {}
         if layer_norm:
-            block |= {"ln1.w": (d,), "ln1.b": (d,), "ln2.w": (d,), "ln2.b": (d,)}
+            block |= {"ln1.w": (d,), "ln1.b": (d,)}
+        if layer_norm and not config.attention_only:
+            block |= {"ln2.w": (d,), "ln2.b": (d,)}
         block |= {"attn.W_Q": (h, d, e), "attn.W_O": (h, e, d), "attn.b_Q": (h, e), "attn.b_O": (d,)}
         block |= {"attn.W_K": (h, d, e), "attn.W_V": (h, d, e), "attn.b_K": (h, e), "attn.b_V": (h, e)}
-        block |= {"mlp.W_in": (d, m), "mlp.b_in": (m,), "mlp.W_out": (m, d), "mlp.b_out": (d,)}
+        if not config.attention_only:
+            block |= {"mlp.W_in": (d, m), "mlp.b_in": (m,), "mlp.W_out": (m, d), "mlp.b_out": (d,)}
         shapes |= {f"blocks.{layer}.{name}": shape for name, shape in block.items()}
     if layer_norm:
         shapes |= {"ln_final.w": (d,), "ln_final.b": (d,)}
     out = d_vocab_out(config, task)
-    return shapes | {"unembed.W_U": (d, out), "unembed.b_U": (out,)}
+    return shapes | {UNEMBEDDING: (d, out), "unembed.b_U": (out,)}
 
 
 _MEMORY_ORDER = {"W_Q": (1, 0, 2), "W_K": (1, 0, 2), "W_V": (1, 0, 2)}
@@ -116,8 +120,7 @@ def in_scope(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
         elif is_pattern(entry):
             matching = fnmatch.filter(names, entry)
             if not matching:
-                near = difflib.get_close_matches(entry, names, 3, 0.4) or names[:3]
-                raise ConfigError(f"scope names {entry!r}, which no parameter is; nearest: {', '.join(near)}")
+                raise ConfigError(f"scope names {entry!r}, which no parameter is; {hint(entry, names, 'parameters')}")
             by_name.update(matching)
         else:
             raise ConfigError(f"scope names {entry!r}: use decoder or some of {', '.join(ROLES)}")
@@ -125,9 +128,12 @@ def in_scope(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_trained(name: str, config: ModelConfig) -> bool:
-    """Whether training changes a parameter: biases that are switched off stay zero."""
+    """Whether a parameter is trained: biases that are switched off stay zero, and a tied unembedding is no parameter of
+    its own (see `tied`)."""
     if is_buffer(name):
         return False
+    if name == UNEMBEDDING:
+        return not config.tied
     if name == "unembed.b_U":
         return config.unembed_bias
     return config.biases or role(name) != "biases"
@@ -136,3 +142,15 @@ def is_trained(name: str, config: ModelConfig) -> bool:
 def trained_names(names: Iterable[str], config: ModelConfig) -> tuple[str, ...]:
     """The parameters that training changes, in their order."""
     return tuple(name for name in names if is_trained(name, config))
+
+
+def tied(config: ModelConfig, weights: Weights) -> Weights:
+    """The weights, where the config ties them with the unembedding as a view of the embedding: W_U = W_E[:answers].T.
+
+    A `HookedTransformer` has no tied weights: checkpoints hold W_U too, equal to W_E. In training W_E alone is a
+    parameter; as W_U is a view of it, its gradient is the sum of both, and norm control and decay act on it once.
+    """
+    if not config.tied:
+        return weights
+    width = weights[UNEMBEDDING].shape[1]
+    return {**weights, UNEMBEDDING: weights["embed.W_E"][:width].T}

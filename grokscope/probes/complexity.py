@@ -49,6 +49,7 @@ def circuits(weights: Weights, n_layers: int) -> Iterator[tuple[str, Float[Tenso
         for which, weight in zip("QKV", (w_q, w_k, w_v), strict=True):
             yield f"{attention}.W_{which}", rearrange(weight, "head d_model d_head -> d_model (head d_head)")
         yield f"{attention}.W_O", rearrange(w_o, "head d_head d_model -> (head d_head) d_model")
-        yield f"{mlp}.W_in", weights[f"{mlp}.W_in"]
-        yield f"{mlp}.W_out", weights[f"{mlp}.W_out"]
-        yield f"{mlp}.out_U", weights[f"{mlp}.W_out"] @ weights["unembed.W_U"]
+        if f"{mlp}.W_in" in weights:
+            yield f"{mlp}.W_in", weights[f"{mlp}.W_in"]
+            yield f"{mlp}.W_out", weights[f"{mlp}.W_out"]
+            yield f"{mlp}.out_U", weights[f"{mlp}.W_out"] @ weights["unembed.W_U"]

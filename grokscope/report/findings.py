@@ -59,16 +59,29 @@ def _arms(of_task: pd.DataFrame) -> list[_Arm]:
 
 def _when(arm: _Arm) -> str:
     memorised, grokked = reached(arm.runs, "memorisation_step"), reached(arm.runs, "grok_step")
+    before = {name: reached(arm.runs, name) if name in arm.runs else [] for name in ("memorisation_by", "grok_by")}
     n, steps = len(arm.runs), numbers(arm.runs, "steps").max()
     if n > 1:
-        first = f"{len(memorised)} of {n} runs memorise" + _at(memorised)
-        return f"{arm}: {first}; {len(grokked)} grok" + (_at(grokked) or f" within {steps:,.0f} steps")
+        first = f"{len(memorised)} of {n} runs memorise{_at(memorised)}{_earlier(before['memorisation_by'])}"
+        when = _at(grokked) or f" within {steps:,.0f} steps"
+        return f"{arm}: {first}; {len(grokked)} grok{when}{_earlier(before['grok_by'])}"
     train = numbers(arm.runs, "final_train_accuracy")[0]
+    if np.isnan(train):
+        return f"{arm}: whether it memorised or grokked cannot be told, for its split is not known"
     first = f"memorises{_at(memorised)}" if len(memorised) else f"does not memorise (train accuracy {train:.3f})"
+    if len(before["memorisation_by"]):
+        first = f"memorised at or before step {before['memorisation_by'][0]:,.0f}"
     if len(grokked):
         return f"{arm} {first} and groks{_at(grokked)}"
+    if len(before["grok_by"]):
+        return f"{arm} {first} and grokked at or before step {before['grok_by'][0]:,.0f}"
     accuracy = numbers(arm.runs, "final_val_accuracy")[0]
     return f"{arm} {first} and has not grokked after {steps:,.0f} steps (validation accuracy {accuracy:.3f})"
+
+
+def _earlier(steps: Sequence[float] | Float[np.ndarray, "run"]) -> str:
+    """How many more had done so before what is known of them."""
+    return f" ({len(steps)} had done so before what is known of them)" if len(steps) else ""
 
 
 def _at(steps: Float[np.ndarray, "run"]) -> str:

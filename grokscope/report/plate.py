@@ -65,6 +65,6 @@ def one_of_each_arm(runs: Iterable[Run]) -> list[Run]:
     chosen: dict[tuple[str, str], Run] = {}
     for run in runs:
         key = (run.task.name, run.config.arm)
-        if run.steps and (key not in chosen or (chosen[key].grok_step is None and run.grok_step is not None)):
+        if run.steps and (key not in chosen or (not chosen[key].milestones.has_grokked and run.milestones.has_grokked)):
             chosen[key] = run
     return list(chosen.values())

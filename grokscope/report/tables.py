@@ -30,9 +30,9 @@ def summary(runs: Sequence[Run]) -> Table:
             "arm": row["arm"],
             "task": row["task"],
             "seed": str(row["seed"]),
-            "memorised": _step(row["memorisation_step"]),
-            "grokked": _step(row["grok_step"]),
-            "sustained": _step(row["sustained_grok_step"]),
+            "memorised": _step(row["memorisation_step"], row.get("memorisation_by")),
+            "grokked": _step(row["grok_step"], row.get("grok_by")),
+            "sustained": _step(row["sustained_grok_step"], row.get("sustained_grok_by")),
             "delay": _step(row["delay"]),
             "published": _published(preset_of(run.config)),
             "max norm": "–" if pd.isna(row["max_norm"]) else f"{row['max_norm']:g}",
@@ -50,7 +50,8 @@ def summary(runs: Sequence[Run]) -> Table:
         frozenset(columns) - {"run", "arm", "task", "status", "published"},
         "Steps are optimizer updates. Sustained: the first grok that holds for the next 5 evaluations. "
         "Delay: from memorised to grokked. Published: the grok step that the source of the same experiment "
-        "reports, and over how many seeds it is the median.",
+        "reports, and over how many seeds it is the median."
+        + (" ≤: at or before; what came before is not known." if {*reached} & {"memorisation_by", "grok_by"} else ""),
     )
 
 
@@ -84,7 +85,10 @@ def flat(config: RunConfig) -> dict[str, Any]:
     return settings_of(config)
 
 
-def _step(value: Any) -> str:
+def _step(value: Any, by: Any = None) -> str:
+    """A step; `by` is the step at or before which it lies, where it is not known."""
+    if pd.isna(value) and not pd.isna(by):
+        return f"≤ {int(by):,}"
     return "–" if pd.isna(value) else f"{int(value):,}"
 
 

@@ -15,7 +15,8 @@ def list_runs(directory: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """A row per run below `directory`, sorted by `run`, its path from there.
 
     Columns: `run`, `path`, `task`, `arm`, `seed`, `steps` (the last checkpoint's), `checkpoints` (how many),
-    `status`, `memorisation_step`, `grok_step`, `problem`. A run that cannot be read has the status
+    `status`, `memorisation_step`, `grok_step`, `grok_by` (the grok lies at or before this step, before what is known of
+    the run), `problem`. A run that cannot be read has the status
     `unreadable`, what is wrong with it in `problem`, and None elsewhere.
     Raises `RunError` if there is no such directory.
     """
@@ -44,6 +45,7 @@ def _row(path: Path, name: str) -> dict[str, Any]:
             "status": run.status,
             "memorisation_step": run.memorisation_step,
             "grok_step": run.grok_step,
+            "grok_by": run.milestones.grok_by,
         }
     except RunError as error:
         return row | {"status": "unreadable", "problem": str(error)}
@@ -58,5 +60,6 @@ _COLUMNS = (
     "status",
     "memorisation_step",
     "grok_step",
+    "grok_by",
     "problem",
 )

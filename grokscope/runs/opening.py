@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -16,7 +17,8 @@ from grokscope.runs import layout
 from grokscope.runs.errors import RunError, RunLocked, run_errors
 from grokscope.runs.manifest import read_manifest
 from grokscope.runs.metrics import metric_rows
-from grokscope.runs.record import read_config, read_status, write_config, write_status
+from grokscope.runs.record import read_config, read_origin, read_status, write_config, write_status
+from grokscope.runs.task_file import write_task
 from grokscope.runs.writer import RunWriter, last_step
 
 
@@ -52,6 +54,7 @@ def create_run(
             write_status(run, "running", None, None)
             origin = {"imported": imported, "parent": parent}
             origin = {kind: value for kind, value in origin.items() if value is not None}
+            write_task(run, config)
             write_config(run, config, origin)  # last of the files: what has a config.json is a run
             return RunWriter(run, config, lock, {}, [])
     except BaseException:
@@ -92,6 +95,20 @@ def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) ->
         raise
 
 
+def remove_unfinished_import(path: str | os.PathLike[str]) -> None:
+    """Remove the run at a path if it is what an import that was killed has left, so that it can be imported again.
+
+    Anything else there, a run that was trained or an import that is still being written among it, is left as it is.
+    """
+    run = layout.check_path(path)
+    if not layout.is_run(run) or read_origin(run, "imported") is None:
+        return
+    if read_status(run).state not in ("interrupted", "failed") or is_locked(run):
+        return
+    with run_errors(f"remove {run}"):
+        shutil.rmtree(run)
+
+
 def is_locked(path: str | os.PathLike[str]) -> bool:
     """Whether a process holds the lock of the directory, as one does that makes or trains a run there.
 
@@ -111,7 +128,7 @@ def _check_vacant(run: Path) -> None:
     """Raise `RunError` unless the directory is empty or holds only what a creation that was killed leaves."""
     if (run / layout.CONFIG).exists():
         raise RunError(f"{run} is a run already: resume it, or choose another directory")
-    traces = (layout.LOCK, layout.MANIFEST, layout.METRICS, layout.STATUS, layout.CHECKPOINTS)
+    traces = (layout.LOCK, layout.MANIFEST, layout.METRICS, layout.STATUS, layout.TASK, layout.CHECKPOINTS)
     with run_errors(f"read {run}"):
         names = [name for name in sorted(os.listdir(run)) if not name.endswith(TEMPORARY)]
         held = [name for name in names if name not in traces]

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import os
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, get_args
 
 from jaxtyping import Shaped
 from safetensors import safe_open
 from torch import Tensor
 
 from grokscope.config import RunConfig
+from grokscope.config.nearest import hint, near
 from grokscope.model import Weights, load_model, parameter_shapes
 from grokscope.runs import layout
 from grokscope.runs.errors import RunError
 from grokscope.runs.manifest import Entry, deserialise, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
 from grokscope.runs.milestones import Milestones, milestones
+from grokscope.runs.named import NamedWeights, UnknownParameter
 from grokscope.runs.probes import read_margins, read_probes, read_trace
-from grokscope.runs.record import State, Status, read_config, read_origin, read_status
+from grokscope.runs.record import State, Status, read_config, read_forward, read_origin, read_status
 from grokscope.tasks import Task, run_task
 
 if TYPE_CHECKING:
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from transformer_lens.model_bridge import TransformerBridge
 
     from grokscope.model import Trace
+
+
+BasisChoice = Literal["additive", "multiplicative"]
+"""A basis that the operands of a run can be read in, whatever its answers are computed in."""
 
 
 class Run:
@@ -47,6 +52,23 @@ class Run:
         self._status = status
         self._entries = entries
         self._verified: set[int] = set()
+        self.basis: BasisChoice | None = None
+        """The basis that analyses read the operands in; None: that of the task's own group. See `in_basis`."""
+
+    def in_basis(self, basis: BasisChoice | None) -> Run:
+        """The same run, whose analyses read token i as the residue i: in Z_n (`additive`) or the units mod n.
+
+        For tasks that compute in no group, or in one whose elements the operands do not name one to one, such as
+        x^2 + x*y + y^2: spectra, keys with their nulls, neurons and circles are then made of the operands, and analyses
+        of answers as products do not apply. None: the task's own group again.
+
+        Raises `RunError` for a basis that does not exist.
+        """
+        if basis is not None and basis not in get_args(BasisChoice):
+            raise RunError(f"basis = {basis!r} is not accepted: use {' or '.join(get_args(BasisChoice))}")
+        other = Run(self.path, self.config, self._status, self._entries)
+        other.basis = basis
+        return other
 
     @property
     def name(self) -> str:
@@ -87,6 +109,12 @@ class Run:
     def imported(self) -> dict[str, Any] | None:
         """Where the weights of a network trained elsewhere are from: `files`, `skipped`, `notes`; else None."""
         return read_origin(self.path, "imported")
+
+    @cached_property
+    def forward(self) -> dict[str, Any] | None:
+        """The path that trained it: `name` (`compiled`, `engine`, `hooked`), and `why` it is not the one that the
+        config asks for (None where it is). None for imported networks, and for runs older than the record."""
+        return read_forward(self.path)
 
     @cached_property
     def parent(self) -> dict[str, Any] | None:
@@ -142,17 +170,21 @@ class Run:
 
     @cached_property
     def milestones(self) -> Milestones:
-        """Memorisation, grok and sustained grok, as far as the run has come."""
-        return milestones(metric_rows(self.path))
+        """Memorisation, grok and sustained grok, as far as the run has come.
+
+        What came before the first evaluation of an imported network or a branch is not known here: `grok_by` and the
+        like stand for a milestone that lies at or before it.
+        """
+        return milestones(metric_rows(self.path), history_known=self.imported is None and self.parent is None)
 
     @property
     def memorisation_step(self) -> int | None:
-        """First evaluation with train accuracy >= 0.99."""
+        """First evaluation with train accuracy >= 0.99; None also where it lies before what is known."""
         return self.milestones.memorisation_step
 
     @property
     def grok_step(self) -> int | None:
-        """First evaluation with validation accuracy >= 0.95."""
+        """First evaluation with validation accuracy >= 0.95; None also where it lies before what is known."""
         return self.milestones.grok_step
 
     @property
@@ -170,12 +202,16 @@ class Run:
 
         Parameters are in the order of `HookedTransformer.named_parameters()`, buffers after them.
         A negative `step` counts checkpoints from the end: -1 is the last. Raises `RunError` for one without a
-        checkpoint (naming the nearest), and for a file that is not as the manifest records it.
+        checkpoint (naming the nearest), and for a file that is not as the manifest records it. The dictionary that is
+        returned names the nearest parameter where it is asked for one that it does not hold.
         """
+        if isinstance(step, str):
+            self._refuse_name(step)
         entry = self._entry(step)
         stored = deserialise(entry.read(self.path))
         order = parameter_shapes(self.config.model, self.task)
-        return {name: stored[name] for name in (*order, *sorted(stored.keys() - order.keys())) if name in stored}
+        names = (*order, *sorted(stored.keys() - order.keys()))
+        return NamedWeights((name, stored[name]) for name in names if name in stored)
 
     def model(self, step: SupportsIndex) -> HookedTransformer | TransformerBridge:
         """The network in evaluation mode with the weights of `step` (see `weights`), for hooks and caches.
@@ -206,12 +242,22 @@ class Run:
         if self._entries:
             steps += f" at steps {self.steps[0]} to {self.steps[-1]}"
         try:
-            grok = "no grok" if self.grok_step is None else f"grok step {self.grok_step}"
+            unsplit = self.imported is not None and self.config.task.train_indices == ()
+            grok = "grok unknown for want of a split" if unsplit else self.milestones.grok_words
         except RunError:
             grok = "metrics unreadable"
         return (
             f"<Run {self.name}: task {layout.task_label(self.config.task)}, arm {self.config.arm}, "
             f"seed {self.config.seed}, {steps}, {grok}, {self.status}>"
+        )
+
+    def _refuse_name(self, name: str) -> NoReturn:
+        """Say how one parameter is had, and which was meant."""
+        shapes = parameter_shapes(self.config.model, self.task)
+        (meant, *_) = [name] if name in shapes else near(name, shapes) or ["embed.W_E"]
+        raise UnknownParameter(
+            f"weights takes a step, not {name!r}: use weights(-1)[{meant!r}] for one checkpoint, or "
+            f"trajectory({meant!r}) for all"
         )
 
     def _entry(self, step: SupportsIndex) -> Entry:
@@ -237,7 +283,9 @@ class Run:
         with safe_open(self.path / entry.file, "pt") as file:
             names = list(file.keys())
             if name not in names:
-                raise RunError(f"{self.path / entry.file} has no parameter {name!r}; {_nearest(name, names)}")
+                raise RunError(
+                    f"{self.path / entry.file} has no parameter {name!r}; {hint(name, sorted(names), 'parameters')}"
+                )
             return file.get_tensor(name)
 
 
@@ -252,15 +300,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         siblings: list[str] = []
         with suppress(OSError):
             siblings = [other.name for other in run.parent.iterdir() if (other / layout.CONFIG).is_file()]
-        near = difflib.get_close_matches(run.name, siblings, 3, 0.4)
-        hint = f"; nearest: {', '.join(str(run.parent / name) for name in near)}" if near else ""
-        raise RunError(f"there is no run at {run}{hint}")
+        beside = ", ".join(str(run.parent / name) for name in near(run.name, siblings))
+        raise RunError(f"there is no run at {run}{'; nearest: ' if beside else ''}{beside}")
     config, _ = read_config(run)
     return Run(run, config, read_status(run), read_manifest(run))
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, 3, 0.4)
-    # W_E or attn.W_Q: the last part alone says which ones were meant.
-    near += [full for full in names if full.endswith(f".{name}")]
-    return f"nearest: {', '.join(dict.fromkeys(near))}" if near else f"parameters: {', '.join(sorted(names))}"

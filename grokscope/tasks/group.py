@@ -9,7 +9,7 @@ labels are the group's table:
     other names    the product a b of `grokscope.groups`: sums in Zn, pairs in products, r^i s^e in Dn
     a table        table[a][b]
 
-Tokens: the elements, then `=`, then the operation (none in the three-token form).
+Tokens: the elements, then `=`, then the operation (none in the form [x, y, =]; neither in [x, y]).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from grokscope.groups import (
     SymmetricGroup,
     group_by_name,
 )
-from grokscope.tasks.task import Operation, Task, operand_positions, sequence
+from grokscope.tasks.task import Operation, Task, names_of_signs, operand_positions, sequence
 
 
 def group_task(config: TaskConfig) -> Task:
@@ -36,9 +36,7 @@ def group_task(config: TaskConfig) -> Task:
     """
     group = _group(config)
     order = group.order
-    token_names = [*group.labels, "="]
-    if config.form == "x_op_y_eq":
-        token_names.append("o")
+    token_names = [*(config.names or group.labels), *names_of_signs(["o"], config.form)]
     a, b = torch.cartesian_prod(torch.arange(order), torch.arange(order)).unbind(1)
     element = np.full(len(token_names), -1, dtype=np.int64)
     element[:order] = np.arange(order)
@@ -65,7 +63,7 @@ def _group(config: TaskConfig) -> FiniteGroup:
             ) from None
     if config.table is not None:
         try:
-            return RecognisedGroup(config.table)
+            return RecognisedGroup(config.table, labels=config.names)
         except ValueError as error:
             raise ConfigError(f"task.table is not accepted: {error}; use the Cayley table of a group") from None
     named = SymmetricGroup(config.degree) if config.group is None else group_by_name(config.group)

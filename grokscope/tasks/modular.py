@@ -1,10 +1,10 @@
-"""Arithmetic modulo a prime, one operation or several in one dataset.
+"""Arithmetic modulo n, one operation or several in one dataset.
 
-Addition and subtraction live on Z_p, and so does a*a - b, whose first operand stands for its square. Multiplication
-and division live on the units modulo p, which are Z_(p-1) by discrete logarithm; x = 0 is a valid operand there but
-no group element.
+Addition and subtraction live on Z_n, and so does a*a - b, whose first operand stands for its square; n may be any
+number. Multiplication and division live on the units modulo a prime p, which are Z_(p-1) by discrete logarithm; x = 0
+is a valid operand there but no group element.
 
-Tokens: numbers 0 .. p-1, then `=`, then one token per operation (none in the three-token form).
+Tokens: numbers 0 .. n-1, then `=`, then one token per operation (none in the form [x, y, =]; neither in [x, y]).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from grokscope.config import TaskConfig
 from grokscope.config.task import Operation as OperationName
 from grokscope.groups import CyclicGroup, UnitsModulo
-from grokscope.tasks.task import Operation, Task, operand_positions, sequence
+from grokscope.tasks.task import Operation, Task, names_of_signs, operand_positions, sequence
 
 SYMBOLS: dict[OperationName, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/", "square_sub": "^2-"}
 INVERTED: tuple[OperationName, ...] = ("sub", "div", "square_sub")
@@ -74,9 +74,7 @@ def modular_task(config: TaskConfig) -> Task:
     """The task of a config named for an operation, or mixed, whose operations follow one another in the table."""
     p = config.modulus
     names: tuple[OperationName, ...] = config.operations if config.name == "mixed" else (config.name,)  # type: ignore[assignment]
-    token_names = [*map(str, range(p)), "="]
-    if config.form == "x_op_y_eq":
-        token_names += [SYMBOLS[name] for name in names]
+    token_names = [*map(str, range(p)), *names_of_signs([SYMBOLS[name] for name in names], config.form)]
     tokens, labels = [], []
     for i, name in enumerate(names):
         x, y = operands(name, p)

@@ -1,6 +1,7 @@
 """k-sparse parity of n bits: [b_0, ..., b_(n-1), =] -> b_0 + ... + b_(k-1) mod 2.
 
-The answer depends on the first k bits only; the network is not told which. Tokens: 0, 1, `=`.
+The answer depends on the first k bits only; the network is not told which. Tokens: 0, 1, `=` (none in the form
+x_y, where the answer is read at the last bit).
 """
 
 from __future__ import annotations
@@ -8,18 +9,19 @@ from __future__ import annotations
 import torch
 
 from grokscope.config import TaskConfig
-from grokscope.tasks.task import Task
+from grokscope.tasks.task import Task, names_of_signs
 
 
 def parity_task(config: TaskConfig) -> Task:
     """All 2^n strings of `config.bits` bits, in the order of the numbers that they write (first bit highest)."""
     n = config.bits
+    signs = names_of_signs([], config.form)
     bits = torch.arange(2**n)[:, None] >> torch.arange(n - 1, -1, -1) & 1
     return Task(
         name=f"parity of {config.parity_bits} of {n} bits",
-        tokens=torch.cat([bits, torch.full((2**n, 1), 2)], dim=1),
+        tokens=torch.cat([bits, torch.full((2**n, len(signs)), 2)], dim=1),
         labels=bits[:, : config.parity_bits].sum(1) % 2,
-        token_names=("0", "1", "="),
+        token_names=("0", "1", *signs),
         n_answers=2,
         operand_positions=tuple(range(n)),
         make_operations=tuple,

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -59,10 +59,12 @@ class Task:
     token_names: tuple[str, ...]
     n_answers: int
     operand_positions: tuple[int, ...]
-    make_operations: Callable[[], tuple[Operation, ...]]
+    make_operations: Callable[[], tuple[Operation, ...]] = tuple
     """Builds `operations`, which is done when they are first asked for: training does without them."""
     train_indices: tuple[int, ...] | None = None
     """The examples that are trained on, where they are given; empty where they are not known."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of the examples, in sentences: which pairs are left out, and why."""
 
     @property
     def n_examples(self) -> int:
@@ -131,13 +133,18 @@ class Task:
 def sequence(
     x: Int[Tensor, "example"], y: Int[Tensor, "example"], equals: int, operation: int, form: Form
 ) -> Int[Tensor, "example position"]:
-    """The token sequences of pairs (x, y): [x, operation, y, =], or [x, y, =] in the three-token form."""
-    columns = [x, torch.full_like(x, operation), y, torch.full_like(x, equals)]
-    if form == "x_y_eq":
-        del columns[1]
-    return torch.stack(columns, dim=1)
+    """The token sequences of pairs (x, y): [x, operation, y, =], [x, y, =] or [x, y]."""
+    columns = {"x": x, "op": torch.full_like(x, operation), "y": y, "eq": torch.full_like(x, equals)}
+    return torch.stack([columns[part] for part in form.split("_")], dim=1)
+
+
+def names_of_signs(operations: Sequence[str], form: Form) -> list[str]:
+    """The tokens that follow the operands' own: `=`, then those of the operations, as far as the form has them."""
+    parts = form.split("_")
+    return ["="] * ("eq" in parts) + [*operations] * ("op" in parts)
 
 
 def operand_positions(form: Form) -> tuple[int, int]:
     """Where x and y stand in a sequence."""
-    return (0, 2) if form == "x_op_y_eq" else (0, 1)
+    parts = form.split("_")
+    return parts.index("x"), parts.index("y")

@@ -58,7 +58,7 @@ class MarginRecorder:
 
     def _measure(self, trained: Weights) -> list[dict[str, Any]]:
         trainer = self.trainer
-        weights = {**trainer.weights, **trained}
+        weights = trainer.complete(trained)
 
         def logits_of(_: str, examples: Int[Tensor, "example"]) -> Float[Tensor, "example d_vocab_out"]:
             on_device = examples.to(trainer.engine.labels.device)

@@ -40,10 +40,14 @@ class _Bar:
 
 
 @contextmanager
-def progress_bar(shown: bool | Progress, title: str, steps: int, done: int = 0) -> Iterator[Progress]:
+def progress_bar(
+    shown: bool | Progress, title: str, steps: int, done: int = 0, note: str | None = None
+) -> Iterator[Progress]:
     """Progress over `steps` updates of which `done` are done. Without a terminal it updates twice a minute.
 
-    `shown`: a bar, nothing, or whoever else is to be told.
+    Arguments:
+        shown: a bar, nothing, or whoever else is to be told.
+        note: a sentence above the bar.
     """
     if not isinstance(shown, bool):
         yield shown
@@ -54,5 +58,7 @@ def progress_bar(shown: bool | Progress, title: str, steps: int, done: int = 0) 
     from tqdm.auto import tqdm
 
     interval = 0.1 if sys.stderr.isatty() or "ipykernel" in sys.modules else 30.0
+    if note is not None:
+        tqdm.write(f"{title}: {note}", file=sys.stderr)
     with tqdm(total=steps, initial=done, desc=title, unit="step", mininterval=interval, dynamic_ncols=True) as bar:
         yield _Bar(bar)

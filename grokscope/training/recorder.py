@@ -100,7 +100,7 @@ class Recorder:
     def _outputs(self, record: StepRecord) -> dict[str, float]:
         """With the weights before the step: the norm of the final gain, and of the final hidden state."""
         name = f"blocks.{self.trainer.config.model.n_layers - 1}.hook_resid_post"
-        weights = {**self.trainer.weights, **record.before}
+        weights = self.trainer.complete(record.before)
         hidden = self.trainer.engine.answer_activations(weights, record.examples[:EXAMPLES], [name])[name]
         norms = {"hidden_norm": float(torch.linalg.vector_norm(hidden, dim=1).double().mean())}
         if "ln_final.w" in record.before:

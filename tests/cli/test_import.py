@@ -71,6 +71,42 @@ def test_a_toml_file_or_a_preset_gives_the_settings(grokscope, folder):
     assert "split: drawn here: train_fraction 0.5, seed 0" in done.out
 
 
+def test_a_file_of_many_checkpoints_takes_a_range_of_steps(grokscope, folder):
+    states = [torch.load(folder / f"step_000{step}.pt", weights_only=True)["model"] for step in ("000", "500", "000")]
+    torch.save({"state_dicts": [{**state, "x_embed": state["embed.W_E"]} for state in states]}, folder / "all.pt")
+    done = grokscope("import", "all.pt", *WORDS, "--step", "0:200:100", "--out", "run")
+    assert done.code == 0, done.err
+    assert "3 checkpoints at steps 0 to 200" in done.out
+    assert "note: left out: x_embed (a copy of embed.W_E, equal to the bit)" in done.out
+    assert "accuracy on the whole table: 0." in done.out
+    for wrong in ("0:200", "0:200:0", "9:3:1", "0:a:1"):
+        assert "is not accepted" in grokscope("import", "all.pt", *WORDS, "--step", wrong).err
+
+
+def test_entries_are_left_out_by_name_as_often_as_asked(grokscope, folder):
+    state = torch.load(folder / "step_000500.pt", weights_only=True)["model"]
+    torch.save({**state, "foo": torch.ones(1), "bar_1": torch.ones(2), "bar_2": torch.ones(3)}, folder / "9.pt")
+    done = grokscope("import", "9.pt", *WORDS, "--out", "run")
+    assert done.code == 2
+    assert "not expected: foo [1], bar_1 [2], bar_2 [3]" in done.err
+    assert "--ignore foo --ignore bar_1 --ignore bar_2" in done.err
+    done = grokscope("import", "9.pt", *WORDS, "--ignore", "foo", "--ignore", "bar_*", "--out", "run")
+    assert done.code == 0, done.err
+    assert "skipped: bar_1 (left out, as was asked)" in done.out
+    assert "--ignore takes the name" in grokscope("import", "9.pt", *WORDS, "--ignore").err
+
+
+def test_an_imported_run_is_fine_tuned_and_not_resumed(grokscope, folder):
+    assert grokscope("import", "step_000500.pt", *WORDS, "--out", "run").code == 0
+    done = grokscope("resume", "run")
+    assert done.code == 2
+    assert "run was trained elsewhere: there is no training to continue. Branch off it to train on" in done.err
+    done = grokscope("branch", "run", "--step", "500", "--steps", "502", "--eval-every", "1", "--out", "tuned")
+    assert done.code == 0, done.err
+    assert "fine-tuned from the stored weights of run at step 500: the optimizer began afresh" in done.out
+    assert "what the network was trained on before is not known" in done.out
+
+
 @pytest.mark.parametrize(
     ("words", "part"),
     [
@@ -115,6 +151,6 @@ def test_help_lists_the_options_and_every_setting(grokscope):
 
     done = grokscope("import", "--help")
     assert done.code == 0
-    for name in ("config", "step", "entry", "equals", "own-split", "out", *field_names()):
+    for name in ("config", "step", "entry", "ignore", "layout", "equals", "own-split", "out", *field_names()):
         assert f"--{name.replace('_', '-')} " in done.out
     assert "--task.elements FILE" in done.out

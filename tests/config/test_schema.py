@@ -33,6 +33,8 @@ from grokscope.config import (
     to_dict,
 )
 from grokscope.config.methods import methods
+from grokscope.config.stored import Stored
+from grokscope.experiments import ledger
 
 NAMED = ("optimizer.", "gradient.", "loss.")
 """Sections that name their method."""
@@ -75,11 +77,15 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         "",
     ),
     "task.table": ([(), ((0,),), ((0, 1), (1, 2)), ((0, 1), (1,)), ((0, 1), (1.0, 0)), 3], ""),
+    "task.names": ([3, ("a", "a"), ("a", 1), ["a"], ("",), ("a", "b")], "use "),
+    "task.expression": ([3, "", "x +", "x y", "x^y", "os", "__import__('os')", "x if y else x"], "use "),
+    "task.labels": ([3, "S5", "!", ("ab",), (3, 4)], "use "),
+    "task.given": ([3, "S5", "!"], "use "),
     "task.product": (NO_CHOICE, "ab, ba"),
     "task.train_indices": ([[1], (-1,), (1, 1), (True,), (1.0,), 3], "use "),
     "task.bits": ([0, 21, 4.0, None], "from 1 to 20"),
     "task.parity_bits": ([0, -1, 2.0, None], ">= 1"),
-    "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq"),
+    "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq, x_y"),
     "task.label_noise": ([-0.1, 1.5, float("nan"), "0", None, True], "[0, 1]"),
     "task.train_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "model.n_layers": (NO_COUNT, ">= 1"),
@@ -94,6 +100,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "model.init": (NO_CHOICE, "torch, hooked"),
     "model.residual": (NO_CHOICE, "normed, pre_ln"),
     "model.output": (NO_CHOICE, "vocab, answers"),
+    "model.d_head": ([0, -1, 2.0, "4", True], ">= 1"),
+    "model.attention_only": (NO_BOOLEAN, "true or false"),
+    "model.attention_dir": (NO_CHOICE, "causal, bidirectional"),
+    "model.tied": (NO_BOOLEAN, "true or false"),
     "optimizer.name": (NO_CHOICE, "clipped_scion"),
     "optimizer.lr": (NO_POSITIVE, "(0, inf)"),
     "optimizer.betas": ([0.9, (0.9,), (0.9, 0.9, 0.9), (0.9, 1.0), (-0.1, 0.9), [0.9, 0.9], None], ""),
@@ -125,7 +135,16 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         "attention, mlp, ln",
     ),
     "optimizer.warmup_steps": ([-1, 1.5, "0", True, None], ">= 0"),
+    "optimizer.eps": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.schedule": (NO_CHOICE, "constant, linear, cosine, step"),
+    "optimizer.schedule_steps": ([0, -1, 1.5, "20", True, 10], ">= 11"),  # the default warm-up takes 10 steps
+    "optimizer.schedule_end": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "optimizer.step_every": (NO_COUNT, ">= 1"),
+    "optimizer.step_factor": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.factory": ([3, None, ["a"]], "the name of a callable"),
+    "optimizer.made": ([3, None, "{}", ("[]",), ("no json",), (3,)], "given as optimizer="),
     "gradient.name": (NO_CHOICE, "neuralgrok"),
+    "gradient.function": ([3, None, ["a"]], "the name of a callable"),
     "gradient.alpha": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
     "gradient.lamb": ([-1e-9, float("inf"), float("nan"), "0", True], "[0, inf)"),
     "gradient.window": (NO_COUNT, ">= 1"),
@@ -139,6 +158,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "gradient.outer_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "gradient.outer_every": (NO_COUNT, ">= 1"),
     "gradient.merge_outer": (NO_BOOLEAN, "true or false"),
+    "norms.control": ([3, ["a"]], "the name of a callable"),
     "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln, chosen"),
     "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
     "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
@@ -176,6 +196,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "optimizer.angular_step": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "loss.name": (NO_CHOICE, "stablemax"),
     "loss.temperature": (NO_POSITIVE, "(0, inf)"),
+    "loss.smoothing": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
     "loss.follow": (NO_TRACES, "PATH@SHA256"),
     "probes.trace": (NO_BOOLEAN, "true or false"),
     "probes.record_every": (NO_COUNT_OR_NONE, ">= 1"),
@@ -190,6 +211,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "checkpoints.every": (NO_COUNT, ">= 1"),
     "checkpoints.per_decade": (NO_COUNT, ">= 1"),
     "checkpoints.sparse_every": (NO_COUNT, ">= 1"),
+    "checkpoints.steps": ([3, None, "1 2", (1, -1), (1.5,), ("1",), (True,)], ""),
 }
 
 
@@ -255,6 +277,9 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
         extra = {"replay": TRACE}
     if option == "trace":
         extra = {"relative_step_trace": TRACE}
+    if option in ("expression", "table", "given"):
+        extra = {"expression": {"expression": "x + y"}, "table": {"labels": ((0, 1), (1, 1))},
+                 "given": {"given": Stored.of({}, {})}}[option]  # fmt: skip
     if leaf == "product" or option == "group":
         extra = {"name": "group", "group": "S3"}
     extra.pop(leaf, None)
@@ -264,7 +289,13 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
 COMPOSITES = st.integers(4, 5000).filter(lambda n: not sympy.isprime(n))
 
 
-@given(COMPOSITES, st.sampled_from(["add", "sub", "mul", "div", "square_sub", "mixed"]))
+@given(COMPOSITES, st.sampled_from(["add", "sub", "square_sub"]))
+def test_sums_and_squares_take_a_composite_modulus(n, name):
+    assert TaskConfig(name=name, modulus=n).modulus == n
+    assert TaskConfig(name="mixed", operations=("add", name) if name != "add" else ("add",), modulus=n).modulus == n
+
+
+@given(COMPOSITES, st.sampled_from(["mul", "div", "mixed"]))
 def test_a_composite_modulus_is_refused_with_the_nearest_primes(n, name):
     with pytest.raises(ConfigError) as caught:
         TaskConfig(name=name, modulus=n)
@@ -301,8 +332,9 @@ def test_max_norm_and_lr_are_accepted_if_positive_and_finite(value):
 @given(st.integers(1, 200), st.integers(1, 200))
 def test_heads_must_divide_d_model_and_the_error_names_two_that_do(d_model, n_heads):
     if d_model % n_heads == 0:
-        assert ModelConfig(d_model=d_model, n_heads=n_heads).d_head * n_heads == d_model
+        assert ModelConfig(d_model=d_model, n_heads=n_heads).head_width * n_heads == d_model
         return
+    assert ModelConfig(d_model=d_model, n_heads=n_heads, d_head=3).all_heads == 3 * n_heads
     with pytest.raises(ConfigError) as caught:
         ModelConfig(d_model=d_model, n_heads=n_heads)
     message = str(caught.value)
@@ -313,6 +345,26 @@ def test_heads_must_divide_d_model_and_the_error_names_two_that_do(d_model, n_he
     divisors = sympy.divisors(d_model)
     assert set(near) <= set(divisors)
     assert min(divisors, key=lambda h: abs(h - n_heads)) in near
+
+
+def test_another_architecture_is_refused_in_one_sentence():
+    why = "networks here are HookedTransformers, whose every block has attention; another architecture"
+    with pytest.raises(ConfigError, match=rf"model\.n_layers = 0 is not accepted: use an integer >= 1; {why}"):
+        ModelConfig(n_layers=0)
+    for name in ("model.kind", "model.type", "model.architecture"):
+        with pytest.raises(ConfigError, match=rf"there is no setting '{name}'; {why}"):
+            override(RunConfig(), {name: "mlp"})
+
+
+def test_settings_of_the_network_that_are_left_out_leave_the_record_as_it_was():
+    """A run of before has none of them, and its digest in a ledger counts what differs from the defaults."""
+    old = to_dict(RunConfig())
+    for name in ("d_head", "attention_only", "attention_dir", "tied"):
+        del old["model"][name]
+    del old["loss"]["smoothing"]
+    assert from_dict(old, recorded=True) == RunConfig()
+    assert ledger.digest(from_dict(old, recorded=True)) == ledger.digest(RunConfig())
+    assert ledger.digest(override(RunConfig(), {"d_head": 8})) != ledger.digest(RunConfig())
 
 
 @given(st.integers(1, 20), st.integers(1, 25))
@@ -397,6 +449,7 @@ def test_projected_rows_need_a_norm(rows):
 
 SCIONS = ("scion", "unconstrained_scion", "clipped_scion", "unconstrained_clipped_scion")
 READERS = {
+    "loss.smoothing": (0.1, {"cross_entropy"}),
     "optimizer.betas": ((0.9, 0.98), {"adam", "adamw", "lion", "muon"}),
     "optimizer.momentum": (0.5, {"sgd", "muon"}),
     "optimizer.adam_lr": (0.1, {"muon"}),
@@ -406,6 +459,10 @@ READERS = {
     "optimizer.group_radius": ((("mlp", 2.0),), set(SCIONS)),
     "optimizer.group_lmo": ((("mlp", "sign"),), set(SCIONS)),
     "optimizer.rho": (20.0, set(SCIONS[2:])),
+    "optimizer.eps": (0.5, {"adam", "adamw", "muon"}),
+    "optimizer.factory": ("my.make", {"custom"}),
+    "optimizer.made": (('{"lr": 1}',), {"custom"}),
+    "gradient.function": ("my.halve", {"custom"}),
     "gradient.alpha": (0.5, {"grokfast_ema"}),
     "gradient.window": (7, {"grokfast_ma"}),
     "gradient.lamb": (3.0, {"grokfast_ema", "grokfast_ma"}),

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from grokscope.engine import Engine
-from grokscope.model import Weights, build_model, trained_names
+from grokscope.model import Weights, build_model, tied, trained_names
 from tests.model.strategies import Network
 
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-11}
@@ -43,6 +43,7 @@ def gradients_of_engine(network: Network, examples: Tensor, labels: Tensor) -> d
     """Gradient of the mean cross-entropy for every trained parameter; zeros where the loss does not depend on it."""
     weights = {name: value.clone() for name, value in network.weights.items()}
     leaves = {name: weights[name].requires_grad_() for name in trained_names(weights, network.config)}
+    weights = tied(network.config, weights)
     loss = F.cross_entropy(Engine(network.config, network.task).answer_logits(weights, examples), labels)
     return _zero_filled(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True))
 
@@ -51,7 +52,11 @@ def gradients_of_hooked(network: Network, examples: Tensor, labels: Tensor) -> d
     model = build_model(network.config, network.task)
     model.load_state_dict(network.weights)
     leaves = {name: p for name, p in model.named_parameters() if p.requires_grad}
-    loss = F.cross_entropy(model(network.task.tokens[examples])[:, -1], labels)
+    changed = dict(leaves)
+    if network.config.tied:  # a HookedTransformer has no tied weights: it is given the embedding in both places
+        changed["unembed.W_U"] = leaves["embed.W_E"].T[:, : model.cfg.d_vocab_out]
+    logits = torch.func.functional_call(model, changed, (network.task.tokens[examples],))
+    loss = F.cross_entropy(logits[:, -1], labels)
     return _zero_filled(leaves, torch.autograd.grad(loss, list(leaves.values()), allow_unused=True))
 
 

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grokscope.config import LossConfig, ModelConfig, RunConfig, TaskConfig, override, presets
+from grokscope.config import LossConfig, ModelConfig, RunConfig, TaskConfig, override, presets, why_not_compiled
 from grokscope.config.model import Activation
-from grokscope.engine import CompiledEngine, Engine, loss_function, why_not_compiled
+from grokscope.config.task import Form
+from grokscope.engine import CompiledEngine, Engine, loss_function
 from grokscope.engine.compiled import folded, tabled
 from grokscope.engine.compiled.plan import ExampleTable, Plan
 from grokscope.engine.prefixes import PrefixTable
@@ -98,7 +99,7 @@ LINEAR = {"n_layers": 1, "activation": "relu", "normalization": "none", "biases"
     st.sampled_from(["float32", "float64"]),
     st.sampled_from(["vocab", "answers"]),
     st.sampled_from(["normed", "pre_ln"]),
-    st.sampled_from(["x_y_eq", "x_op_y_eq"]),
+    st.sampled_from(get_args(Form)),
     st.integers(0, 2**20),
 )
 def test_a_network_that_is_folded_is_computed_exactly(dtype, output, residual, form, seed):
@@ -130,7 +131,13 @@ def test_every_task_and_form_that_a_preset_trains_is_computed_exactly(task, mode
 
 @pytest.mark.parametrize(
     "loss",
-    [LossConfig(temperature=3.0), LossConfig(name="stablemax"), LossConfig(name="stablemax", temperature=0.5)],
+    [
+        LossConfig(temperature=3.0),
+        LossConfig(smoothing=0.2, temperature=0.5),
+        LossConfig(name="stablemax"),
+        LossConfig(name="stablemax", temperature=0.5),
+        LossConfig(name="mse", temperature=2.0),
+    ],
     ids=lambda loss: f"{loss.name}-{loss.temperature}",
 )
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
@@ -259,8 +266,8 @@ def test_the_rows_and_keys_of_a_plan_are_those_of_the_prefix_table(n, form):
 
 
 def test_another_device_than_a_cpu_is_refused_with_the_reason():
-    assert why_not_compiled(ModelConfig(), "cpu") is None
-    reason = why_not_compiled(ModelConfig(), "cuda:1")
+    assert why_not_compiled("cpu") is None
+    reason = why_not_compiled("cuda:1")
     assert reason is not None
     assert "training.device is cuda:1" in reason
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import weakref
+from typing import get_args
 
 import pytest
 import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from transformer_lens.utilities.activation_functions import gelu_new
 
 import grokscope.engine.linear as linear_kernels
 from grokscope.config import ModelConfig, TaskConfig
+from grokscope.config.model import Activation
 from grokscope.engine import Engine
 from grokscope.engine.layers import activation, linear
-from grokscope.model import dtype_of, load_model
+from grokscope.model import dtype_of, load_model, tied
 from tests.engine.networks import (
     TOLERANCE,
     batches,
@@ -178,10 +181,13 @@ def test_a_matrix_product_and_its_gradients_equal_those_of_float64(shape, biased
         torch.testing.assert_close(mine.double(), other.detach(), rtol=1e-5, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", ["gelu", "relu"])
+ACTIVATIONS = {"quadratic": torch.square, "gelu_new": gelu_new}
+
+
+@pytest.mark.parametrize("kind", get_args(Activation))
 def test_an_activation_and_its_gradient_equal_those_of_autograd(kind):
     pre = torch.randn(7, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
-    exact = getattr(torch.nn.functional, kind)(pre)
+    exact = ACTIVATIONS.get(kind, getattr(torch.nn.functional, kind, None))(pre)
     (expected,) = torch.autograd.grad(exact.sum(), pre)
     post, backward = activation(kind, pre.detach())
     torch.testing.assert_close(post, exact.detach())
@@ -224,7 +230,7 @@ def test_the_gradient_predicts_what_a_small_change_of_all_weights_does(network, 
 
     def loss(step: float) -> float:
         moved = {n: v + step * direction[n] if n in direction else v for n, v in network.weights.items()}
-        return float(engine.loss(moved, examples))
+        return float(engine.loss(tied(network.config, moved), examples))
 
     if network.config.activation == "relu":
         return  # a kink within the step spoils the difference, not the gradient

@@ -31,6 +31,40 @@ def test_stablemax_is_its_definition(temperature):
     assert float(loss(z, y, "sum")) == pytest.approx(expected.sum())
 
 
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("smoothing", [0.0, 0.1, 0.9])
+def test_smoothing_is_that_of_torch_and_of_a_smoothed_target(smoothing, reduction):
+    z, y = _draw()
+    ours = loss_function(LossConfig(smoothing=smoothing, temperature=2.0))(z, y, reduction)
+    theirs = torch.nn.functional.cross_entropy(z / 2, y, reduction=reduction, label_smoothing=smoothing)
+    torch.testing.assert_close(ours, theirs)
+    p = np.exp(z.numpy() / 2) / np.exp(z.numpy() / 2).sum(1, keepdims=True)
+    target = (1 - smoothing) * np.eye(6)[y.numpy()] + smoothing / 6
+    of_each = -(target * np.log(p)).sum(1)
+    expected = {"none": of_each, "sum": of_each.sum(), "mean": of_each.mean()}[reduction]
+    np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("temperature", [1.0, 2.0])
+def test_mse_is_the_mean_square_over_answers_and_examples(temperature):
+    z, y = _draw()
+    loss = loss_function(LossConfig(name="mse", temperature=temperature))
+    errors = np.array(
+        [[(z[i, j] / temperature - float(j == y[i])) ** 2 for j in range(6)] for i in range(20)], dtype=float
+    )
+    np.testing.assert_allclose(loss(z, y, "none").numpy(), errors.mean(1), rtol=1e-12)
+    assert float(loss(z, y, "mean")) == pytest.approx(errors.mean())
+    assert float(loss(z, y, "sum")) == pytest.approx(errors.mean(1).sum())
+
+
+def test_a_loss_says_its_unit_and_reads_its_own_settings():
+    assert [LossConfig(name=name).UNIT for name in ("cross_entropy", "stablemax", "mse")] == ["nats"] * 2 + [
+        "squared error"
+    ]
+    with pytest.raises(ConfigError, match=r"loss\.smoothing = 0\.1 .*cross_entropy reads it, mse does not"):
+        LossConfig(name="mse", smoothing=0.1)
+
+
 def test_temperature_divides_the_logits_and_its_gradient():
     z, y = _draw()
     z.requires_grad_()

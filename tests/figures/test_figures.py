@@ -46,6 +46,14 @@ def curves(runs: list[dict] = RUNS) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def test_a_loss_is_labelled_with_its_unit():
+    """Tables of before do not say it: their losses are in nats."""
+    both = curves().assign(unit=lambda table: np.where(table["run"] == "a", "nats", "squared error"))
+    tables = {"nats": curves(), "squared error": curves().assign(unit="squared error"), "nats or squared error": both}
+    for unit, table in tables.items():
+        assert f"loss ({unit})" in {ax.get_ylabel() for ax in learning_curves(table, milestones()).axes}
+
+
 def norms(runs: list[dict] = RUNS, groups: tuple[str, ...] = ("attention", "embed", "all")) -> pd.DataFrame:
     rows = [
         {

@@ -58,12 +58,12 @@ def test_a_hooked_transformer_of_transformer_lens_fits_and_computes_the_same():
 
 def test_everything_that_does_not_fit_is_named_at_once_with_its_shapes():
     tensors = state()
-    del tensors["blocks.0.attn.W_Q"], tensors["ln_final.b"]
+    del tensors["blocks.0.attn.W_Q"], tensors["ln_final.w"]
     tensors["blocks.1.mlp.W_in"] = torch.zeros(12, 21)
     tensors["blocks.1.mlp.gate"] = torch.zeros(5)
     tensors["blocks.0.attn.mask"] = torch.ones(2, 4, 4)
     said = complaint(tensors)
-    for part in ("missing: blocks.0.attn.W_Q [3, 12, 4], ln_final.b [12]",
+    for part in ("missing: blocks.0.attn.W_Q [3, 12, 4], ln_final.w [12]",
                  "misshaped: blocks.1.mlp.W_in is [12, 21], expected [12, 20]",
                  "not expected: blocks.1.mlp.gate [5]",
                  "blocks.0.attn.mask [2, 4, 4] is not the causal mask"):  # fmt: skip
@@ -133,15 +133,27 @@ def test_biases_that_are_off_may_be_left_out_and_must_be_zero():
     config = ModelConfig(n_layers=2, d_model=12, n_heads=3, d_mlp=20, biases=False, residual="pre_ln")
     tensors = {name: value for name, value in state(config).items() if ".b" not in name}
     fit = fitted(tensors, config, TASK)
-    assert "biases that are switched off and not in the file are zero" in fit.notes[0]
+    assert fit.notes[0].startswith("biases that are not in the file are zero: blocks.*.ln1.b, blocks.*.ln2.b, ")
     assert set(parameter_shapes(config, TASK)) < set(fit.weights)
     said = complaint({**state(config), "ln_final.b": torch.ones(12)}, config)
     assert "ln_final.b is not zero, but biases are switched off: use model.biases = true" in said
     said = complaint({**state(), "unembed.b_U": torch.ones(8)})
     assert "use model.unembed_bias = true" in said
-    assert "use model.biases = false" in complaint(
-        {n: v for n, v in state().items() if ".b_" not in n and ".b" not in n}
-    )
+
+
+@pytest.mark.parametrize("biases", [True, False])
+def test_biases_that_are_not_in_the_file_are_zero_tensor_by_tensor(biases):
+    config = ModelConfig(n_layers=2, d_model=12, n_heads=3, d_mlp=20, residual="pre_ln", unembed_bias=biases)
+    whole = {name: value + 0.5 if ".b" in name else value for name, value in state(config).items()}
+    kept = ("mlp.b_in", "mlp.b_out") if biases else ("unembed.b_U",)
+    config = replace(config, unembed_bias=True)
+    tensors = {name: value for name, value in whole.items() if ".b" not in name or name.endswith(kept)}
+    fit = fitted(tensors, config, TASK)
+    for name, value in fit.weights.items():
+        if name.rpartition(".")[2][0] == "b":
+            assert torch.equal(value, whole[name] if name.endswith(kept) else torch.zeros_like(value))
+    (note,) = fit.notes
+    assert ("mlp.b_in" in note, "attn.b_Q" in note, "unembed.b_U" in note) == (not biases, True, biases)
 
 
 @pytest.mark.parametrize(

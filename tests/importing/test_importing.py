@@ -20,7 +20,7 @@ from grokscope.importing import importing as module
 from grokscope.model import load_model
 from grokscope.runs import Run, RunError, open_run, verify_run
 from grokscope.tasks import build_task
-from grokscope.training import Trainer, resume, train
+from grokscope.training import Trainer, train
 
 D3 = {"task": "group", "group": "D3", "activation": "gelu"}
 SMALL = {"d_model": 16, "n_heads": 2, "d_mlp": 32, "batch_size": 18}
@@ -64,7 +64,6 @@ def test_what_is_exported_comes_back_with_the_same_logits(trained, tmp_path, kin
     tokens = trained.task.tokens
     for step in run.steps:
         assert torch.equal(run.model(step)(tokens), trained.model(step)(tokens))
-    assert resume(run.path).steps == run.steps
 
 
 def test_the_record_says_which_files_and_what_became_of_what_was_in_them(trained, tmp_path):
@@ -275,9 +274,11 @@ def test_steps_may_be_given(trained, tmp_path):
     ],
 )
 def test_steps_that_are_not_one_per_file_are_refused(trained, tmp_path, names, steps, part):
+    for name in names:
+        torch.save(trained.weights(0), tmp_path / name)
     with pytest.raises(ConfigError, match=part):
         import_run([tmp_path / name for name in names], **D3, steps=steps, out=tmp_path / "run")
-    assert files_below(tmp_path) == []
+    assert files_below(tmp_path) == sorted(set(names))
 
 
 def drop(name):

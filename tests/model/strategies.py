@@ -10,8 +10,8 @@ import torch
 from hypothesis import strategies as st
 
 from grokscope.config import ModelConfig, TaskConfig
-from grokscope.config.model import Activation, Dtype, Init, Normalization, Output, Residual
-from grokscope.config.task import Operation, TaskName
+from grokscope.config.model import Activation, AttentionDir, Dtype, Init, Normalization, Output, Residual
+from grokscope.config.task import Form, Operation, TaskName
 from grokscope.model import Weights, dtype_of, initial_weights, is_buffer, is_trained
 from grokscope.tasks import Task, build_task
 
@@ -37,7 +37,7 @@ class Network:
 def task_configs(draw: st.DrawFn) -> TaskConfig:
     name = draw(st.sampled_from(get_args(TaskName)))
     operations = tuple(draw(st.lists(st.sampled_from(get_args(Operation)), min_size=1, unique=True)))
-    form = "x_op_y_eq" if name == "mixed" and len(operations) > 1 else draw(st.sampled_from(["x_op_y_eq", "x_y_eq"]))
+    form = "x_op_y_eq" if name == "mixed" and len(operations) > 1 else draw(st.sampled_from(get_args(Form)))
     bits = draw(st.integers(1, 5))
     return TaskConfig(
         name=name,
@@ -57,10 +57,13 @@ def model_configs(draw: st.DrawFn, dtype: str | None = None, max_layers: int = 3
     # Squares of squares grow without bound where nothing normalises them.
     normalizations = ("LN",) if activation == "quadratic" else get_args(Normalization)
     n_heads, d_head = draw(st.sampled_from([(1, 8), (2, 4), (3, 2), (4, 3), (2, 8), (5, 5), (8, 1)]))
+    # By default heads share d_model; a width of their own may be larger, smaller, and no divisor.
+    d_model, own = draw(st.sampled_from([(n_heads * d_head, None), (n_heads * d_head, d_head), (5, d_head), (14, 3)]))
     return ModelConfig(
         n_layers=draw(st.integers(1, max_layers)),
-        d_model=n_heads * d_head,
+        d_model=d_model,
         n_heads=n_heads,
+        d_head=own,
         d_mlp=draw(st.integers(4, 40)),
         activation=activation,
         normalization=draw(st.sampled_from(normalizations)),
@@ -70,6 +73,9 @@ def model_configs(draw: st.DrawFn, dtype: str | None = None, max_layers: int = 3
         init=draw(st.sampled_from(get_args(Init))),
         residual=draw(st.sampled_from(get_args(Residual))),
         output=draw(st.sampled_from(get_args(Output))),
+        attention_only=draw(st.sampled_from([False, False, True])),
+        attention_dir=draw(st.sampled_from(get_args(AttentionDir))),
+        tied=draw(st.sampled_from([False, False, True])),
     )
 
 
@@ -95,4 +101,6 @@ def random_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
         else:
             drawn = 0.3 * noise + float(leaf == "w")
         weights[name] = drawn.to(dtype_of(config))
+    if config.tied:
+        weights["unembed.W_U"] = weights["embed.W_E"][: weights["unembed.W_U"].shape[1]].T.clone()
     return weights

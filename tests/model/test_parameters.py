@@ -38,8 +38,10 @@ def plain_hooked_transformer(config: ModelConfig, task: Task) -> HookedTransform
         n_layers=config.n_layers,
         d_model=config.d_model,
         n_ctx=task.tokens.shape[1],
-        d_head=config.d_model // config.n_heads,
+        d_head=config.d_model // config.n_heads if config.d_head is None else config.d_head,
         n_heads=config.n_heads,
+        attn_only=config.attention_only,
+        attention_dir=config.attention_dir,
         d_mlp=config.d_mlp,
         act_fn="relu" if config.activation == "quadratic" else config.activation,
         d_vocab=len(task.token_names),
@@ -49,7 +51,7 @@ def plain_hooked_transformer(config: ModelConfig, task: Task) -> HookedTransform
         device="cpu",
     )
     model = HookedTransformer(cfg)
-    for block in model.blocks if config.activation == "quadratic" else ():
+    for block in model.blocks if config.activation == "quadratic" and not config.attention_only else ():
         block.mlp.act_fn = torch.square  # TransformerLens has no name for it
     return model
 
@@ -146,11 +148,13 @@ def test_buffers_are_in_no_scope():
 
 @pytest.mark.parametrize("biases", [True, False])
 @pytest.mark.parametrize("unembed_bias", [True, False])
-def test_what_is_trained_follows_the_switches(biases, unembed_bias):
-    config = ModelConfig(n_layers=2, d_model=4, n_heads=2, biases=biases, unembed_bias=unembed_bias)
+@pytest.mark.parametrize("tied", [True, False])
+def test_what_is_trained_follows_the_switches(biases, unembed_bias, tied):
+    config = ModelConfig(n_layers=2, d_model=4, n_heads=2, biases=biases, unembed_bias=unembed_bias, tied=tied)
     names = tuple(parameter_shapes(config, TASK))
     off = {name for name in names if ".b" in name and name != "unembed.b_U"} if not biases else set()
     off |= {"unembed.b_U"} if not unembed_bias else set()
+    off |= {"unembed.W_U"} if tied else set()
     assert set(trained_names(names, config)) == set(names) - off
     model = build_model(config, TASK)
     assert {name for name, p in model.named_parameters() if not p.requires_grad} == off

@@ -110,6 +110,25 @@ def test_trajectory_of_an_unknown_parameter_names_the_near_ones(trained):
         open_run(trained).trajectory("%%%")
 
 
+def test_weights_by_a_name_that_is_not_there_name_the_nearest(trained):
+    weights = open_run(trained).weights(-1)
+    for name, near in (("W_E", r"embed\.W_E"), ("blocks.0.atn.W_Q", r"blocks\.0\.attn\.W_Q")):
+        with pytest.raises(KeyError, match=rf"there is no parameter '.*'; nearest: .*{near}") as caught:
+            weights[name]
+        assert isinstance(caught.value, RunError)
+        assert str(caught.value).startswith("there is no parameter")  # and not in quotes, as those of KeyError
+    with pytest.raises(RunError, match=r"no parameter '%%%'; parameters: .*unembed\.W_U"):
+        weights["%%%"]
+    assert weights.get("W_E") is None
+    assert "W_E" not in weights
+
+
+def test_weights_take_a_step_and_say_how_a_parameter_is_had(trained):
+    for name in ("embed.W_E", "embed.WE", "W_E"):
+        with pytest.raises(RunError, match=r"takes a step, not '.*': use weights\(-1\)\['embed\.W_E'\] .*trajectory"):
+            open_run(trained).weights(name)
+
+
 def test_negative_steps_count_checkpoints_from_the_end(trained, weights_at):
     run = open_run(trained)
     assert run.weights(-1)["embed.W_E"].equal(weights_at(50)["embed.W_E"])

@@ -13,7 +13,7 @@ import torch
 from sympy.combinatorics import Permutation
 
 from grokscope.config import ConfigError, TaskConfig
-from grokscope.config.task import TaskName
+from grokscope.config.task import Form, TaskName
 from grokscope.tasks import BUILDERS, Task, build_task
 
 SYMBOL = {"add": "+", "sub": "-", "mul": "*", "div": "/", "square_sub": "^2-"}
@@ -48,16 +48,18 @@ def _rows(task: Task) -> list[tuple[list[str], str]]:
     ]
 
 
-@pytest.mark.parametrize("form", ["x_op_y_eq", "x_y_eq"])
+@pytest.mark.parametrize("form", get_args(Form))
 @pytest.mark.parametrize("p", [2, 3, 5, 13])
 @pytest.mark.parametrize("name", DEFINITIONS)
 def test_modular_tables_agree_with_their_definition(name, p, form):
     task = build_task(TaskConfig(name=name, modulus=p, form=form))
     expected = []
     for x, y in _pairs(name, p):
-        middle = [SYMBOL[name]] if form == "x_op_y_eq" else []
-        expected.append(([str(x), *middle, str(y), "="], str(DEFINITIONS[name](x, y, p))))
+        middle, end = [SYMBOL[name]] if form == "x_op_y_eq" else [], [] if form == "x_y" else ["="]
+        expected.append(([str(x), *middle, str(y), *end], str(DEFINITIONS[name](x, y, p))))
     assert _rows(task) == expected
+    assert task.d_vocab == p + {"x_op_y_eq": 2, "x_y_eq": 1, "x_y": 0}[form]
+    assert [task.token_names[task.tokens[-1, at]] for at in task.operand_positions] == [str(p - 1)] * 2
 
 
 @pytest.mark.parametrize("name", DEFINITIONS)
@@ -103,17 +105,17 @@ def test_a_mixture_holds_each_operation_once_with_a_token_of_its_own(operations,
     assert len(set(task.token_names)) == task.d_vocab == p + 1 + len(operations)
 
 
-@pytest.mark.parametrize("form", ["x_op_y_eq", "x_y_eq"])
+@pytest.mark.parametrize("form", get_args(Form))
 @pytest.mark.parametrize("degree", [3, 4])
 def test_permutation_table_is_first_a_then_b(degree, form):
     task = build_task(TaskConfig(name="permutation", degree=degree, form=form))
     elements = list(permutations(range(degree)))
     word = {e: "".join(map(str, e)) for e in elements}
-    middle = ["o"] if form == "x_op_y_eq" else []
+    middle, end = ["o"] if form == "x_op_y_eq" else [], [] if form == "x_y" else ["="]
     expected = []
     for a, b in product(elements, elements):
         first_a_then_b = tuple(b[a[i]] for i in range(degree))
-        expected.append(([word[a], *middle, word[b], "="], word[first_a_then_b]))
+        expected.append(([word[a], *middle, word[b], *end], word[first_a_then_b]))
     assert _rows(task) == expected
 
 
@@ -131,14 +133,16 @@ def test_large_permutation_tables_agree_with_sympy(degree):
 
 
 @pytest.mark.parametrize(("bits", "k"), [(1, 1), (4, 1), (4, 3), (6, 6), (10, 3)])
-def test_parity_table_is_the_parity_of_the_first_bits(bits, k):
-    task = build_task(TaskConfig(name="parity", bits=bits, parity_bits=k))
+@pytest.mark.parametrize("form", get_args(Form))
+def test_parity_table_is_the_parity_of_the_first_bits(bits, k, form):
+    task = build_task(TaskConfig(name="parity", bits=bits, parity_bits=k, form=form))
+    end = [] if form == "x_y" else ["="]
     expected = [
-        ([*text, "="], str(text[:k].count("1") & 1)) for text in (format(i, f"0{bits}b") for i in range(2**bits))
+        ([*text, *end], str(text[:k].count("1") & 1)) for text in (format(i, f"0{bits}b") for i in range(2**bits))
     ]
     assert _rows(task) == expected
     assert task.operand_positions == tuple(range(bits))
-    assert (task.n_positions, task.n_answers, task.d_vocab) == (bits + 1, 2, 3)
+    assert (task.n_positions, task.n_answers, task.d_vocab) == (bits + len(end), 2, 2 + len(end))
 
 
 ALL_TASKS = [

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.blocks import KEPT_BYTES, in_blocks
-from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of
+from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of, read_together
 from grokscope.analysis.checkpoint.grid import PairGrid
 from grokscope.analysis.checkpoint.null import RelabellingNull
 from grokscope.analysis.checkpoint.parts import PairParts
@@ -72,7 +72,7 @@ class RunContext:
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
-        return frames(self.task)
+        return frames(self.task, self.run.basis)
 
     @cached_property
     def grids(self) -> dict[str, PairGrid]:
@@ -86,7 +86,7 @@ class RunContext:
                 self.config,
                 self.is_train,
             )
-            for operation in self.task.operations
+            for operation in read_together(self.task, self.run.basis)
             if operation.name in used
         }
 
@@ -184,7 +184,8 @@ class RunContext:
     def activation_names(self) -> tuple[str, ...]:
         """The activations that analyses of a circuit read, at the answer position."""
         blocks = [f"blocks.{layer}" for layer in self.layers]
-        hooks = ("hook_attn_out", "mlp.hook_post", "hook_resid_post")
+        of_mlp = ("mlp.hook_post",) if self.mlp_layers else ()
+        hooks = ("hook_attn_out", *of_mlp, "hook_resid_post")
         return (*(f"{block}.{hook}" for block in blocks for hook in hooks), "logits")
 
     @property
@@ -202,6 +203,20 @@ class RunContext:
     @property
     def layers(self) -> range:
         return range(self.config.n_layers)
+
+    @property
+    def mlp_layers(self) -> range:
+        """The layers that have an MLP: all, or none in a network of attention only."""
+        return range(0 if self.config.attention_only else self.config.n_layers)
+
+    @property
+    def neuron_layers(self) -> range:
+        """The same for what is about neurons alone. Raises ValueError in a network of attention only."""
+        if not self.mlp_layers:
+            raise ValueError(
+                f"run {self.run.name!r} has attention only (model.attention_only): there are no neurons to look at"
+            )
+        return self.mlp_layers
 
     @property
     def last(self) -> int:

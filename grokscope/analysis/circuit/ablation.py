@@ -88,6 +88,8 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
         sampled = {name: sample.at_pairs(checkpoint.activations(frame.operation, name)) for name in names}
         full = sample.outcomes(sampled["logits"])
         for site, without in SITES.items():
+            if site == "neurons" and not checkpoint.context.mlp_layers:
+                continue
             for name, irreps in sets:
                 after = sample.outcomes(without(checkpoint, frame, sample, sampled, irreps, irreps))
                 table = [{"split": split, **_row(full[split], after[split])} for split in after]

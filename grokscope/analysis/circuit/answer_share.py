@@ -73,7 +73,8 @@ def sites(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, Iterator[
 
     for layer in checkpoint.context.layers:
         yield f"blocks.{layer}.attn_out", in_parts(at(f"blocks.{layer}.hook_attn_out"))
-        yield f"blocks.{layer}.mlp.post", in_parts(at(f"blocks.{layer}.mlp.hook_post"))
+        if layer in checkpoint.context.mlp_layers:
+            yield f"blocks.{layer}.mlp.post", in_parts(at(f"blocks.{layer}.mlp.hook_post"))
         yield f"blocks.{layer}.resid_post", in_parts(at(f"blocks.{layer}.hook_resid_post"))
     logits, answers = at("logits"), torch.from_numpy(frame.answer)
     mean = torch.cat([rows[:, answers].mean(1, keepdim=True) for rows in logits.split(CHUNK)])

@@ -17,13 +17,13 @@ import torch
 
 from grokscope.analysis.checkpoint.basis import unit_variances
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.frames import has_group
+from grokscope.analysis.checkpoint.frames import has_neurons
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 
 CHECKPOINTS = 11
 
 
-@over_checkpoints(family="fourier", version=1, applies_to=has_group, steps=spread_steps(CHECKPOINTS))
+@over_checkpoints(family="fourier", version=1, applies_to=has_neurons, steps=spread_steps(CHECKPOINTS))
 def irrep_blocks(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power of every pair of irreps in each layer's neurons, at up to 11 checkpoints of a run.
 
@@ -36,7 +36,7 @@ def irrep_blocks(checkpoint: Checkpoint) -> pd.DataFrame:
         basis = checkpoint.context.bases[frame]
         names = np.array([irrep.name for irrep in frame.group.irreps])
         left, right = (index.ravel() for index in np.indices((len(names), len(names))))
-        for layer in checkpoint.context.layers:
+        for layer in checkpoint.context.neuron_layers:
             energy = torch.zeros((len(names), len(names)), dtype=torch.float64)
             for x_hat in checkpoint.coefficients(frame, f"blocks.{layer}.mlp.hook_post"):
                 energy += basis.block_energy(x_hat).double()[:, :, unit_variances(x_hat) > 0].sum(2)

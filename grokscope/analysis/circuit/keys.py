@@ -25,12 +25,12 @@ import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame, has_group
+from grokscope.analysis.checkpoint.frames import Frame, has_basis
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.checkpoint.step_down import StepDown, step_down
 
 
-@over_checkpoints(family="fourier", version=2, applies_to=has_group)
+@over_checkpoints(family="fourier", version=2, applies_to=has_basis)
 def keys(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power of every irrep at the sites that have a null, and whether it exceeds it.
 
@@ -76,7 +76,7 @@ def _tests(checkpoint: Checkpoint, frame: Frame) -> Iterator[tuple[str, StepDown
     yield "embed", checkpoint.embedding_test(frame)
     unembed = checkpoint.weights["unembed.W_U"].double()[:, torch.from_numpy(frame.answer)]
     yield "unembed", step_down(null, (unembed - unembed.mean(1, keepdim=True)).T.numpy(), rounds=1)
-    for layer in checkpoint.context.layers:
+    for layer in checkpoint.context.mlp_layers:
         neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
         of_operands = basis.F @ torch.cat([neurons.left, neurons.right], dim=1).double()
         yield f"blocks.{layer}.mlp.post", step_down(null, of_operands.numpy(), rounds=1)

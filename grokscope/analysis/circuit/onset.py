@@ -61,7 +61,8 @@ def onset(run: Run) -> pd.DataFrame:
         table[column] = table[column].astype("string")
     table["frequency"] = table["frequency"].astype("Int64")
     note = table.pop("note")
-    table["note"] = note if grok is not None else (note + "; the run has not grokked").str.removeprefix("; ")
+    missing = "the run has not grokked" if run.milestones.grok_by is None else f"the run {run.milestones.grok_words}"
+    table["note"] = note if grok is not None else (note + f"; {missing}").str.removeprefix("; ")
     return table
 
 

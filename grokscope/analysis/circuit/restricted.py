@@ -69,11 +69,11 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
     and `answer`, which are estimated from the pairs that were not trained on (see `restricted_to_answer`).
 
     Returns:
-        run, task, arm, seed, step, operation, basis, group, level (`logits`, `neurons`), split (`train`, `val`,
-        `all`: those of the split's pairs that are pairs of group elements), set, irrep and frequency (of set `one`),
-        n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the model's
-        outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses restricted to
-        `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
+        run, task, arm, seed, step, operation, basis, group, level (`logits`; `neurons`, if there are any), split
+        (`train`, `val`, `all`: those of the split's pairs that are pairs of group elements), set, irrep and frequency
+        (of set `one`), n_irreps, full_loss, restricted_loss, excluded_loss (mean cross-entropy in nats over all the
+        model's outputs), full_accuracy, restricted_accuracy. A split without such pairs has no rows. The losses
+        restricted to `characters` and `answer` are NaN where there are no unseen pairs to estimate them from.
     """
     # A frame at a time, so that the logits of one are let go of before those of the next are made.
     return pd.concat([_of_frame(checkpoint, frame) for frame in checkpoint.context.frames], ignore_index=True)
@@ -82,7 +82,8 @@ def restricted_loss(checkpoint: Checkpoint) -> pd.DataFrame:
 def _of_frame(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
     """The rows of a frame."""
     sets, pairs, tables = irrep_sets(checkpoint, frame), Pairs.of(checkpoint, frame), []
-    for level, compute in (("logits", logits_level), ("neurons", neurons_level)):
+    levels = {"logits": logits_level} | ({"neurons": neurons_level} if checkpoint.context.mlp_layers else {})
+    for level, compute in levels.items():
         restricted, excluded = compute(checkpoint, frame, pairs, sets.members.double())
         # Restricted logits depend on a * b alone.
         log_probabilities, guesses = restricted.log_softmax(-1), restricted.argmax(-1)
@@ -216,7 +217,7 @@ def neurons_level(
     if context.config.normalization == "none":
         return restricted, _excluded(pairs, kept @ weights["unembed.W_U"].double())
     taken = kept.to(resid.dtype)
-    excluded = resid.new_empty((len(taken), *pairs.labels.shape))
+    excluded = torch.empty((len(taken), *pairs.labels.shape), dtype=torch.float64)
     for some in pairs.blocks:
         excluded[:, some] = _losses_behind_norm(weights, resid[pairs.order[some]], taken[:, some], pairs.labels[some])
     return restricted, excluded
@@ -273,7 +274,7 @@ def _losses_behind_norm(
     of_resid, of_taken, constant = r @ read, t @ read, bias @ W_U + b_U
     variance = r.square().sum(-1) - 2 * torch.einsum("gad,sgd->sga", r, t) + t.square().sum(-1)[..., None]
     scale = (variance.clamp(min=0) / d_model + EPS).rsqrt()
-    of_pairs = resid.new_empty(scale.shape)
+    of_pairs = torch.empty(scale.shape, dtype=torch.float64)
     for s in range(len(taken)):
         logits = (of_resid - of_taken[s][:, None]).mul_(scale[s][..., None]).add_(constant)
         of_pairs[s] = cross_entropies(logits, labels)

@@ -119,10 +119,9 @@ class AnswerMeans:
         blocks: Sequence[slice],
     ) -> AnswerMeans:
         """Of values at the pairs of so many products at a time."""
-        none = values(slice(0, 0))
-        sums = none.new_empty((len(chosen), none.shape[-1]))
+        sums = torch.empty((len(chosen), values(slice(0, 0)).shape[-1]), dtype=torch.float64)
         for block in blocks:
-            some = values(block)
+            some = values(block).double()
             sums[block] = torch.bmm(chosen[block].to(some.dtype)[:, None], some)[:, 0]
         return AnswerMeans(chosen, sums, chosen.sum(1, keepdim=True).to(sums.dtype))
 
@@ -138,7 +137,7 @@ class AnswerMeans:
 
     def without_itself(self, values: Float[Tensor, "some left unit"], block: slice) -> Float[Tensor, "some left unit"]:
         """The mean for each pair of some products over the others of its product; NaN where there is none."""
-        own = self.chosen[block].to(values.dtype)[..., None]
+        own = self.chosen[block].to(self.sums.dtype)[..., None]
         return (self.sums[block][:, None] - own * values) / (self.counts[block][:, None] - own)
 
 

@@ -29,7 +29,7 @@ from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame, has_group
+from grokscope.analysis.checkpoint.frames import Frame, has_basis
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.groups import FiniteGroup
@@ -57,7 +57,7 @@ class Spectrum:
         return float(self.energy.sum()) / self.variance if self.variance > 0 else 0.0
 
 
-@over_checkpoints(family="fourier", version=1, applies_to=has_group)
+@over_checkpoints(family="fourier", version=1, applies_to=has_basis)
 def spectra(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power by irrep at every site, in the task's own basis and in the wrong one.
 
@@ -128,9 +128,10 @@ def _spectra(checkpoint: Checkpoint, frame: Frame) -> Iterator[Spectrum]:
     for layer in checkpoint.context.layers:
         attention = checkpoint.activations(frame.operation, f"blocks.{layer}.hook_attn_out")
         yield from _of_activation(basis, f"blocks.{layer}.attn_out", attention)
-        neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
-        yield from _of_transform(f"blocks.{layer}.mlp.post", neurons)
-        yield _through_one_irrep(f"blocks.{layer}.mlp.post", neurons)
+        if layer in checkpoint.context.mlp_layers:
+            neurons = checkpoint.transform(frame, f"blocks.{layer}.mlp.hook_post")
+            yield from _of_transform(f"blocks.{layer}.mlp.post", neurons)
+            yield _through_one_irrep(f"blocks.{layer}.mlp.post", neurons)
     yield from _of_transform("logits", checkpoint.centred_logits(frame))
 
 

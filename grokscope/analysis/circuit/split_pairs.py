@@ -14,7 +14,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.frames import Frame
 from grokscope.analysis.checkpoint.grid import SPLITS
 from grokscope.engine import cross_entropies
-from grokscope.model import d_vocab_out, dtype_of
+from grokscope.model import d_vocab_out
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +30,7 @@ class Pairs:
     blocks: list[slice]
     """Of products, so many at a time."""
     full: Float[Tensor, "product left"]
-    """The network's own loss."""
+    """The network's own loss, in float64."""
     right: Bool[Tensor, "product left"]
     """Whether it answers as the label says."""
     mean_logits: Float[Tensor, "product d_vocab_out"]
@@ -53,7 +53,7 @@ class Pairs:
             count.scatter_add_(1, labels, mask.double())
             weights[split] = count / count.sum()
         blocks = in_blocks(len(order), 2 * len(order) * outputs)  # 2: some of it is in float64
-        full = torch.empty(order.shape, dtype=dtype_of(checkpoint.context.config))
+        full = torch.empty(order.shape, dtype=torch.float64)
         right = torch.empty(order.shape, dtype=torch.bool)
         means = torch.empty((len(order), outputs), dtype=torch.float64)
         pairs = Pairs(labels, splits, weights, blocks, full, right, means, order, checkpoint, frame.operation)

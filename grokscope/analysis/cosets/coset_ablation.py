@@ -90,7 +90,7 @@ def equal_power(
 
 
 def _table(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
-    layer = checkpoint.context.last
+    layer = checkpoint.context.neuron_layers[-1]
     explained = explained_neurons(checkpoint, frame, layer)
     variance = next(iter(marginals(checkpoint, frame, layer).values())).neuron_variance.numpy()
     ablate = _Ablation(checkpoint, frame, layer)

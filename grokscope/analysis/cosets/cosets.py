@@ -70,7 +70,7 @@ def cosets(checkpoint: Checkpoint) -> pd.DataFrame:
     tables = []
     for frame in coset_frames(checkpoint.context):
         partitions = coset_partitions(frame.group)
-        for layer in checkpoint.context.layers:
+        for layer in checkpoint.context.neuron_layers:
             for operand, marginal in marginals(checkpoint, frame, layer).items():
                 table = coset_table(partitions, marginal)
                 keys = {**frame.keys, "layer": layer, "neuron": table.pop("neuron"), "operand": operand}
@@ -92,7 +92,7 @@ def coset_matrix(checkpoint: Checkpoint) -> pd.DataFrame:
     tables = []
     for frame in coset_frames(checkpoint.context):
         partitions = coset_partitions(frame.group)
-        for layer in checkpoint.context.layers:
+        for layer in checkpoint.context.neuron_layers:
             for operand, marginal in marginals(checkpoint, frame, layer).items():
                 table = _matrix(partitions, marginal)
                 keys = {**frame.keys, "layer": layer, "operand": operand}

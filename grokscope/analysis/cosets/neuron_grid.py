@@ -58,7 +58,7 @@ def neuron_grid(
     if step not in run.steps:
         near = min(run.steps, key=lambda known: abs(known - step))
         raise ValueError(f"step = {step} has no checkpoint in run {run.name!r} (nearest: {near})")
-    for name, value, count in (("layer", layer, len(context.layers)), ("neuron", neuron, context.config.d_mlp)):
+    for name, value, count in (("layer", layer, len(context.neuron_layers)), ("neuron", neuron, context.config.d_mlp)):
         if not 0 <= value < count:
             raise ValueError(f"{name} = {value} does not exist in run {run.name!r}; accepted: 0 to {count - 1}")
     checkpoint = Checkpoint(context, step)

@@ -27,7 +27,7 @@ from einops import rearrange
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from grokscope.analysis.checkpoint.frames import groups_of
+from grokscope.analysis.checkpoint.frames import groups_of, has_mlp
 from grokscope.engine.linear import matmul_transposed
 from grokscope.groups import FiniteGroup, SubgroupClass, is_prime, left_cosets, right_cosets, subgroup_classes
 from grokscope.groups.subgroups import MAX_ORDER
@@ -53,15 +53,16 @@ def group_has_cosets(group: FiniteGroup) -> bool:
 
 
 def has_cosets(run: Run) -> bool:
-    """Whether the run's task computes in a group whose cosets can be looked for (`group_has_cosets`)."""
-    return any(map(group_has_cosets, groups_of(run).values()))
+    """Whether a run has neurons, and its task a group whose cosets can be looked for (`group_has_cosets`)."""
+    return has_mlp(run) and any(map(group_has_cosets, groups_of(run).values()))
 
 
 def coset_frames(context: RunContext) -> tuple[Frame, ...]:
     """The own frames of a run's task whose groups have cosets to look for.
 
-    Raises ValueError where there is none.
+    Raises ValueError where there is none, and for a network without neurons.
     """
+    _ = context.neuron_layers
     with_cosets = tuple(frame for frame in context.own if group_has_cosets(frame.group))
     if not with_cosets:
         groups = ", ".join(dict.fromkeys(f"{frame.group.name} (order {frame.group.order})" for frame in context.own))

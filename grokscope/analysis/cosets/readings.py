@@ -71,7 +71,7 @@ def readings(checkpoint: Checkpoint) -> pd.DataFrame:
     tables = []
     for frame in coset_frames(checkpoint.context):
         basis = checkpoint.context.bases[frame]
-        for layer in checkpoint.context.layers:
+        for layer in checkpoint.context.neuron_layers:
             x = checkpoint.activations(frame.operation, f"blocks.{layer}.mlp.hook_post")
             table = reading_table(frame.group, basis.on_grid(x))
             keys = {**frame.keys, "layer": layer}

@@ -19,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
+from grokscope.analysis.checkpoint.frames import has_mlp
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.engine.evaluation import CHUNK
 
@@ -26,7 +27,7 @@ SMALL = 1.0
 """An input whose absolute value is below this is small."""
 
 
-@over_checkpoints(family="dynamics", prepare=RunContext.prepare_dynamics, on_request=True)
+@over_checkpoints(family="dynamics", applies_to=has_mlp, prepare=RunContext.prepare_dynamics, on_request=True)
 def activation_regime(checkpoint: Checkpoint) -> pd.DataFrame:
     """How large the inputs of the non-linearity are, and what it makes of them. Made when asked for by name.
 
@@ -36,8 +37,9 @@ def activation_regime(checkpoint: Checkpoint) -> pd.DataFrame:
         (shares of the variance of the outputs; they sum to 1, and are NaN where no output varies).
     """
     context = checkpoint.context
-    moments = {layer: _Moments() for layer in context.layers}
-    names = {layer: [f"blocks.{layer}.mlp.hook_{which}" for which in ("pre", "post")] for layer in context.layers}
+    layers = context.neuron_layers
+    moments = {layer: _Moments() for layer in layers}
+    names = {layer: [f"blocks.{layer}.mlp.hook_{which}" for which in ("pre", "post")] for layer in layers}
     every = [name for of_layer in names.values() for name in of_layer]
     for examples in torch.arange(context.task.n_examples).split(CHUNK):
         found = context.engine.answer_activations(checkpoint.weights, examples, every)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from grokscope.runs import Run
 
 UNCHANGED = "nothing switched"
-COLUMNS = (*IDENTITY, "parent", "role", "branch_step", "switch", "step", "since", "split", "loss", "accuracy")
+COLUMNS = (*IDENTITY, "parent", "role", "branch_step", "switch", "step", "since", "split", "loss", "accuracy", "unit")
 _NOT_A_SWITCH = ("arm", "norms.init_", "training.steps", "training.stop_evaluations", "checkpoints.", "probes.")
 """Settings that change no weights of a branch, which starts from those of its parent."""
 
@@ -36,8 +36,8 @@ def branches(runs: list[Run]) -> pd.DataFrame:
         run, task, arm, seed, parent (name of the run that the curve belongs with: a parent's own, a branch's
         parent's), role (`parent`, `branch`), branch_step (of a branch; <NA> for a parent), switch (settings that differ
         from the parent's, `norms.max_norm: none -> 2`; `nothing switched`; `unknown` where the parent is not among the
-        runs; empty for a parent), step, since (steps since the branch; <NA> for a parent), split, loss (nats),
-        accuracy. A branch begins at its branch step, at which it has the parent's weights.
+        runs; empty for a parent), step, since (steps since the branch; <NA> for a parent), split, loss,
+        accuracy, unit (of the loss). A branch begins at its branch step, at which it has the parent's weights.
 
     Raises ValueError for no runs, and for two of one name.
     """

@@ -25,8 +25,9 @@ def learning_curves(run: Run) -> pd.DataFrame:
     """Loss and accuracy of a run at every evaluation.
 
     Returns:
-        run, task, arm, seed, step, split (`train`, `val`), loss (cross-entropy at the answer position, in
-        nats, mean over the split's examples), accuracy (share of its examples answered right).
+        run, task, arm, seed, step, split (`train`, `val`), loss (the one that is minimised, `loss.name`, at the
+        answer position, mean over the split's examples), accuracy (share of its examples answered right), unit (of the
+        loss: `nats`, or `squared error`).
 
     Not kept in the run's `analysis/` folder: it is the run's own metrics, in long form.
     """
@@ -38,6 +39,7 @@ def learning_curves(run: Run) -> pd.DataFrame:
                 "split": split,
                 "loss": metrics[f"{split}_loss"].astype("float64"),
                 "accuracy": metrics[f"{split}_accuracy"].astype("float64"),
+                "unit": run.config.loss.UNIT,
             }
         )
         for split in SPLITS
@@ -66,7 +68,9 @@ def milestones(run: Run) -> pd.DataFrame:
         memorisation_step (first evaluation with train accuracy >= 0.99), grok_step (first with validation
         accuracy >= 0.95), sustained_grok_step (first grok that holds for the next 5 evaluations), delay (grok
         minus memorisation step), and final_train_accuracy, final_val_accuracy (at the last evaluation).
-        Steps that were not reached are <NA>.
+        Steps that were not reached are <NA>. Where one lies before what is known of a run (an imported network, a
+        branch), it is <NA> too, and there is a column memorisation_by, grok_by or sustained_grok_by: at or before that
+        step.
     """
     metrics = _evaluations(run)
     last = metrics.iloc[-1] if len(metrics) else None
@@ -81,6 +85,7 @@ def milestones(run: Run) -> pd.DataFrame:
             "budget": [run.config.training.steps],
             "status": [str(run.status)],
             **reached,
+            **{name: pd.array([step], dtype="Int64") for name, step in run.milestones.unseen.items()},
             "final_train_accuracy": [float("nan") if last is None else float(last["train_accuracy"])],
             "final_val_accuracy": [float("nan") if last is None else float(last["val_accuracy"])],
         }

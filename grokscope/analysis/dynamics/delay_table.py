@@ -37,11 +37,11 @@ def delay_table(run: Run, reference_norm: float | None = None) -> pd.DataFrame:
         clamp_from_step) and delay_from_start (grok_step; both <NA> where the run has not grokked), budget_from_clamp
         and budget_from_start (steps trained so far, which such a run did not grok within), censored.
 
-    Runs without a joint clamp have no row. Not kept: it is read off the run's metrics. Raises ValueError for a clamp
-    at a norm where no W_c is known.
+    Runs without a joint clamp have no row, nor have runs that grokked before what is known of them. Not kept: it
+    is read off the run's metrics. Raises ValueError for a clamp at a norm where no W_c is known.
     """
     norms = run.config.norms
-    if norms.clamp_target is None:
+    if norms.clamp_target is None or run.milestones.grok_by is not None:
         return pd.DataFrame(columns=["rho"])
     reference = norms.clamp_reference or reference_norm
     if reference is None:

@@ -11,7 +11,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext, kno
 from grokscope.analysis.checkpoint.memory import no_pairs
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.dynamics.parameter_groups import by_group, parameter_groups
-from grokscope.model import Weights, trained_names
+from grokscope.model import Weights, tied, trained_names
 from grokscope.probes import absolute_entropy, entropy_of_sums, entropy_sums
 
 CHUNK = 2048
@@ -53,7 +53,7 @@ def loss_and_gradient(
     A parameter that the loss does not depend on has a gradient of zeros.
     """
     leaves = {name: weights[name].detach().requires_grad_() for name in names}
-    every = {**weights, **leaves}
+    every = tied(context.config, {**weights, **leaves})
     total = 0.0
     gradient = {name: torch.zeros_like(value) for name, value in leaves.items()}
     for chunk in examples.split(CHUNK):

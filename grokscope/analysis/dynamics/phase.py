@@ -23,16 +23,18 @@ def phase(run: Run) -> pd.DataFrame:
 
     Returns:
         run, task, arm, seed, step, norm (of all weights together; between two checkpoints by linear interpolation),
-        train_loss, val_loss (nats).
+        train_loss, val_loss, unit (of the losses).
 
     Made of the kept table `norm_trajectories` and the run's metrics; no rows for a run without checkpoints.
     """
     norms = where(norm_trajectories(run), group=ALL, parameter="")
     curves = learning_curves(run).pivot(index="step", columns="split", values="loss").reset_index()
     if not len(norms) or not len(curves):
-        return pd.DataFrame({name: pd.Series(dtype=float) for name in ("step", "norm", "train_loss", "val_loss")})
+        empty = {name: pd.Series(dtype=float) for name in ("step", "norm", "train_loss", "val_loss")}
+        return pd.DataFrame({**empty, "unit": pd.Series(dtype=object)})
     at, known = numbers(curves, "step"), numbers(norms, "step")
     inside = (at >= known[0]) & (at <= known[-1])
     columns = {"norm": np.interp(at, known, numbers(norms, "norm"))}
     columns |= {f"{split}_loss": numbers(curves, split) for split in ("train", "val")}
-    return pd.DataFrame({"step": curves["step"], **columns}).loc[inside].reset_index(drop=True)
+    table = pd.DataFrame({"step": curves["step"], **columns, "unit": run.config.loss.UNIT})
+    return table.loc[inside].reset_index(drop=True)

@@ -33,7 +33,7 @@ def ranks(checkpoint: Checkpoint) -> pd.DataFrame:
     for name, matrix in circuits(checkpoint.weights, config.n_layers):
         layer, head = (None if part is None else int(part) for part in parts_of(name)[::2])
         kind = parts_of(name)[1]
-        largest = min(*matrix.shape, config.d_head if kind in ("QK", "OV") else min(matrix.shape))
+        largest = min(*matrix.shape, config.head_width if kind in ("QK", "OV") else min(matrix.shape))
         rank = effective_rank(matrix) if bool(matrix.isfinite().all()) else nan
         rows.append((name, kind, kind in PRODUCTS, layer, head, rank, largest))
     columns = ["matrix", "kind", "product", "layer", "head", "effective_rank", "largest"]

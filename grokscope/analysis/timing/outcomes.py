@@ -64,7 +64,7 @@ def outcomes(
         arms: which, in which order; one that has no runs in the table is there without any. None: those in the table.
 
     Raises ValueError for another event or unit, for a missing column, for two runs of one arm and seed, and for a run
-    whose time in this unit is not known.
+    whose time in this unit is not known, as where the event lies before what is known of it (an imported network).
     """
     choice("event", event, get_args(Event))
     choice("unit", unit, get_args(Unit))
@@ -73,6 +73,13 @@ def outcomes(
     if len(twice):
         arm, seed = twice.iloc[0]
         raise ValueError(f"arm {arm!r} has seed {seed} twice: give one run per arm and seed (of one task, one setting)")
+    for before in ("memorisation_by", "grok_by") if event == "delay" else (f"{event}_by",):
+        if before in table and table[before].notna().any():
+            row = table.loc[table[before].notna()].iloc[0]
+            raise ValueError(
+                f"arm {row['arm']!r} seed {row['seed']} has no {event} time: it lies at or before step {row[before]}, "
+                "and what came before is not known; leave the run out"
+            )
     values = _values(table, _columns(event, unit))
     wrong = np.isnan(values["time"])
     if wrong.any():

@@ -31,6 +31,8 @@ def timing_table(run: Run) -> pd.DataFrame:
         and the same times in gradient evaluations and in seconds of training, evaluations left out:
         memorisation_gradient_evaluations, ..., sustained_observed_seconds. Seconds are NaN for runs that logged none;
         those of a budget are what it takes at the pace of the steps observed.
+        Where the event lies before what is known of a run (an imported network, a branch) its step is <NA>, and there
+        is a column memorisation_by, grok_by or sustained_grok_by: it happened at or before that step.
 
     Nothing is kept: it is read off the run's metrics. Raises ValueError for no runs, and for two of one name.
     """
@@ -68,6 +70,7 @@ def timing_table(run: Run) -> pd.DataFrame:
             **{name: pd.array([value], dtype="Int64") for name, value in whole.items()},
             **{f"{name}_seconds": [value] for name, value in clock.items()},
             "delay_seconds": [clock["grok"] - clock["memorisation"]],
+            **{name: pd.array([step], dtype="Int64") for name, step in run.milestones.unseen.items()},
         }
     )
 

@@ -1,6 +1,6 @@
 """The engine's fast path: one training step as a fixed list of matrix products and compiled loops on fixed memory.
 
-engine         `CompiledEngine`: loss and gradient, evaluation; `why_not_compiled` says where it does not apply
+engine         `CompiledEngine`: loss and gradient, evaluation
 network        a network laid out for batches of one size
 folded         the same for one layer without LayerNorm, where everything linear is applied to tokens
 tabled         evaluation of a first layer with more rows than token values
@@ -13,6 +13,6 @@ attention, norms, activations, columns, cross_entropy
 scalars        exp and GELU of one number
 """
 
-from grokscope.engine.compiled.engine import CompiledEngine, why_not_compiled
+from grokscope.engine.compiled.engine import CompiledEngine
 
-__all__ = ["CompiledEngine", "why_not_compiled"]
+__all__ = ["CompiledEngine"]

@@ -5,10 +5,17 @@ As many columns are read and written as there are biases: rows may go on with so
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from grokscope.engine.compiled.scalars import gelu_and_slope
+from grokscope.config.model import Activation
+from grokscope.engine.compiled.scalars import gelu_and_slope, sigmoid_and_rest
 from grokscope.jit import compiled
+
+_GELU_NEW = 2.0 * math.sqrt(2.0 / math.pi)
+GATES: dict[Activation, tuple[float, float]] = {"silu": (1.0, 0.0), "gelu_new": (_GELU_NEW, 0.044715 * _GELU_NEW)}
+"""Activations x sigmoid(a x + b x^3) by their a and b; tanh(u) is 2 sigmoid(2 u) - 1."""
 
 
 @compiled
@@ -48,6 +55,33 @@ def quadratic_alone(pre: np.ndarray, bias: np.ndarray) -> None:
         for i in range(len(bias)):
             value = x[i] + bias[i]
             x[i] = value * value
+
+
+@compiled
+def gated(pre: np.ndarray, bias: np.ndarray, a: float, b: float, post: np.ndarray) -> None:
+    """post = x sigmoid(a x + b x^3) for x = pre + bias;  pre becomes its slope. Arrays [row, neuron]."""
+    kind = pre.dtype.type
+    linear, cubic, three = kind(a), kind(b), kind(3)
+    for row in range(pre.shape[0]):
+        x, y = pre[row], post[row]
+        for i in range(len(bias)):
+            value = x[i] + bias[i]
+            square = value * value
+            share, rest = sigmoid_and_rest(value * (linear + cubic * square))
+            y[i] = value * share
+            x[i] = share + value * share * rest * (linear + three * cubic * square)
+
+
+@compiled
+def gated_alone(pre: np.ndarray, bias: np.ndarray, a: float, b: float) -> None:
+    """pre becomes x sigmoid(a x + b x^3) for x = pre + bias."""
+    linear, cubic = pre.dtype.type(a), pre.dtype.type(b)
+    for row in range(pre.shape[0]):
+        x = pre[row]
+        for i in range(len(bias)):
+            value = x[i] + bias[i]
+            share, _ = sigmoid_and_rest(value * (linear + cubic * value * value))
+            x[i] = value * share
 
 
 @compiled

@@ -43,7 +43,10 @@ def cross_entropy(
 def losses_and_hits(
     logits: np.ndarray, labels: np.ndarray, temperature: float, losses: np.ndarray, hits: np.ndarray
 ) -> None:
-    """losses of each row, in nats; hits is 1 for a row that is largest at its label first, and 0 for others."""
+    """losses of each row, in nats; hits is 1 for a row that is largest at its label first, and 0 for others.
+
+    Sums are in float64, whatever the logits are in, so that small losses are not rounded to 0.
+    """
     kind = logits.dtype.type
     factor = kind(1.0 / temperature)
     for row in range(len(labels)):
@@ -52,8 +55,8 @@ def losses_and_hits(
         for i in range(1, len(z)):
             if z[i] > z[best]:
                 best = i
-        total = kind(0)
+        total = 0.0
         for i in range(len(z)):
             total += exp_minus((z[best] - z[i]) * factor)
-        losses[row] = (z[best] - z[labels[row]]) * factor + math.log(total)
+        losses[row] = (float(z[best]) - float(z[labels[row]])) / temperature + math.log(total)
         hits[row] = 1.0 if best == labels[row] else 0.0

@@ -14,8 +14,9 @@ from grokscope.engine.compiled.network import Network
 from grokscope.engine.compiled.plan import ExampleTable, Plan
 from grokscope.engine.compiled.program import Parameters
 from grokscope.engine.loss import logit_std, loss_function, scaled_to
-from grokscope.engine.prefixes import PrefixTable
-from grokscope.model import Weights, dtype_of
+from grokscope.engine.losses.cross_entropy import CrossEntropy
+from grokscope.engine.prefixes import prefix_table
+from grokscope.model import UNEMBEDDING, Weights, dtype_of, tied
 from grokscope.tasks import Task
 
 SIZES_KEPT = 4
@@ -23,13 +24,6 @@ SIZES_KEPT = 4
 
 LARGEST_EVALUATION = 2048
 """Examples evaluated at a time: more need more memory and are not faster."""
-
-
-def why_not_compiled(config: ModelConfig, device: str | torch.device = "cpu") -> str | None:
-    """Why the compiled path cannot serve a network; None: it can."""
-    if torch.device(device).type != "cpu":
-        return f"compiled loops run on a CPU, and training.device is {device}"
-    return None
 
 
 class CompiledEngine:
@@ -45,16 +39,20 @@ class CompiledEngine:
 
     def __init__(self, config: ModelConfig, task: Task, loss: LossConfig, weights: Weights, gradients: Weights) -> None:
         self.config, self._dtype = config, dtype_of(config)
-        self._prefixes = PrefixTable(task.tokens)
+        self._prefixes = prefix_table(config, task.tokens)
         self._examples = ExampleTable(self._prefixes)
         self._labels = task.labels.numpy()
-        self._parameters = Parameters(weights, gradients)
+        if config.tied:  # its gradient is a part of that of the embedding, where it is added at the end
+            gradients = {**gradients, UNEMBEDDING: torch.empty(weights[UNEMBEDDING].shape, dtype=self._dtype)}
+        self._parameters = Parameters(tied(config, weights), gradients)
         self._networks: dict[tuple[int, bool], Network] = {}
         self.set_loss(loss)
 
     def set_loss(self, loss: LossConfig) -> None:
         """Minimise another loss from now on."""
         self._loss_config, self._loss = loss, loss_function(loss)
+        # Other losses are those of torch, of the logits of the same compiled network.
+        self._has_kernel = isinstance(loss, CrossEntropy) and loss.smoothing == 0.0
 
     @torch.no_grad()
     def loss_and_gradient(
@@ -79,7 +77,7 @@ class CompiledEngine:
         return loss, logits
 
     def _loss_gradient(self, logits: Tensor, labels: np.ndarray, d_logits: Tensor, spread: float | None) -> float:
-        if self._loss_config.name == "cross_entropy":
+        if self._has_kernel:
             losses = np.empty(len(labels), dtype=np.float64)
             now = None if spread is None else logit_std(logits)
             # Logits times a factor are logits at a temperature of 1 / factor.
@@ -118,11 +116,11 @@ class CompiledEngine:
     def _of_each(self, logits: Tensor, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The loss of every example, and whether its largest logit is at the answer."""
         losses, hits = np.empty(len(labels)), np.empty(len(labels))
-        if self._loss_config.name == "cross_entropy":
+        if self._has_kernel:
             losses_and_hits(logits.numpy(), labels, self._loss_config.temperature, losses, hits)
         else:
             target = torch.from_numpy(labels)
-            losses[:] = self._loss(logits, target, "none").numpy()
+            losses[:] = self._loss(logits.double(), target, "none").numpy()
             hits[:] = (logits.argmax(-1) == target).numpy()
         return losses, hits
 

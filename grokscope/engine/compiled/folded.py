@@ -30,7 +30,12 @@ have no remainder, and every row starts at a cache line."""
 def applies(config: ModelConfig, n_unigrams: int, n_rows: int) -> bool:
     """Whether a network has this form, and there are at least as many rows as values of tokens, so that it pays."""
     linear = config.n_layers == 1 and config.normalization == "none" and not config.biases and not config.unembed_bias
-    return linear and config.activation == "relu" and n_unigrams * (config.n_heads + 1) <= n_rows
+    return (
+        linear
+        and not config.attention_only
+        and config.activation == "relu"
+        and n_unigrams * (config.n_heads + 1) <= n_rows
+    )
 
 
 class FoldedLayer:

@@ -35,11 +35,11 @@ class TokenValues:
 
     def __init__(self, program: Program, config: ModelConfig, name: str, x: Tensor, values: Tensor) -> None:
         self._program, self._name, self._x = program, name, x
-        n, d = x.shape
-        heads = (config.n_heads, config.d_head)
-        self._parts = [slice(head * config.d_head, (head + 1) * config.d_head) for head in range(config.n_heads)]
+        n = len(x)
+        heads = (config.n_heads, config.head_width)
+        self._parts = parts_of_heads(config)
         self._w_o = program.parameters.matrix(f"{name}.W_O")
-        q, k, self._v = (program.empty(n, d) for _ in range(3))
+        q, k, self._v = (program.empty(n, config.all_heads) for _ in range(3))
         for letter, out in zip("QKV", (q, k, self._v), strict=True):
             program.multiply(x, program.parameters.matrix(f"{name}.W_{letter}"), out)
         add_bias(program, name + ".b_Q", q)
@@ -97,10 +97,10 @@ def first(
 
 def between(program: Program, config: ModelConfig, name: str, x: Tensor, queries: Queries) -> tuple[Tensor, Backward]:
     """From all rows to all rows."""
-    parameters, heads = program.parameters, (config.n_heads, config.d_head)
-    n, d = x.shape
+    parameters, heads = program.parameters, (config.n_heads, config.head_width)
+    n, width = len(x), config.all_heads
     w = {letter: parameters.matrix(f"{name}.W_{letter}") for letter in "QKVO"}
-    q, k, v, z, out = (program.empty(n, d) for _ in range(5))
+    (q, k, v, z), out = (program.empty(n, width) for _ in range(4)), program.empty(*x.shape)
     for letter, of_rows in zip("QKV", (q, k, v), strict=True):
         program.multiply(x, w[letter], of_rows)
     add_bias(program, name + ".b_Q", q)
@@ -111,7 +111,7 @@ def between(program: Program, config: ModelConfig, name: str, x: Tensor, queries
     program.multiply(z, w["O"], out)
 
     def backward(d_out: Tensor, dx: Tensor) -> None:
-        dz, dq, dk, dv = (program.scratch(f"d{letter} of rows", n, d) for letter in "zqkv")
+        dz, dq, dk, dv = (program.scratch(f"d{letter} of rows", n, width) for letter in "zqkv")
         program.multiply(z.T, d_out, parameters.d_matrix(f"{name}.W_O"))
         program.multiply(d_out, w["O"].T, dz)
         program.loop(
@@ -133,22 +133,23 @@ def last(program: Program, config: ModelConfig, name: str, x: Tensor, queries: Q
     d, n_heads, n = x.shape[1], config.n_heads, len(queries.own)
     w = {letter: parameters.matrix(f"{name}.W_{letter}") for letter in "QKVO"}
     own = x[len(x) - n :]
-    parts = [slice(head * config.d_head, (head + 1) * config.d_head) for head in range(n_heads)]
-    q, z, out = (program.empty(n, d) for _ in range(3))
+    parts = parts_of_heads(config)
+    (q, z), out = (program.empty(n, config.all_heads) for _ in range(2)), program.empty(n, d)
     asked, mixed = program.empty(n, n_heads, d), program.empty(n, n_heads, d)
     program.multiply(own, w["Q"], q)
     add_bias(program, name + ".b_Q", q)
     for head, part in enumerate(parts):
         program.multiply(q[:, part], w["K"][:, part].T, asked[:, head])
     pattern = program.empty(len(queries.keys), n_heads)
-    program.loop(attention.attend_absorbed, asked, config.d_head, x, queries.starts, queries.keys, pattern, mixed)
+    program.loop(attention.attend_absorbed, asked, config.head_width, x, queries.starts, queries.keys, pattern, mixed)
     for head, part in enumerate(parts):
         program.multiply(mixed[:, head], w["V"][:, part], z[:, part])
     add_bias(program, name + ".b_V", z)
     program.multiply(z, w["O"], out)
 
     def backward(d_out: Tensor, dx: Tensor) -> None:
-        dq, dz = program.scratch("dq of answers", n, d), program.scratch("dz of answers", n, d)
+        dq, dz = (program.scratch(f"d{letter} of answers", n, config.all_heads) for letter in "qz")
+        d_own = program.scratch("d_own of answers", n, d)
         d_asked, d_mixed = (program.scratch(f"d_{name}", n, n_heads, d) for name in ("asked", "mixed"))
         program.multiply(z.T, d_out, parameters.d_matrix(f"{name}.W_O"))
         program.multiply(d_out, w["O"].T, dz)
@@ -158,8 +159,8 @@ def last(program: Program, config: ModelConfig, name: str, x: Tensor, queries: Q
             program.multiply(dz[:, part], w["V"][:, part].T, d_mixed[:, head])
         program.add(dx.zero_)
         program.loop(
-            attention.attend_absorbed_backward, d_mixed, asked, config.d_head, x, queries.starts, queries.keys, pattern,
-            program.scratch("scores", queries.most_keys), d_asked, dx,
+            attention.attend_absorbed_backward, d_mixed, asked, config.head_width, x, queries.starts, queries.keys,
+            pattern, program.scratch("scores", queries.most_keys), d_asked, dx,
         )  # fmt: skip
         for head, part in enumerate(parts):
             program.multiply(d_asked[:, head].T, q[:, part], parameters.d_matrix(f"{name}.W_K")[:, part])
@@ -167,10 +168,16 @@ def last(program: Program, config: ModelConfig, name: str, x: Tensor, queries: Q
         sum_bias(program, name + ".b_Q", dq)
         _zero_bias(program, name + ".b_K")
         program.multiply(own.T, dq, parameters.d_matrix(f"{name}.W_Q"))
-        program.multiply(dq, w["Q"].T, dz)
-        program.add(dx[len(x) - n :].add_, dz)
+        program.multiply(dq, w["Q"].T, d_own)
+        program.add(dx[len(x) - n :].add_, d_own)
 
     return out, backward
+
+
+def parts_of_heads(config: ModelConfig) -> list[slice]:
+    """Where each head is among the columns of queries, keys and values of all heads."""
+    width = config.head_width
+    return [slice(head * width, (head + 1) * width) for head in range(config.n_heads)]
 
 
 def _sum_of_products(program: Program, name: str, x: Tensor, gradients: dict[str, Tensor], dx: Tensor) -> None:

@@ -92,6 +92,12 @@ def mlp(program: Program, name: str, kind: Activation, x: Tensor) -> tuple[Tenso
     post, act_backward = pre, activations.relu_backward
     if kind == "relu":
         program.loop(activations.relu, pre, bias)
+    elif kind in activations.GATES:
+        if program.has_backward:
+            post, act_backward = program.empty(n, d_mlp), activations.slope_backward
+            program.loop(activations.gated, pre, bias, *activations.GATES[kind], post)
+        else:
+            program.loop(activations.gated_alone, pre, bias, *activations.GATES[kind])
     elif program.has_backward:
         post, act_backward = program.empty(n, d_mlp), activations.slope_backward
         program.loop(activations.gelu if kind == "gelu" else activations.quadratic, pre, bias, post)

@@ -26,8 +26,10 @@ class _Block:
 
     ln1: Normed
     attention_backward: Callable[..., None]
-    ln2: Normed
-    mlp_backward: Callable[[Tensor, Tensor], None]
+    n_out: int
+    """Rows that come out."""
+    mlp: tuple[Normed, Callable[[Tensor, Tensor], None]] | None
+    """LN2, and the backward pass of the MLP; None in a network of attention only."""
 
 
 class Network:
@@ -108,11 +110,14 @@ class Network:
                 continue
             update, attention_backward = attention(program, config, f"{name}.attn", ln1.normed, queries)
             residual = ln1.normed if config.residual == "normed" else ln1.total
-            middle = Sum(residual, queries.own, update, f"{name}.attn.b_O")
+            stream = middle = Sum(residual, queries.own, update, f"{name}.attn.b_O")
+            if config.attention_only:
+                self._blocks.append(_Block(ln1, attention_backward, len(update), None))
+                continue
             ln2 = norm(program, f"{name}.ln2", middle, exists=self._has_norms)
             mlp_out, mlp_backward = mlp(program, f"{name}.mlp", config.activation, ln2.normed)
             stream = Sum(ln2.total, rows[: len(mlp_out)], mlp_out, f"{name}.mlp.b_out")
-            self._blocks.append(_Block(ln1, attention_backward, ln2, mlp_backward))
+            self._blocks.append(_Block(ln1, attention_backward, len(update), (ln2, mlp_backward)))
         self._final = norm(program, "ln_final", stream, exists=self._has_norms)
         program.multiply(self._final.normed, w_u, self.logits)
         add_bias(program, "unembed.b_U", self.logits)
@@ -130,6 +135,9 @@ class Network:
             gradient = program.parameters.d_matrix(name)
             program.add(gradient.zero_)
             program.add(gradient.index_add_, 0, index, d)
+        if self.config.tied:
+            d_w_u = program.parameters.d_matrix("unembed.W_U")
+            program.add(program.parameters.d_matrix("embed.W_E")[: d_w_u.shape[1]].add_, d_w_u.T)
 
     def _backward_of_blocks(self, program: Program) -> Tensor:
         """From `d_logits` to the gradient of the unigrams' embedding."""
@@ -143,13 +151,18 @@ class Network:
         where = BRANCH_AFTER if config.residual == "normed" else BRANCH_BEFORE
         for layer in reversed(range(config.n_layers)):
             block = self._blocks[layer]
-            n_in, n_out = len(block.ln1.total), len(block.ln2.total)
-            d_mlp_in, d_in = program.empty(n_out, config.d_model), program.empty(n_in, config.d_model)
-            block.mlp_backward(d, d_mlp_in)
+            n_in, n_out = len(block.ln1.total), block.n_out
+            d_in = program.empty(n_in, config.d_model)
             # Rows that do not ask have no residual; the part of its gradient that is theirs stays zero.
             d_residual = program.zeros(n_in, config.d_model)
             d_middle = program.empty(n_out, config.d_model) if layer == 0 else d_residual[n_in - n_out :]
-            block.ln2.backward(d_mlp_in, d, BRANCH_BEFORE, d_middle)
+            if block.mlp is None:
+                program.add(d_middle.copy_, d)
+            else:
+                ln2, mlp_backward = block.mlp
+                d_mlp_in = program.empty(n_out, config.d_model)
+                mlp_backward(d, d_mlp_in)
+                ln2.backward(d_mlp_in, d, BRANCH_BEFORE, d_middle)
             # In the first layer many rows start from one unigram, whose gradient is summed there.
             block.attention_backward(d_middle, d_in, *([d_residual] if layer == 0 else []))
             block.ln1.backward(d_in, d_residual, where, d_in)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 
 from grokscope.config.model import Activation
-from grokscope.engine.compiled.scalars import gelu_and_slope
+from grokscope.engine.compiled.scalars import gelu_and_slope, sigmoid_and_rest
 from grokscope.engine.layers import EPS
 from grokscope.jit import compiled
 
@@ -133,22 +133,31 @@ def normalise_backward(
                 d_bias[i] += value
 
 
-ACTIVATIONS: dict[Activation, int] = {"gelu": 0, "relu": 1, "quadratic": 2}
-"""The number by which a loop is told the activation."""
-_GELU, _RELU = ACTIVATIONS["gelu"], ACTIVATIONS["relu"]
+ACTIVATIONS: dict[Activation, int] = {"gelu": 0, "relu": 1, "quadratic": 2, "gelu_new": 3, "silu": 3}
+"""The number by which a loop is told the activation, or that it is one of `activations.GATES`."""
+_GELU, _RELU, _GATED = ACTIVATIONS["gelu"], ACTIVATIONS["relu"], ACTIVATIONS["silu"]
 
 
 @compiled
 def normalise_neurons(
-    mixed: np.ndarray, of_gain: np.ndarray, of_shift: np.ndarray, kind: int, total: np.ndarray, post: np.ndarray
+    mixed: np.ndarray,
+    of_gain: np.ndarray,
+    of_shift: np.ndarray,
+    kind: int,
+    a: float,
+    b: float,
+    total: np.ndarray,
+    post: np.ndarray,
 ) -> None:
     """The first columns of `mixed` go to `total`; of the others, the norm of `total` and the activation make `post`.
 
-    post = act(scale * (mixed - mean * of_gain) + of_shift), act being that of `ACTIVATIONS`.
+    post = act(scale * (mixed - mean * of_gain) + of_shift), act being that of `ACTIVATIONS`, with the numbers a and b
+    of `activations.GATES` where it is one of those.
     """
     d, d_mlp = total.shape[1], post.shape[1]
     zero, one = total.dtype.type(0), total.dtype.type(1)
     eps, share = total.dtype.type(EPS), total.dtype.type(1.0 / d)
+    linear, cubic = total.dtype.type(a), total.dtype.type(b)
     for row in range(total.shape[0]):
         x, neurons, y, out = mixed[row, :d], mixed[row, d:], total[row], post[row]
         sum_ = zero
@@ -167,6 +176,11 @@ def normalise_neurons(
             for i in range(d_mlp):
                 value = scale * (neurons[i] - centre * of_gain[i]) + of_shift[i]
                 out[i] = zero if value <= zero else value
+        elif kind == _GATED:
+            for i in range(d_mlp):
+                value = scale * (neurons[i] - centre * of_gain[i]) + of_shift[i]
+                gate, _ = sigmoid_and_rest(value * (linear + cubic * value * value))
+                out[i] = value * gate
         else:
             for i in range(d_mlp):
                 value = scale * (neurons[i] - centre * of_gain[i]) + of_shift[i]

@@ -47,6 +47,8 @@ class ExampleTable:
         """[example, position]: which (token, position) pair."""
         self.prefixes: Index = np.stack([ids.numpy() for ids in table.ids], axis=1)
         """[example, position]: which of the distinct prefixes that end there."""
+        self.sees_all = table.sees_all
+        """Whether rows see all positions of their sequence, or those up to their own."""
         self.representatives: list[Index] = [examples.numpy() for examples in table.examples]
         """For each position, one example that has each distinct prefix."""
 
@@ -67,11 +69,11 @@ class Plan:
         self.n, self._table = n, table
         counts = [len(examples) for examples in table.representatives[:-1]]
         # Prefixes get no fewer as they get longer, so the shared positions come first.
-        self._shared = sum(count < n for count in counts)
+        self._shared = 0 if table.sees_all else sum(count < n for count in counts)
         sizes = [*counts[: self._shared], *[n] * (table.n_positions - self._shared)]
         self._first_rows = np.cumsum([0, *sizes])
         self.n_rows = int(self._first_rows[-1])
-        starts = np.cumsum([0, *np.concatenate([np.full(size, p + 1) for p, size in enumerate(sizes)])])
+        starts = np.cumsum([0, *np.concatenate([np.full(size, self._seen(p)) for p, size in enumerate(sizes)])])
         rows = np.arange(self.n_rows)
         self.of_unigrams = Queries(np.empty_like(rows), starts, np.empty(starts[-1], dtype=np.int64))
         """The first layer: rows are queries to the table of unigrams."""
@@ -88,10 +90,15 @@ class Plan:
     def _write(self, position: int, examples: Index) -> None:
         begin, end = self._first_rows[position : position + 2]
         keys = slice(self.of_rows.starts[begin], self.of_rows.starts[end])
-        unigrams = self._table.unigrams[examples, : position + 1]
+        n_seen = self._seen(position)
+        unigrams = self._table.unigrams[examples, :n_seen]
         self.of_unigrams.keys[keys].reshape(unigrams.shape)[...] = unigrams
-        self.of_unigrams.own[begin:end] = unigrams[:, -1]
+        self.of_unigrams.own[begin:end] = unigrams[:, position]
         row_keys = self.of_rows.keys[keys].reshape(unigrams.shape)
         looked_up = min(position, self._shared)
         row_keys[:, :looked_up] = self._table.prefixes[examples, :looked_up] + self._first_rows[:looked_up]
-        row_keys[:, looked_up:] = np.arange(end - begin)[:, None] + self._first_rows[looked_up : position + 1]
+        row_keys[:, looked_up:] = np.arange(end - begin)[:, None] + self._first_rows[looked_up:n_seen]
+
+    def _seen(self, position: int) -> int:
+        """How many positions a row at this one sees."""
+        return self._table.n_positions if self._table.sees_all else position + 1

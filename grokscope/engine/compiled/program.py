@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from grokscope.blas import product
-from grokscope.model import Weights, memory_order
+from grokscope.model import UNEMBEDDING, Weights, memory_order
 
 Call = Callable[[], object]
 
@@ -54,6 +54,8 @@ class Parameters:
 def as_stored_matrix(name: str, value: Tensor) -> Tensor:
     """A parameter as the matrix [in, out] that lies in its memory, heads joined."""
     order = memory_order(name)
+    if name == UNEMBEDDING and value.T.is_contiguous():  # of a tied network: rows of the embedding
+        return value
     stored = value if order is None else value.permute(order)
     if not stored.is_contiguous():
         raise ValueError(f"{name} does not lie in memory as grokscope.model.memory_order says: use FlatParameters")

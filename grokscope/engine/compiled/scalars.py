@@ -1,4 +1,4 @@
-"""exp and GELU of one number, in a form that a compiler can put into vector registers.
+"""exp, sigmoid and GELU of one number, in a form that a compiler can put into vector registers.
 
 The C library's `exp` and `erf` take one number at a time. For float32 these are polynomials instead, whose error is
 that of float32 itself; for float64 they are the C library's.
@@ -55,6 +55,11 @@ def gelu_and_slope(x: float) -> tuple[float, float]:
     raise NotImplementedError("for compiled code")
 
 
+def sigmoid_and_rest(x: float) -> tuple[float, float]:
+    """1 / (1 + exp(-x)), and 1 minus that, neither of which rounds away the other's small tail."""
+    raise NotImplementedError("for compiled code")
+
+
 def _of_type(kind: Any, of_float32: Callable[..., Any], of_float64: Callable[..., Any]) -> Callable[..., Any] | None:
     # An import hook that checks annotations wraps every function, and a wrapper cannot be compiled.
     chosen = {types.float32: of_float32, types.float64: of_float64}.get(kind)
@@ -94,3 +99,15 @@ def _gelu_and_slope(x: Any) -> Callable[..., Any] | None:
         return x * phi, phi + x * math.exp(-0.5 * x * x) * _DENSITY_AT_0_FLOAT64
 
     return _of_type(x, gelu_float32, gelu_float64)
+
+
+@overload(sigmoid_and_rest)
+def _sigmoid_and_rest(x: Any) -> Callable[..., Any] | None:
+    one: Any = {types.float32: _ONE, types.float64: 1.0}.get(x)
+
+    def both(x: Any) -> Any:
+        e = exp_minus(abs(x))
+        near, far = one / (one + e), e / (one + e)
+        return (near, far) if x > 0 else (far, near)
+
+    return _of_type(x, both, both)

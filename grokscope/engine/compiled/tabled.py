@@ -14,7 +14,7 @@ from __future__ import annotations
 import torch
 
 from grokscope.config import ModelConfig
-from grokscope.engine.compiled import attention, norms
+from grokscope.engine.compiled import activations, attention, norms
 from grokscope.engine.compiled.heads import TokenValues
 from grokscope.engine.compiled.layers import Normed, Sum
 from grokscope.engine.compiled.plan import Index, Queries
@@ -23,7 +23,8 @@ from grokscope.engine.compiled.program import Program
 
 def applies(config: ModelConfig, n_unigrams: int, n_rows: int) -> bool:
     """Whether a first layer has a LayerNorm before its MLP, and more rows than values of tokens."""
-    return config.normalization == "LN" and n_unigrams * (config.n_heads + 1) <= n_rows
+    has_norm = config.normalization == "LN" and not config.attention_only
+    return has_norm and n_unigrams * (config.n_heads + 1) <= n_rows
 
 
 def first_block(program: Program, config: ModelConfig, ln1: Normed, queries: Queries, rows: Index) -> Sum:
@@ -60,7 +61,7 @@ def first_block(program: Program, config: ModelConfig, ln1: Normed, queries: Que
         attention.attend_output, values.q, queries.own, values.k, wide[:n_values], wide[n_values:],
         queries.starts, queries.keys, pattern, mixed,
     )  # fmt: skip
-    kind = norms.ACTIVATIONS[config.activation]
-    program.loop(norms.normalise_neurons, mixed, of_gain[0], of_shift[0], kind, total, post)
+    kind, gate = norms.ACTIVATIONS[config.activation], activations.GATES.get(config.activation, (0.0, 0.0))
+    program.loop(norms.normalise_neurons, mixed, of_gain[0], of_shift[0], kind, *gate, total, post)
     program.multiply(post, parameters.matrix(f"{name}.W_out"), out)
     return Sum(total, rows[:n_rows], out, f"{name}.b_out")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -61,7 +63,7 @@ def ablation(table: pd.DataFrame) -> Figure:
         table: of `grokscope.analysis.ablation`.
     """
     final = last_checkpoint(table)
-    panels = runs_and_operations(final)
+    panels, sites = runs_and_operations(final), [site for site in SITES if site in select.names(final, "site")]
     figure, grid = style.blank(len(panels), len(QUANTITIES), panel=(style.PAGE / 2, 1.15))
     for row, panel in zip(grid, panels, strict=True):
         here = of_operation(final, panel)
@@ -69,7 +71,7 @@ def ablation(table: pd.DataFrame) -> Figure:
         own, wrong = (select.where(here, split="val", set=name) for name in ("hindsight", "matched"))
         for ax, quantity in zip(row, QUANTITIES, strict=True):
             floor = FLOOR if quantity == "loss" else 0.0
-            _dress(ax, quantity)
+            _dress(ax, quantity, sites)
             for value in select.numbers(own, f"full_{quantity}")[:1]:
                 ax.axvline(max(value, floor), color=style.INK, linewidth=0.9, label="full")
             for kind, part, column in (
@@ -77,7 +79,7 @@ def ablation(table: pd.DataFrame) -> Figure:
                 ("control", own, f"control_{quantity}"),
                 ("key", own, quantity),
             ):
-                places = [SITES.index(str(site)) - SHIFT[kind] for site in part["site"]]
+                places = [sites.index(str(site)) - SHIFT[kind] for site in part["site"]]
                 values = select.numbers(part, column).clip(floor)
                 ax.plot(values, places, linestyle="none", label=kind, **MARKS[kind])
             if quantity == "loss":
@@ -95,9 +97,9 @@ def ablation(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _dress(ax: Axes, quantity: str) -> None:
-    ax.set_ylim(len(SITES) - 0.5, -0.5)
-    ax.set_yticks(range(len(SITES)), SITES)
+def _dress(ax: Axes, quantity: str, sites: Sequence[str]) -> None:
+    ax.set_ylim(len(sites) - 0.5, -0.5)
+    ax.set_yticks(range(len(sites)), sites)
     ax.tick_params(axis="y", length=0)
     if quantity == "loss":
         ax.set_xscale("log")

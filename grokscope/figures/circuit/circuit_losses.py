@@ -37,6 +37,11 @@ FLOOR = 1e-3
 """The axis ends at this loss. The figure shows when a loss falls, and not how far."""
 
 
+def _levels(table: pd.DataFrame) -> tuple[str, ...]:
+    """The levels that a table has: a network of attention only has no neurons."""
+    return tuple(level for level in LEVELS if level in select.names(table, "level")) or LEVELS[:1]
+
+
 def _drawn(losses: pd.DataFrame) -> pd.DataFrame:
     return select.where(losses.loc[losses["set"].isin(["hindsight", "answer"])], basis="own")
 
@@ -64,10 +69,14 @@ def circuit_losses(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     """
     chosen = _drawn(table)
     panels = runs_and_operations(chosen)
-    figure, grid = style.blank(len(panels), len(LEVELS), panel=(style.PAGE / 2, 1.9))
+    levels = _levels(chosen)
+    figure, grid = style.blank(len(panels), len(levels), panel=(style.PAGE / len(levels), 1.9))
     for row, panel in zip(grid, panels, strict=True):
-        for ax, level in zip(row, LEVELS, strict=True):
+        for ax, level in zip(row, levels, strict=True):
             here = select.where(of_operation(chosen, panel), level=level)
+            if here.empty:
+                ax.set_axis_off()
+                continue
             grok = grok_step(milestones, panel[0])
             if grok is not None:
                 style.mark_step(ax, grok, "grok_step", style.INK)
@@ -129,11 +138,15 @@ def irrep_losses(table: pd.DataFrame) -> Figure:
     """
     final = select.where(last_checkpoint(table), basis="own", set="one", split="val")
     panels = runs_and_operations(final)
-    figure, grid = style.blank(len(panels), len(LEVELS), panel=(style.PAGE / 2, 1.7))
+    levels = _levels(final)
+    figure, grid = style.blank(len(panels), len(levels), panel=(style.PAGE / len(levels), 1.7))
     for row, panel in zip(grid, panels, strict=True):
         low, high = np.inf, 0.0
-        for ax, level in zip(row, LEVELS, strict=True):
+        for ax, level in zip(row, levels, strict=True):
             here = select.where(of_operation(final, panel), level=level)
+            if here.empty:
+                ax.set_axis_off()
+                continue
             places = np.arange(1, len(here) + 1)
             whole = float(select.numbers(here, "full_loss")[0])
             ax.axhline(whole, color=style.INK, linewidth=0.9, zorder=1, label="full")

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
 from grokscope.figures.circuit.circuit_panels import steps_of_task
-from grokscope.figures.dynamics.over_steps import log_values
+from grokscope.figures.dynamics.over_steps import log_values, with_unit
 from grokscope.figures.plates import plate
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -54,7 +54,7 @@ def branches(table: pd.DataFrame) -> Figure:
         log_values(loss, numbers(val, "loss"))
         style.title(accuracy, parent, weight="bold")
         accuracy.set_ylabel("validation accuracy", size=style.LABEL)
-        loss.set_ylabel("validation loss (nats)", size=style.LABEL)
+        loss.set_ylabel(with_unit("validation loss", table), size=style.LABEL)
     handles = [Line2D([], [], color=style.INK, linewidth=2.2, alpha=0.55, label=PARENT)]
     handles += [Line2D([], [], color=colour, label=switch) for switch, colour in colours.items()]
     widest = max(map(len, [PARENT, *switches]))

@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from grokscope.analysis import names, numbers, reached, where
 from grokscope.figures import style
+from grokscope.figures.dynamics.over_steps import with_unit
 from grokscope.figures.plates import plate
 
 LOSS_FLOOR = 1e-7
@@ -21,10 +22,10 @@ LOSS_FLOOR = 1e-7
     section="learning",
     table="learning_curves",
     runs="all",
-    caption="Accuracy and loss (cross-entropy at the answer position, in nats) over training, for the training and the "
-    "validation split. Vertical lines, with their steps above: memorised, the first evaluation with training accuracy "
-    "of at least 0.99; grokked, the first with validation accuracy of at least 0.95. The step axis is logarithmic, "
-    "with a linear stretch from 0 to the first evaluation.",
+    caption="Accuracy and loss (the one that is minimised, at the answer position) over training, for the training and "
+    "the validation split. Vertical lines, with their steps above: memorised, the first evaluation with training "
+    "accuracy of at least 0.99; grokked, the first with validation accuracy of at least 0.95. The step axis is "
+    "logarithmic, with a linear stretch from 0 to the first evaluation.",
     place=1,
 )
 def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
@@ -60,7 +61,7 @@ def learning_curves(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         style.log_ticks(loss.yaxis, *limits)
         accuracy.tick_params(labelbottom=False)
         loss.set_xlabel("step", size=style.LABEL)
-        for ax, label in ((accuracy, "accuracy"), (loss, "loss (nats)")):
+        for ax, label in ((accuracy, "accuracy"), (loss, with_unit("loss", table))):
             ax.tick_params(labelleft=column == 0)
             if column == 0:
                 ax.set_ylabel(label, size=style.LABEL)
@@ -118,9 +119,12 @@ def _write_step(ax: Axes, steps: Float[np.ndarray, "run"], milestone: str) -> No
 
 def _write_how_many_grokked(ax: Axes, runs: pd.DataFrame) -> None:
     """Write beside the title how many runs of an arm grokked, unless the arm has one run and that grokked."""
-    grokked = len(reached(runs, "grok_step"))
+    earlier = reached(runs, "grok_by") if "grok_by" in runs else []  # before what is known of the run
+    grokked = len(reached(runs, "grok_step")) + len(earlier)
     if len(runs) > 1:
         text = f"{grokked} of {len(runs)} grokked"
+    elif len(earlier):
+        text = f"grokked at or before step {earlier[0]:,.0f}"
     elif grokked:
         return
     else:

@@ -39,6 +39,11 @@ PARAMETER_GROUP_COLOUR = {
 }
 
 
+def with_unit(quantity: str, table: pd.DataFrame) -> str:
+    """The label of a loss with its unit: that of the table's runs, or the units of losses that differ."""
+    return f"{quantity} ({' or '.join(names(table, 'unit')) if 'unit' in table else 'nats'})"
+
+
 def panels(count: int, height: float = 1.5) -> tuple[Figure, list[Axes]]:
     """A figure with that many panels, filled row by row. For none it has an empty one."""
     columns = style.columns_for(max(count, 1))

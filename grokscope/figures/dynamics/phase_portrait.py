@@ -12,6 +12,7 @@ from matplotlib.ticker import FuncFormatter
 
 from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
+from grokscope.figures.dynamics.over_steps import with_unit
 from grokscope.figures.plates import FIRST_OF_EACH_ARM, plate
 
 STEP_MAP = "viridis"
@@ -71,7 +72,7 @@ def phase_portrait(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
     for index, ax in enumerate(axes[: len(arms)]):
         ax.tick_params(labelleft=index % columns == 0)
         if index % columns == 0:
-            ax.set_ylabel("validation loss (nats)", size=style.LABEL)
+            ax.set_ylabel(with_unit("validation loss", table), size=style.LABEL)
     bar = figure.colorbar(ScalarMappable(colour_of, STEP_MAP), ax=axes[: len(arms)], pad=0.02, aspect=30)
     bar.set_label("step", size=style.LABEL, color=style.INK)
     bar.ax.tick_params(labelsize=style.TICK)

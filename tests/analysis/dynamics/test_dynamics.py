@@ -160,7 +160,7 @@ def test_effective_ranks_agree_with_numpy(write_run):
     assert table.loc["blocks.0.mlp.out_U", "effective_rank"] == pytest.approx(rank(out))
     assert (table["effective_rank"] <= table["largest"] + 1e-9).all()
     assert (table["effective_rank"] >= 1 - 1e-9).all()
-    assert table.loc["blocks.1.attn.QK.1", "largest"] == run.config.model.d_head
+    assert table.loc["blocks.1.attn.QK.1", "largest"] == run.config.model.head_width
 
 
 def test_effective_rank_does_not_change_when_weights_are_scaled(write_run):

@@ -1,0 +1,24 @@
+"""Weights by name, which say what was probably meant by a name that is not there."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from torch import Tensor
+
+from grokscope.config.nearest import hint
+from grokscope.runs.errors import RunError
+
+
+class UnknownParameter(RunError, KeyError):
+    """A name that no parameter has; the message names the nearest."""
+
+    def __str__(self) -> str:  # KeyError shows its message in quotes
+        return str(self.args[0])
+
+
+class NamedWeights(dict[str, Tensor]):
+    """A dictionary of weights by `HookedTransformer` name. A name that is not there raises `UnknownParameter`."""
+
+    def __missing__(self, name: object) -> NoReturn:
+        raise UnknownParameter(f"there is no parameter {name!r}; {hint(str(name), self, 'parameters')}")
