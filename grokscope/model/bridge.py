@@ -106,7 +106,7 @@ def build_bridge(config: ModelConfig, task: Task, device: str | torch.device = "
         module.head = nn.Linear(config.d_model, d_vocab_out(config, task))
 
     def leave_unfolded(adapter: ArchitectureAdapter) -> None:
-        adapter.supports_fold_ln = not is_normed
+        setattr(adapter, "supports_fold_ln", not is_normed)  # noqa: B010 (3.9 declares it in the subclasses only)
 
     cfg.act_fn = config.activation
     bridge = build_bridge_from_module(

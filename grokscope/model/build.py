@@ -96,13 +96,14 @@ def load_model(
     config: ModelConfig, task: Task, weights: Weights, device: str | torch.device = "cpu"
 ) -> HookedTransformer | TransformerBridge:
     """The network in evaluation mode that holds a copy of `weights`; see `build_model`."""
-    model = build_model(config, task, device)
     if _has_bridges():
-        from grokscope.model.bridge import load_into_bridge_
+        from grokscope.model.bridge import build_bridge, load_into_bridge_
 
-        load_into_bridge_(model, weights)
-    else:
-        model.load_state_dict(weights)
+        bridge = build_bridge(config, task, device)
+        load_into_bridge_(bridge, weights)
+        return bridge.eval()
+    model = build_model(config, task, device)
+    model.load_state_dict(weights)
     return model.eval()
 
 

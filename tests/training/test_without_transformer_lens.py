@@ -33,7 +33,7 @@ WITHOUT = (
 import json
 from pathlib import Path
 import grokscope as gs
-import grokscope.report.build
+from grokscope.report import draw
 import grokscope.training.loop as loop
 from grokscope.training import Trainer
 from safetensors.torch import save_file
@@ -59,8 +59,8 @@ branched = gs.branch(whole, 10, out=Path("branched"), lr=1e-4, progress=False)
 save_file(whole.weights(-1), "last.safetensors")
 imported = gs.import_run("last.safetensors", task="mul", modulus=7, activation="gelu", out=Path("imported"), steps=[20])
 tables = gs.run_all(whole)
-sections = grokscope.report.build.SECTIONS
-grokscope.report.build.SECTIONS = sections[:1] + sections[-1:]  # all of them take half a minute to draw
+every = draw.plates()
+draw.plates = lambda: dict(list(every.items())[:1])  # drawing all of them takes half a minute
 page = gs.build_report("mine", [whole], Path("report"))
 try:
     whole.model(-1)
@@ -108,9 +108,7 @@ def test_training_through_the_hooked_transformer_goes_with_the_version_that_is_i
         require_hooked_transformer("forward = 'hooked'")
         assert train(config, tmp_path / "run", progress=False).final_step == 5
     else:
-        with pytest.raises(
-            ConfigError, match=r"forward = 'hooked' needs the HookedTransformer of TransformerLens 3\.9"
-        ):
+        with pytest.raises(ConfigError, match=r"forward = 'hooked' needs .* TransformerLens 3\.9, and installed"):
             train(config, tmp_path / "run", progress=False)
         assert not (tmp_path / "run").exists()
 
