@@ -103,7 +103,7 @@ class TaskConfig:
 
     def _check_formula(self) -> None:
         """The formula, the labels and the examples of the tasks that have them, in the form that is kept."""
-        if isinstance(self.labels, tuple) or hasattr(self.labels, "tolist"):
+        if isinstance(self.labels, list | tuple) or hasattr(self.labels, "tolist"):
             object.__setattr__(self, "labels", labels_of(_plain_rows(self.labels)))
         for name in ("labels", "given"):
             if getattr(self, name) is not None:

@@ -30,13 +30,11 @@ from grokscope.groups.names import MAX_ORDER
 from grokscope.groups.primes import is_prime
 from grokscope.tasks.task import Operation
 
-Tokens = Int[np.ndarray, " operand"]
-
 
 def recognised_operations(
     name: str,
-    left: Tokens,
-    right: Tokens,
+    left: Int[np.ndarray, " row"],
+    right: Int[np.ndarray, " column"],
     labels: Int[np.ndarray, "row column"],
     token_names: Sequence[str],
     n_answers: int,
@@ -57,7 +55,8 @@ def recognised_operations(
     examples = np.arange(table.size)
     d_vocab = len(token_names)
 
-    def operation(group: FiniteGroup, *places: tuple[Tokens, Int[np.ndarray, " operand"]]) -> tuple[Operation, ...]:
+    def operation(group: FiniteGroup, *places: tuple[np.ndarray, np.ndarray]) -> tuple[Operation, ...]:
+        """The operation whose left and right operands and answers are these tokens, and stand for these elements."""
         elements = []
         for tokens, values in places:
             element = np.full(d_vocab, -1, dtype=np.int64)
@@ -66,7 +65,7 @@ def recognised_operations(
         return (Operation(name, group, elements[0], elements[1], elements[2], examples),)
 
     answers = np.arange(n_answers)
-    if (split := _sum_modulo(table, of_rows, of_columns, n_answers, 0)) is not None:
+    if (split := _sum_modulo(table, of_columns, n_answers, 0)) is not None:
         return operation(CyclicGroup(n_answers), (of_rows, split[0]), (of_columns, split[1]), (answers, answers))
     if is_prime(n_answers) and n_answers > 2:
         some_rows, some_columns = (table != 0).any(axis=1), (table != 0).any(axis=0)
@@ -74,7 +73,7 @@ def recognised_operations(
         if units.size and (units != 0).all():
             group = UnitsModulo(n_answers)
             log, inside = group.element_of_residue, (of_rows[some_rows], of_columns[some_columns])
-            if (split := _sum_modulo(log[units], *inside, n_answers - 1, 1)) is not None:
+            if (split := _sum_modulo(log[units], inside[1], n_answers - 1, 1)) is not None:
                 return operation(group, (inside[0], split[0]), (inside[1], split[1]), (answers, log))
     some_rows, some_columns = _varies(table), _varies(table.T)
     inside = of_rows[some_rows], of_columns[some_columns]
@@ -86,7 +85,10 @@ def recognised_operations(
 
 
 def _sum_modulo(
-    elements: Int[np.ndarray, "row column"], rows: Tokens, columns: Tokens, n: int, neutral: int
+    elements: Int[np.ndarray, "row column"],
+    columns: Int[np.ndarray, " column"],
+    n: int,
+    neutral: int,
 ) -> tuple[Int[np.ndarray, " row"], Int[np.ndarray, " column"]] | None:
     """Functions l of rows and r of columns with elements[a, b] = l(a) + r(b) mod n, r(neutral) = 0; None if there are none.
 

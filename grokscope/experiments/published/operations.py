@@ -57,6 +57,7 @@ def config(operation: str, seed: int) -> RunConfig:
             "task.expression": operation,
             "task.modulus": MODULUS,
             "training.steps": STEPS,
+            "training.eval_every": 20,
             "checkpoints.schedule": "ends",
             "probes.record_every": None,
         },
