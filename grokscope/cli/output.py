@@ -38,7 +38,7 @@ def say_error(message: str) -> None:
 
 
 def say_note(message: str) -> None:
-    """Print `grokscope: note: ...` on stderr, on one line: what was recognised or left out, and need not be done again."""
+    """Print `grokscope: note: ...` on stderr, on one line: what was recognised in a file, or left out."""
     sys.stderr.write(f"grokscope: note: {one_line(message)}\n")
     sys.stderr.flush()
 

@@ -8,9 +8,9 @@
     power      = atom [ "^" exponent ]        exponent = [ "-" ] integer, in parentheses or not
     atom       = integer | "x" | "y" | "(" value ")"
 
-Everything is computed modulo n, on the numbers 0 .. n-1, integers and conditions too: `y odd` asks for the number y, and
-`x - y < 3` compares remainders. Division by d and negative powers of d need an inverse of d modulo n; where there is
-none, and the condition picks that branch, the pair has no value.
+Everything is computed modulo n, on the numbers 0 .. n-1, integers and conditions too: `y odd` asks for the number y,
+and `x - y < 3` compares remainders. Division by d and negative powers of d need an inverse of d modulo n; where there
+is none, and the condition picks that branch, the pair has no value.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from grokscope.config.checks import ConfigError
 
@@ -95,10 +95,10 @@ class _Parser:
 
     def whole(self) -> Expression:
         if self.word.kind == "end":
-            self.refuse("the expression is empty")
+            raise self.error("the expression is empty")
         tree = self.value()
         if self.word.kind != "end":
-            self.refuse(f"{self.word.text!r} is not expected here")
+            raise self.error(f"{self.word.text!r} is not expected here")
         return Expression(tree, _written(self.words))
 
     @property
@@ -118,7 +118,7 @@ class _Parser:
             return first
         condition = self.condition()
         if not self.take("else"):
-            self.refuse("`else` is missing")
+            raise self.error("`else` is missing")
         return ("if", condition, first, self.nested(self.value))
 
     def condition(self) -> Node:
@@ -127,7 +127,7 @@ class _Parser:
             return (parity, first)
         if sign := self.take(*_COMPARISONS):
             return (sign, first, self.sum())
-        self.refuse(f"a condition is missing: use odd, even or one of {' '.join(_COMPARISONS)}")
+        raise self.error(f"a condition is missing: use odd, even or one of {' '.join(_COMPARISONS)}")
 
     def sum(self) -> Node:
         return self.chain(self.product, "+", "-")
@@ -153,12 +153,12 @@ class _Parser:
         in_brackets = self.take("(")
         negative = self.take("-") is not None
         if self.word.kind != "integer":
-            self.refuse("an exponent is not a whole number: use an integer after ^")
+            raise self.error("an exponent is not a whole number: use an integer after ^")
         exponent = self.integer()
         if in_brackets and not self.take(")"):
-            self.refuse("`)` is missing: an exponent is one integer")
+            raise self.error("`)` is missing: an exponent is one integer")
         if self.word.text == "^":
-            self.refuse("a power of a power needs parentheses: (x^2)^3")
+            raise self.error("a power of a power needs parentheses: (x^2)^3")
         return ("^", base, -exponent if negative else exponent)
 
     def atom(self) -> Node:
@@ -169,28 +169,28 @@ class _Parser:
         if self.take("("):
             inside = self.nested(self.value)
             if not self.take(")"):
-                self.refuse("`)` is missing")
+                raise self.error("`)` is missing")
             return inside
-        self.refuse("a value is missing" if self.word.kind == "end" else f"{self.word.text!r} is no value")
+        raise self.error("a value is missing" if self.word.kind == "end" else f"{self.word.text!r} is no value")
 
     def integer(self) -> int:
         digits = self.word.text
         if len(digits) > 7 or int(digits) > LARGEST_INTEGER:
-            self.refuse(f"{digits[:12]} is too large: use integers up to {LARGEST_INTEGER}")
+            raise self.error(f"{digits[:12]} is too large: use integers up to {LARGEST_INTEGER}")
         self.place += 1
         return int(digits)
 
     def nested(self, part: Callable[[], Node]) -> Node:
         self.depth += 1
         if self.depth > DEEPEST:
-            self.refuse(f"parentheses, signs and branches are more than {DEEPEST} deep")
+            raise self.error(f"parentheses, signs and branches are more than {DEEPEST} deep")
         tree = part()
         self.depth -= 1
         return tree
 
-    def refuse(self, why: str) -> NoReturn:
+    def error(self, why: str) -> ConfigError:
         at = self.word.at
-        raise ConfigError(
+        return ConfigError(
             f"task.expression = {self.text!r}, character {at + 1} (after {self.text[:at].strip()!r}): {why}: use "
             f"{_ACCEPTED}"
         )
@@ -224,9 +224,7 @@ def _written(words: list[_Word]) -> str:
     return text.strip()
 
 
-def _evaluated(
-    node: Node, x: np.ndarray, y: np.ndarray, n: int, inverse: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
+def _evaluated(node: Node, x: np.ndarray, y: np.ndarray, n: int, inverse: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Values of a part at all pairs, and where it has one."""
     import numpy as np
 

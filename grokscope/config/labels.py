@@ -1,6 +1,7 @@
 """A function of two operands given by its labels, as the setting `task.labels`: which token each operand and answer is.
 
-Without names, operand i is token i, left and right alike, and label v is token v. Rows and columns may differ in number.
+Without names, operand i is token i, left and right alike, and label v is token v. There may be more rows than columns,
+or fewer.
 
 With names, one name is one token, wherever it stands. The answers come first, then the operands that are no answers,
 each in the order of rows, columns and entries. Entries that are numbers are names too (`3` is called "3"), but for one
@@ -41,10 +42,10 @@ def labels_of_matrix(matrix: Matrix) -> tuple[Stored, str]:
     has_words = any(isinstance(cell, str) for row in rows for cell in row)
     is_square = len(rows) == len(rows[0])
     row_names, column_names = matrix.row_names, matrix.column_names
-    if numbers and not has_words and row_names is None and column_names is None and min(numbers) == 1:
-        if matrix.is_gap or (is_square and max(numbers) == len(rows)):
-            rows = [tuple(cell - 1 if isinstance(cell, int) else cell for cell in row) for row in rows]
-            said = "; entries are numbered from 1, and were counted from 0"
+    is_plain = bool(numbers) and not has_words and row_names is None and column_names is None
+    if is_plain and min(numbers) == 1 and (matrix.is_gap or (is_square and max(numbers) == len(rows))):
+        rows = [tuple(cell - 1 if isinstance(cell, int) else cell for cell in row) for row in rows]
+        said = "; entries are numbered from 1, and were counted from 0"
     if has_words and row_names is None and column_names is None:
         row_names = column_names = _names_of_first_row(rows)
         said += "; elements have the names of the first row" if row_names else ""
@@ -83,12 +84,11 @@ def labels_of(
                     f"task.labels: row {number}: {cell!r} is no label: use 0 to {MAX_TOKENS - 1}, a name, or None"
                 )
     if not 2 <= sum(cell is not None for row in rows for cell in row) <= MAX_EXAMPLES:
-        raise ConfigError(
-            f"task.labels: {len(rows)} x {width} entries are not accepted: use 2 to {MAX_EXAMPLES} pairs that have a label"
-        )
+        size = f"{len(rows)} x {width} entries"
+        raise ConfigError(f"task.labels: {size} are not accepted: use 2 to {MAX_EXAMPLES} pairs that have a label")
     for axis, names, size in (("row", row_names, len(rows)), ("column", column_names, width)):
         if names is not None and (len(names) != size or len(set(names)) != size or not all(names)):
-            raise ConfigError(f"task.labels: {len(names)} {axis} names for {size} {axis}s: use a different one for each")
+            raise ConfigError(f"task.labels: {len(names)} {axis} names for {size} {axis}s: use another for each")
     has_words = any(isinstance(cell, str) for row in rows for cell in row)
     if row_names is None and column_names is None and not has_words:
         n_answers = 1 + max(cell for row in rows for cell in row if isinstance(cell, int))

@@ -18,7 +18,7 @@ from grokscope.tasks.task import Task, operand_positions, sequence
 
 
 def expression_task(config: TaskConfig) -> Task:
-    """The task of a config named expression. Raises `ConfigError` for a formula that fewer than two pairs have a value of."""
+    """The task of a config named expression. Raises `ConfigError` where fewer than two pairs have a value."""
     n = config.modulus
     assert config.expression is not None
     values, defined = parse(config.expression).table(n)

@@ -3,8 +3,8 @@
     task = Task("max", tokens, labels, token_names, n_answers=5, operand_positions=(0, 1))
     run = gs.train(gs.preset("mul-lion-clip"), task=task)
 
-What is in the task goes along with the config, so that a run of it is opened, resumed, branched and analysed without the
-code that made it. The content is that of a safetensors file (`grokscope.config.stored`):
+What is in the task goes along with the config, so that a run of it is opened, resumed, branched and analysed without
+the code that made it. The content is that of a safetensors file (`grokscope.config.stored`):
 
     tokens    int64 [example, position]
     labels    int64 [example]

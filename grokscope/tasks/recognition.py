@@ -90,9 +90,10 @@ def _sum_modulo(
     n: int,
     neutral: int,
 ) -> tuple[Int[np.ndarray, " row"], Int[np.ndarray, " column"]] | None:
-    """Functions l of rows and r of columns with elements[a, b] = l(a) + r(b) mod n, r(neutral) = 0; None if there are none.
+    """Functions l of rows and r of columns with elements[a, b] = l(a) + r(b) mod n and r(neutral) = 0.
 
-    `neutral` is the token at which r is 0 where it is an operand, so that of x + y both are the identity.
+    None if there are none, or if one of them is constant. `neutral` is the token at which r is 0 where it is an
+    operand, so that of x + y both are the identity.
     """
     zero = int(np.flatnonzero(columns == neutral)[0]) if neutral in columns else 0
     of_rows = elements[:, zero] % n

@@ -43,9 +43,7 @@ def table_task(config: TaskConfig) -> Task:
 
 def _read(
     stored: Stored,
-) -> tuple[
-    Int[np.ndarray, "row column"], Int[np.ndarray, " row"], Int[np.ndarray, " column"], tuple[str, ...], int
-]:
+) -> tuple[Int[np.ndarray, "row column"], Int[np.ndarray, " row"], Int[np.ndarray, " column"], tuple[str, ...], int]:
     """Labels, tokens of the operands, names of the tokens and number of answers, checked."""
     tensors, words = stored.read("task.labels")
     names, n_answers = words.get("token_names"), words.get("n_answers")

@@ -117,9 +117,10 @@ def test_rows_that_are_no_labels_are_refused(rows):
 @pytest.mark.parametrize("name", ["expression", "table", "given"])
 @pytest.mark.parametrize("share", [0.25, 1.0])
 def test_label_noise_redraws_that_share_of_the_training_labels_alone(name, share):
+    larger = [[max(a, b) for b in range(11)] for a in range(11)]
     section = {
         "expression": TaskConfig(name="expression", expression="x^2 + x*y", modulus=11, label_noise=share),
-        "table": TaskConfig(name="table", labels=[[max(a, b) for b in range(11)] for a in range(11)], label_noise=share),  # type: ignore[arg-type]
+        "table": TaskConfig(name="table", labels=larger, label_noise=share),  # type: ignore[arg-type]
         "given": with_task(preset("mul-lion-clip", label_noise=share), made()).task,
     }[name]
     config = override(preset("mul-lion-clip", seed=3), {"task": section})

@@ -25,9 +25,8 @@ from jaxtyping import Int
 
 from grokscope.config import TaskConfig
 from grokscope.groups import CyclicGroup, FiniteGroup, UnitsModulo, is_prime
-from grokscope.tasks import Operation, Task, build_task
-
 from grokscope.runs.reader import BasisChoice
+from grokscope.tasks import Operation, Task, build_task
 
 if TYPE_CHECKING:
     from grokscope.runs import Run

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import pandas as pd
-
 from grokscope.analysis import milestones
 from grokscope.config import RunConfig, preset
 from grokscope.experiments.table import TINY, Plan, Publication, Size, table_experiment
