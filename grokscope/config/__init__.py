@@ -9,7 +9,11 @@ parameter_groups
 checks      what a single value must be
 overrides   to and from dictionaries; changing settings by full or short name
 presets     the published experiments by name
-files       settings that come in files: elements, tables, train indices, TOML
+files       settings that come in files: elements, tables, labels, train indices, TOML
+matrices    one reader of matrices, in every form that people have
+labels      which token each operand and answer of a table of labels is
+expression  formulas of two operands modulo n
+stored      datasets as values of settings: content of a safetensors file
 """
 
 from grokscope.config.checks import ConfigError
