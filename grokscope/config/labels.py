@@ -77,9 +77,10 @@ def labels_of(
     for number, row in enumerate(rows):
         if len(row) != width or not width:
             raise ConfigError(f"task.labels: row {number} has {len(row)} entries: use as many as the first, {width}")
-        for cell in set(row):
-            is_number = isinstance(cell, int) and not isinstance(cell, bool)
-            if not (cell is None or (isinstance(cell, str) and cell) or (is_number and 0 <= cell < MAX_TOKENS)):
+        for cell in row:
+            is_number = isinstance(cell, int) and not isinstance(cell, bool) and 0 <= cell < MAX_TOKENS
+            is_name = isinstance(cell, str) and cell != ""
+            if not (cell is None or is_name or is_number):
                 raise ConfigError(
                     f"task.labels: row {number}: {cell!r} is no label: use 0 to {MAX_TOKENS - 1}, a name, or None"
                 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from grokscope.config.checks import ConfigError, check_indices, check_names, check_rows, choice, integer, number, refuse
 from grokscope.config.expression import parse
@@ -170,15 +170,16 @@ class TaskConfig:
         )
 
 
-def _plain_rows(rows: object) -> list[list[object]]:
+def _plain_rows(rows: Any) -> list[list[Any]]:
     """Rows of numbers, names and holes as lists, of nested tuples or an array; a NaN is a hole."""
-    nested = rows.tolist() if hasattr(rows, "tolist") else rows  # type: ignore[union-attr]
+    nested = rows.tolist() if hasattr(rows, "tolist") else rows
     if not isinstance(nested, list | tuple) or not all(isinstance(row, list | tuple) for row in nested):
         refuse("task.labels", rows, "use a row of labels per left operand")
-    return [[_plain_label(cell) for cell in row] for row in nested]  # type: ignore[union-attr]
+    return [[_plain_label(cell) for cell in row] for row in nested]
 
 
-def _plain_label(cell: object) -> object:
+def _plain_label(cell: Any) -> Any:
+    """A whole float as an integer, a NaN as None, and anything else as it is."""
     if isinstance(cell, float):
         return None if cell != cell else int(cell) if cell.is_integer() else cell
     return cell

@@ -17,12 +17,13 @@ A task without operations whose two operands are a group's, up to names, is reco
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import torch
 
 from grokscope.config import ConfigError, RunConfig, TaskConfig, override
+from grokscope.config.labels import MAX_TOKENS
 from grokscope.config.stored import Stored
 from grokscope.groups import RecognisedGroup
 from grokscope.tasks.recognition import recognised_operations
@@ -30,8 +31,6 @@ from grokscope.tasks.task import Operation, Task
 
 MAX_EXAMPLES = 2**20
 """Those of the longest parity task. All of them are evaluated at each evaluation."""
-MAX_TOKENS = 7200
-"""Rows of the embedding; as many as a table's (`grokscope.config.labels`)."""
 
 
 def with_task(config: RunConfig, task: Task) -> RunConfig:
@@ -105,27 +104,25 @@ def _check(tensors: dict[str, np.ndarray], words: dict[str, Any]) -> None:
     tokens, labels = tensors.get("tokens"), tensors.get("labels")
     names, n_answers, positions = (words.get(name) for name in ("token_names", "n_answers", "operand_positions"))
 
-    def refuse(what: str) -> None:
+    def refuse(what: str) -> NoReturn:
         raise ConfigError(f"the given task {words.get('name')!r:.60} is not accepted: {what}")
 
     if tokens is None or tokens.ndim != 2 or not 2 <= len(tokens) <= MAX_EXAMPLES or not tokens.shape[1]:
         shape = None if tokens is None else tokens.shape
         refuse(f"tokens has shape {shape}; use [example, position] with 2 to {MAX_EXAMPLES} examples")
-    assert tokens is not None
     if labels is None or labels.shape != tokens.shape[:1]:
         refuse(f"labels has shape {None if labels is None else labels.shape}; use [example], {len(tokens)} of them")
-    assert labels is not None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > MAX_TOKENS:
         refuse(f"token_names must be at most {MAX_TOKENS} texts")
-    assert isinstance(names, list)
     if tokens.min() < 0 or tokens.max() >= len(names):
         refuse(f"tokens holds {int(tokens.min())} to {int(tokens.max())}; token_names has {len(names)} tokens, from 0")
     if type(n_answers) is not int or not 2 <= n_answers <= len(names):
         refuse(f"n_answers = {n_answers!r}; use 2 to {len(names)}: tokens 0 .. n_answers - 1 are the answers")
     if labels.min() < 0 or labels.max() >= n_answers:
         refuse(f"labels holds {int(labels.min())} to {int(labels.max())}; the answers are 0 .. {n_answers - 1}")
-    are_places = isinstance(positions, list) and all(type(place) is int for place in positions)
-    if not are_places or not set(positions) <= set(range(tokens.shape[1])) or len(set(positions)) != len(positions):
+    every_place = range(tokens.shape[1])
+    are_places = isinstance(positions, list) and all(type(place) is int and place in every_place for place in positions)
+    if not are_places or len(set(positions or ())) != len(positions or ()):
         refuse(f"operand_positions = {positions!r}; use different positions below {tokens.shape[1]}")
 
 

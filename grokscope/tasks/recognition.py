@@ -125,7 +125,7 @@ def _any_group(
     of_rows, of_columns = elements[:, 0], elements[0]
     products = elements[np.ix_(np.argsort(of_rows), np.argsort(of_columns))]
     try:
-        group = RecognisedGroup(products, labels=[token_names[token] for token in used])
+        group = RecognisedGroup(products, labels=[str(token_names[int(token)]) for token in used])
     except ValueError:  # not associative
         return None
     return group, of_rows, of_columns, used

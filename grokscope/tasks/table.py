@@ -46,8 +46,9 @@ def _read(
     tensors, words = stored.read("task.labels")
     names, n_answers = words.get("token_names"), words.get("n_answers")
     labels, left, right = (tensors.get(name) for name in ("labels", "left", "right"))
-    are_names = isinstance(names, list) and all(isinstance(name, str) for name in names) and len(names) <= MAX_TOKENS
-    if labels is None or left is None or right is None or not are_names or type(n_answers) is not int:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len(names) > MAX_TOKENS:
+        raise ConfigError(f"task.labels is damaged: token_names must be at most {MAX_TOKENS} texts")
+    if labels is None or left is None or right is None or type(n_answers) is not int:
         raise ConfigError("task.labels is damaged: it needs labels, left, right, token_names and n_answers")
     fits = (
         all(array.dtype == np.int64 for array in (labels, left, right))

@@ -184,11 +184,10 @@ def test_a_reference_in_the_config_that_points_nowhere_is_refused(grokscope, sma
             gs.open_run("one")
 
 
-def test_a_killed_creation_leaves_room_for_the_run(small):
+def test_a_killed_creation_leaves_room_for_the_run(small, tmp_path):
     config = gs.with_task(small, largest())
-    Path("run").mkdir()
-    Path("run/task.safetensors").write_bytes(b"half of it")
-    assert torch.equal(train(config, "run", progress=False).task.labels, largest().labels)
+    (tmp_path / "task.safetensors").write_bytes(b"half of it")
+    assert torch.equal(train(config, tmp_path, progress=False).task.labels, largest().labels)
 
 
 def test_a_job_of_a_sweep_takes_its_task_along_as_json(small):

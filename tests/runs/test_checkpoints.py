@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,15 @@ def test_weights_by_a_name_that_is_not_there_name_the_nearest(trained):
         weights["%%%"]
     assert weights.get("W_E") is None
     assert "W_E" not in weights
+
+
+def test_weights_that_torch_saved_are_a_state_dict_and_nothing_of_ours(trained, tmp_path):
+    weights = open_run(trained).weights(-1)
+    torch.save(weights, tmp_path / "weights.pt")
+    again = torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert type(again) is OrderedDict
+    assert list(again) == list(weights)
+    assert all(torch.equal(again[name], value) for name, value in weights.items())
 
 
 def test_weights_take_a_step_and_say_how_a_parameter_is_had(trained):
