@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 # Another package index for torch alone, say one with CPU-only wheels: make demo TORCH_INDEX=https://...
 TORCH_INDEX ?=
+# A second environment: the first one, with the packages of constraints-lens4.txt in the versions that stand there.
+LENS4 ?= $(VENV)-lens4
 # Tests and benchmarks use processes, not threads: two workers of one thread beat one worker of two.
 WORKERS ?= 2
 # How often the contestants of a benchmark take turns.
@@ -11,14 +13,16 @@ ROUNDS ?= 5
 
 PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
+LENS4_PY := $(LENS4)/bin/python
+LENS4_INSTALLED := $(LENS4)/.installed
 TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo browser test test-slow lint types bench
+.PHONY: help install demo browser test test-slow test-lens4 lint types bench
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) ## Create the virtual environment with pinned versions
 
@@ -42,6 +46,20 @@ test: $(INSTALLED) browser ## Run the fast tests
 
 test-slow: $(INSTALLED) browser ## Run the slow reproductions too (tens of minutes)
 	@$(PY) -m pytest -n $(WORKERS) -m slow --timeout 3600
+
+# Only files that have such a test are looked at: importing all of them takes most of a minute.
+test-lens4: $(LENS4_INSTALLED) ## Run the tests that touch TransformerLens with the newest 4.x
+	@$(LENS4_PY) -m pytest -n $(WORKERS) -m lens --durations 10 $$(grep -rl --include='test_*.py' 'mark\.lens' tests)
+
+# What is not installed here is found in the first environment, which stands behind it on the path. Constraints are
+# those of the first one, but for the packages that differ.
+$(LENS4_INSTALLED): $(INSTALLED) constraints-lens4.txt
+	$(PY) -m venv --clear --without-pip $(LENS4)
+	@$(PY) -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+	  > "$$($(LENS4_PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/first.pth"
+	@awk -F '==' 'NR == FNR { other[$$1]; next } !($$1 in other)' constraints-lens4.txt constraints.txt > $(LENS4)/constraints.txt
+	$(PY) -m pip --python $(LENS4_PY) install -c $(LENS4)/constraints.txt -r constraints-lens4.txt
+	@touch $@
 
 lint: $(INSTALLED) ## Check style, formatting and which package may import which
 	@$(PY) -m ruff check .

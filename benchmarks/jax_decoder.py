@@ -172,7 +172,7 @@ class JaxContestant:
     def step(self) -> float:
         """One training step; returns its loss in nats."""
         self._steps += 1
-        lr = learning_rate(self.config.optimizer, self._steps)
+        lr = learning_rate(self.config.optimizer, self._steps, self.config.training.steps)
         examples = self.batches.next().numpy()
         self._arrays, self._memory, loss = self._step(
             self._arrays, self._memory, self.tokens, self.labels, examples, lr

@@ -28,7 +28,7 @@ class TorchLoop:
         else:
             self.optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=o.betas, weight_decay=o.weight_decay)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(
-            self.optimizer, lambda steps_taken: learning_rate(o, steps_taken + 1) / o.lr
+            self.optimizer, lambda steps_taken: learning_rate(o, steps_taken + 1, config.training.steps) / o.lr
         )
         train, _ = task.split(config.task.train_fraction, config.seed)
         self.batches = BatchStream(train, config.training.batch_size, config.seed)

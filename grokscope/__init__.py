@@ -3,7 +3,7 @@
     import grokscope as gs
 
     run = gs.train(gs.preset("mul-lion-clip"), seed=3)
-    run.model(run.steps[-1])  # a HookedTransformer
+    run.model(run.steps[-1])  # a HookedTransformer, or a TransformerBridge
 
 Everything that `__init__.pyi` names is imported when it is first used, so that `import grokscope` is instant.
 """

@@ -44,6 +44,7 @@ from .sweeps import load_sweep as load_sweep
 from .sweeps import run_sweep as run_sweep
 from .tasks import Task as Task
 from .tasks import build_task as build_task
+from .tasks import with_task as with_task
 from .training import branch as branch
 from .training import resume as resume
 from .training import train as train

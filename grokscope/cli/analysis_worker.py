@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from grokscope.disk.errors import disk_errors
+from grokscope.disk.files import write_atomic
+from grokscope.disk.tables import csv_bytes
 from grokscope.sweeps.job import Work
 from grokscope.sweeps.worker import Channel, Heartbeat, serve
 
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
     from grokscope.runs import Run
+    from grokscope.runs.reader import BasisChoice
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class AnalysisWork(Work):
     """A directory to write the tables to as CSV."""
     at_a_time: int
     """How many checkpoints go side by side."""
+    basis: BasisChoice | None = None
+    """The basis by choice to read it in."""
 
     @property
     def name(self) -> str:
@@ -59,7 +65,7 @@ class AnalysisWork(Work):
 
     def order(self) -> dict[str, Any]:
         """What to analyse, and where tables go."""
-        return {"only": list(self.only), "out": self.out, "at_a_time": self.at_a_time}
+        return {"only": list(self.only), "out": self.out, "at_a_time": self.at_a_time, "basis": self.basis}
 
 
 def analyse_run(order: dict[str, Any], channel: Channel) -> None:
@@ -72,7 +78,7 @@ def analyse_run(order: dict[str, Any], channel: Channel) -> None:
     heartbeat = Heartbeat(channel)
     heartbeat.step(0)
     set_num_threads(1)
-    run = open_run(order["path"])
+    run = open_run(order["path"]).in_basis(order["basis"])
     tables = run_all(run, order["only"] or None, order["at_a_time"], progress=heartbeat.step)
     if order["out"] is not None:
         write_tables(run, tables, Path(order["out"]))
@@ -82,10 +88,16 @@ def analyse_run(order: dict[str, Any], channel: Channel) -> None:
 
 
 def write_tables(run: Run, tables: Mapping[str, DataFrame], out: Path) -> None:
-    """Write the tables of a run as RUN-ANALYSIS.csv into a directory."""
-    out.mkdir(parents=True, exist_ok=True)
+    """Write the tables of a run as RUN-ANALYSIS.csv into a directory, each whole or not at all.
+
+    Raises `DiskError` naming the file that cannot be written.
+    """
+    with disk_errors(f"make {out}"):
+        out.mkdir(parents=True, exist_ok=True)
     for name, table in tables.items():
-        table.to_csv(out / f"{run.name}-{name}.csv", index=False)
+        file = out / f"{run.name}-{name}.csv"
+        with disk_errors(f"write {file}"):
+            write_atomic(file, csv_bytes(table))
 
 
 def sizes(tables: Mapping[str, DataFrame]) -> list[tuple[str, int, int | None]]:

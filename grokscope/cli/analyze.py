@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
@@ -17,6 +17,7 @@ from grokscope.config.checks import integer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from grokscope.runs.reader import BasisChoice
     from grokscope.sweeps import Outcome, Place
 
 HANG_SECONDS = 3600.0
@@ -30,6 +31,7 @@ def analyze(
     workers: int | None = None,
     ray: str | None = None,
     hang_seconds: float = HANG_SECONDS,
+    basis: Literal["additive", "multiplicative"] | None = None,
     show_list: Annotated[FlagCreatePairsOff[bool], arg(name="list")] = False,
 ) -> int:
     """Read the circuit out of every checkpoint of some runs; tables that are kept already are not made again.
@@ -45,6 +47,8 @@ def analyze(
         ray: Analyse on the Ray cluster at this address (`auto`: the one this machine belongs to) instead, a task per
             run; all nodes see the runs at the same paths.
         hang_seconds: A worker that says nothing for so long is killed, and its run retried.
+        basis: Read operands as residues in this basis, whatever the task: spectra, keys, neurons and circles of tasks
+            that compute in no group; left out: in the task's own group.
         show_list: Print the name, the family and one line of each analysis, and analyse nothing.
     """
     if show_list:
@@ -58,8 +62,8 @@ def analyze(
     if workers is not None:
         integer("workers", workers, 1)
     if len(runs) == 1 and ray is None:
-        return _analyze_here(runs[0], only, out, workers or os.cpu_count() or 1)
-    return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds)
+        return _analyze_here(runs[0], only, out, workers or os.cpu_count() or 1, basis)
+    return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds, basis)
 
 
 def _list_analyses() -> int:
@@ -75,7 +79,9 @@ def _list_analyses() -> int:
     return 0
 
 
-def _analyze_here(path: Path, only: tuple[str, ...], out: Path | None, at_a_time: int) -> int:
+def _analyze_here(
+    path: Path, only: tuple[str, ...], out: Path | None, at_a_time: int, basis: BasisChoice | None
+) -> int:
     """Analyse one run in this process, so many checkpoints at a time."""
     from torch import get_num_threads, set_num_threads
 
@@ -83,7 +89,7 @@ def _analyze_here(path: Path, only: tuple[str, ...], out: Path | None, at_a_time
     from grokscope.cli.analysis_worker import sizes, write_tables
     from grokscope.runs import open_run
 
-    threads, run = get_num_threads(), open_run(path)
+    threads, run = get_num_threads(), open_run(path).in_basis(basis)
     set_num_threads(1)  # checkpoints go side by side, one thread each
     try:
         tables = run_all(run, only or None, at_a_time, progress=True)
@@ -103,13 +109,14 @@ def _analyze_side_by_side(
     workers: int | None,
     ray: str | None,
     hang_seconds: float,
+    basis: BasisChoice | None,
 ) -> int:
     """Analyse several runs, each in a process of its own."""
     from grokscope.sweeps.local import usable_cores, work_through
 
     if workers is None:
         workers = usable_cores()
-    places = places_of(paths, only, out, 1 if ray is not None else workers)
+    places = places_of(paths, only, out, 1 if ray is not None else workers, basis)
     try:
         with Display("checkpoint", measures=False) as display:
             if ray is None:
@@ -119,12 +126,19 @@ def _analyze_side_by_side(
                 from grokscope.sweeps.cluster import work_through_on_ray
 
                 ended = work_through_on_ray(places, ray, hang_seconds=hang_seconds, watch=display.show)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("go on with the same command: what is done is kept") from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("go on with the same command: what is done is kept",)
+        raise
     return _tell(ended, out)
 
 
-def places_of(paths: Sequence[Path], only: tuple[str, ...], out: Path | None, workers: int) -> list[Place]:
+def places_of(
+    paths: Sequence[Path],
+    only: tuple[str, ...],
+    out: Path | None,
+    workers: int,
+    basis: BasisChoice | None = None,
+) -> list[Place]:
     """The runs, each once; one that cannot be opened has failed.
 
     A run is called by its path below the folder that all have in common.
@@ -144,12 +158,12 @@ def places_of(paths: Sequence[Path], only: tuple[str, ...], out: Path | None, wo
     for path in absolute:
         name, folder = os.path.relpath(path, common), out and str(out.absolute())
         try:
-            run = open_run(path)
+            run = open_run(path).in_basis(basis)
         except RunError as error:
             places.append(Place(AnalysisWork(name, 0, only, folder, at_a_time), path))
             places[-1].give_up(str(error))
         else:
-            places.append(Place(AnalysisWork(name, len(run.steps), only, folder, at_a_time), path))
+            places.append(Place(AnalysisWork(name, len(run.steps), only, folder, at_a_time, basis), path))
             opened.append(run)
     resolve(only, opened, explain=False)
     if out is not None and opened:

@@ -1,19 +1,16 @@
 """The table of commands, and what becomes of errors.
 
 Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run or a full disk, told in one
-line; 130 interrupted or terminated. Anything else that goes wrong is a bug, and shows its traceback.
+line; 3 a run has diverged; 130 interrupted, 143 terminated, 129 the terminal has gone. Anything else that goes wrong
+is a bug, and shows its traceback.
 """
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from difflib import get_close_matches
+from collections.abc import Callable, Sequence
 
 from grokscope.cli.analyze import analyze
 from grokscope.cli.browsing import list_presets, list_runs, report, scrub, verify
@@ -22,8 +19,12 @@ from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
 from grokscope.cli.importing import import_network
 from grokscope.cli.output import say_error
+from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
 from grokscope.cli.training import branch, resume, train
+from grokscope.config import load_plugins
+from grokscope.config.nearest import hint
+from grokscope.stopping import Stopped, raising
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "demo": demo,
@@ -47,7 +48,9 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run the command that `words` (by default those of the command line) ask for; returns the exit code."""
     words = list(sys.argv[1:] if words is None else words)
     try:
-        with _termination_as_interrupt():
+        with raising():
+            plugins, words = split_plugins(words)
+            load_plugins(plugins)
             code = _dispatch(words)
         sys.stdout.flush()
         return code
@@ -57,7 +60,7 @@ def main(words: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt as interrupt:
         say_error(f"interrupted{'; ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")
-        return 130
+        return interrupt.code if isinstance(interrupt, Stopped) else 130
     except (ValueError, OSError) as error:
         if os.environ.get("GROKSCOPE_DEBUG"):
             traceback.print_exc()
@@ -65,34 +68,19 @@ def main(words: Sequence[str] | None = None) -> int:
         return 2
 
 
-@contextmanager
-def _termination_as_interrupt() -> Iterator[None]:
-    """Make SIGTERM, which is how clusters and `kill` end a process, what Ctrl-C is: a run is left to be resumed."""
-    before = None
-    if threading.current_thread() is threading.main_thread():
-        before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-
-
 def _dispatch(words: list[str]) -> int:
     if words[:1] in (["train"], ["branch"], ["import"]):
         # Settings are too many, and their short names too free, for tyro: it shows them, and we read them.
         return COMMANDS[words[0]](words[1:])
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
-        near = get_close_matches(words[0], COMMANDS, 3, 0.5)
-        hint = f"nearest: {', '.join(near)}" if near else f"commands: {', '.join(COMMANDS)}"
-        raise ValueError(f"there is no command {words[0]!r}; {hint}")
+        raise ValueError(f"there is no command {words[0]!r}; {hint(words[0], COMMANDS, 'commands')}")
     from tyro.extras import subcommand_cli_from_dict
 
     return subcommand_cli_from_dict(
         COMMANDS,
         prog="grokscope",
         description="A microscope for grokking: train small transformers with and without weight-norm "
-        "control, keep dense checkpoints, and look inside.",
+        f"control, keep dense checkpoints, and look inside. {PLUGINS}",
         args=words or ["--help"],
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tyro.conf import Positional
 
@@ -98,20 +98,26 @@ def verify(run: Positional[Path]) -> int:
     return 2 if bad else 0
 
 
-def report(name: Positional[str], runs: Positional[tuple[Path, ...]], out: Path | None = None) -> int:
+def report(
+    name: Positional[str],
+    runs: Positional[tuple[Path, ...]],
+    out: Path | None = None,
+    basis: Literal["additive", "multiplicative"] | None = None,
+) -> int:
     """Write a report on one or more runs: one page, with figures and tables beside it.
 
     Args:
         name: Name of the report.
         runs: The run directories, in the order in which they are shown.
         out: The report's directory; left out: reports/NAME.
+        basis: Read operands as residues in this basis, whatever the tasks; left out: in each task's own group.
     """
     from grokscope.report import build_report
     from grokscope.runs import open_run
 
     if not runs:
         raise ValueError(f"name the runs to report on: grokscope report {name} RUN...")
-    say(str(build_report(name, [open_run(run) for run in runs], out)))
+    say(str(build_report(name, [open_run(run).in_basis(basis) for run in runs], out)))
     return 0
 
 

@@ -70,8 +70,9 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
     try:
         with Display() as display:
             run_sweep(sweep, checkpoints, len(arms), watch=watch)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("start the demo again to continue") from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("start the demo again to continue",)
+        raise
 
     from grokscope.report import build_report, findings
     from grokscope.runs import open_run

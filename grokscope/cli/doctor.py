@@ -16,7 +16,7 @@ from statistics import median
 from grokscope.cli.output import console, one_line
 
 TORCH = ((2, 10), (2, 14))
-TRANSFORMER_LENS = ((3, 9), (4,))
+TRANSFORMER_LENS = ((3, 9), (5,))
 """Versions that grokscope works with: from the first, up to but without the second. As in pyproject.toml."""
 
 _ENOUGH_BYTES = 2 * 10**9

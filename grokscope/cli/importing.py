@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
-from grokscope.cli.output import one_line, say
+from grokscope.cli.output import one_line, say, say_note
 from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, preset, read_settings
 
@@ -93,7 +93,7 @@ def _steps(word: str) -> list[int]:
 
 def _config(name: str) -> RunConfig | Mapping[str, Any]:
     """A preset, taken as it is, or the settings in a TOML file."""
-    return read_settings(name) if name.endswith(".toml") or Path(name).is_file() else preset(name)
+    return read_settings(name, say_note) if name.endswith(".toml") or Path(name).is_file() else preset(name)
 
 
 def _import_help() -> int:

@@ -37,6 +37,12 @@ def say_error(message: str) -> None:
     console(stderr=True).print(text, soft_wrap=True)
 
 
+def say_note(message: str) -> None:
+    """Print `grokscope: note: ...` on stderr, on one line: what was recognised in a file, or left out."""
+    sys.stderr.write(f"grokscope: note: {one_line(message)}\n")
+    sys.stderr.flush()
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:
     """A table: drawn, and folded to the width, on a terminal; tab-separated with nothing cut elsewhere.
 

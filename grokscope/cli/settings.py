@@ -1,7 +1,8 @@
 """Settings on the command line: `--lr 1e-4` and `--optimizer.lr 1e-4` become changes of a config.
 
 `--task group` and `--optimizer adam` are short for `--task.name` and `--optimizer.name`. Settings that are long
-tables (`--elements`, `--table`, `--train-indices`) take the name of a file. The schema is the one judge of a value.
+tables (`--elements`, `--table`, `--labels`, `--train-indices`) take the name of a file; what was recognised in it is
+told on standard error, and names in it become a setting of their own. The schema is the one judge of a value.
 What cannot be read as a setting's type is handed on as the word that was typed, so that the schema refuses it by
 field, value and what is accepted.
 """
@@ -12,15 +13,15 @@ import types
 from collections.abc import Collection, Sequence
 from typing import Any, Union, get_args, get_origin
 
-from grokscope.cli.output import say
+from grokscope.cli.output import say, say_note
 from grokscope.config import (
     FILE_READERS,
-    SECTIONS,
     ConfigError,
     GroupLmos,
     GroupValues,
     RunConfig,
     field_names,
+    name_setting,
     readers,
     resolve,
     setting_type,
@@ -30,9 +31,16 @@ from grokscope.config.methods import methods
 
 SHORT_NAMES = (
     "Every setting also goes by the last part of its name where that is unique (--lr 1e-4, --seed 3, --max-norm none), "
-    "--task and --optimizer stand for the name of each, and FILE is a text, CSV or JSON file with a row per line."
+    "--task and --optimizer stand for the name of each, and FILE is a CSV, text, JSON, GAP or .npy file."
 )
 """What a help page says about how settings are written."""
+
+PLUGINS = (
+    "Every command takes --plugin MODULE, which may be given several times: a module of your own, in the current "
+    "directory or installed, that declares optimizers, gradient transforms, norm controls, losses, analyses or arms. "
+    "It is imported before anything else."
+)
+"""What a help page says about plugins."""
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -58,20 +66,42 @@ def grouped(words: Sequence[str], repeatable: Collection[str] = ()) -> dict[str,
     return groups
 
 
+def split_plugins(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """The modules that --plugin names, and all other words; raises `ConfigError` for one without a module."""
+    plugins: list[str] = []
+    others: list[str] = []
+    left = iter(words)
+    for word in left:
+        name, equals, value = word.partition("=")
+        if name != "--plugin":
+            others.append(word)
+            continue
+        module = value if equals else next(left, "")
+        if not module or module.startswith("-"):
+            raise ConfigError("--plugin takes the name of a module: --plugin my_optimizers")
+        plugins.append(module)
+    return plugins, others
+
+
 def changes(groups: dict[str, list[str]]) -> dict[str, Any]:
     """Values by full setting name; raises `ConfigError` for a setting that does not exist or has no value."""
     values: dict[str, Any] = {}
+    from_files: dict[str, Any] = {}
     for name, words in groups.items():
         full = _full(name)
         if full in values:
             raise ConfigError(f"setting {full} is given twice")
-        values[full] = _value(full, words)
-    return values
+        values[full] = None
+        if full in FILE_READERS and len(words) == 1 and words[0].lower() != "none":
+            from_files |= FILE_READERS[full](words[0], say_note)
+        else:
+            values[full] = _value(full, words)
+    return values | {name: value for name, value in from_files.items() if values.get(name) is None}
 
 
 def _full(name: str) -> str:
     """The full name of a setting; a section that has a name goes for that."""
-    return f"{name}.name" if name in SECTIONS and hasattr(SECTIONS[name], "name") else resolve(name)
+    return name_setting(name) or resolve(name)
 
 
 def _value(full: str, words: list[str]) -> Any:
@@ -87,8 +117,8 @@ def _value(full: str, words: list[str]) -> Any:
     if len(words) != 1:
         given = "no value" if not words else f"{len(words)} values: {' '.join(words)}"
         raise ConfigError(f"setting {full} takes one value, but has {given}")
-    if full in FILE_READERS:
-        return None if words[0].lower() == "none" else FILE_READERS[full](words[0])
+    if full in FILE_READERS and words[0].lower() == "none":
+        return None
     return _read(kind, words[0])
 
 
@@ -138,7 +168,7 @@ def show_settings(settings: type, prog: str, description: str, config: RunConfig
             nargs=1,
             metavar="FILE",
             instance_from_str=lambda words: words[0],
-            is_instance=lambda value: value is None or isinstance(value, tuple),
+            is_instance=lambda value: value is None or isinstance(value, tuple | str),
             str_from_instance=lambda value: ["none" if value is None else "given"],
         )
 

@@ -57,8 +57,9 @@ def sweep(
                 from grokscope.sweeps.cluster import run_on_ray
 
                 ended = run_on_ray(wanted, ray, out, fetch=fetch, hang_seconds=hang_seconds, watch=display.show)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("go on with the same command") from None
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("go on with the same command",)
+        raise
     return _tell(ended, wanted.out if out is None else out)
 
 

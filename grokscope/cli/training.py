@@ -5,57 +5,80 @@ from __future__ import annotations
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from grokscope.cli.output import say
-from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
-from grokscope.config import ConfigError, RunConfig, preset
+from grokscope.cli.output import say, say_note
+from grokscope.cli.settings import PLUGINS, SHORT_NAMES, changes, grouped, show_settings
+from grokscope.config import ConfigError, RunConfig, config_from_file, override, preset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from grokscope.runs import Run
 
-_USAGE = "grokscope train PRESET [--setting value ...] [--out DIR]"
+_USAGE = "grokscope train PRESET|FILE.toml [--setting value ...] [--out DIR]"
 _BRANCH_USAGE = "grokscope branch RUN --step K [--setting value ...] [--out DIR]"
 
 
 def train(words: list[str]) -> int:
-    """Train a preset, with any setting changed: train PRESET [--setting value ...] [--out DIR]."""
+    """Train a preset or a TOML file, any setting changed: train PRESET|FILE.toml [--setting value ...] [--out DIR]."""
     if "-h" in words or "--help" in words:
         return _train_help(words)
     if not words or words[0].startswith("-"):
         raise ConfigError(f"name a preset first: {_USAGE} (`grokscope presets` lists them)")
     name, *rest = words
-    preset(name)  # an unknown preset is told before anything else
+    base = _named_config(name)  # an unknown preset is told before anything else
     groups = grouped(rest)
-    out = groups.pop("out", None)
+    out, log = groups.pop("out", None), groups.pop("log", None)
     if out is not None and (len(out) != 1 or not out[0]):
         raise ConfigError("--out takes one directory")
-    config = preset(name, **changes(groups))
+    config = override(base, changes(groups))
 
     from grokscope.runs import run_name
+    from grokscope.tasks import build_task
     from grokscope.training import train as train_run
 
+    for note in build_task(config.task).notes:
+        say_note(note)
     path = Path(out[0]) if out else Path("checkpoints", run_name(config))
+    callbacks = _loggers(log)
     with _resumable(path):
-        run = train_run(config, out=path)
+        run = train_run(config, out=path, callbacks=callbacks)
     _tell(run)
     return 0
 
 
-def resume(run: Positional[Path]) -> int:
+def _named_config(name: str) -> RunConfig:
+    """The config of a preset, or of a TOML file."""
+    return config_from_file(name) if name.endswith(".toml") or Path(name).is_file() else preset(name)
+
+
+def _loggers(words: list[str] | None) -> list[Any]:
+    """The callbacks that --log asks for."""
+    if words is None:
+        return []
+    from grokscope.training.loggers import LOGGERS, loggers
+
+    names = tuple(name for word in words for name in word.split(",") if name)
+    if not names:
+        raise ConfigError(f"--log takes {' or '.join(LOGGERS)}")
+    return list(loggers(names))
+
+
+def resume(run: Positional[Path], log: tuple[str, ...] = ()) -> int:
     """Continue an interrupted run; the result is bit-identical to an uninterrupted one.
 
     Args:
         run: The run directory.
+        log: Where curves go too: tensorboard, wandb (offline by default), or both.
     """
     from grokscope.training import resume as resume_run
 
+    callbacks = _loggers(list(log) if log else None)
     with _resumable(run):
-        finished = resume_run(run)
+        finished = resume_run(run, callbacks=callbacks)
     _tell(finished)
     return 0
 
@@ -68,7 +91,7 @@ def branch(words: list[str]) -> int:
         raise ConfigError(f"name a run first: {_BRANCH_USAGE}")
     path, *rest = words
     groups = grouped(rest)
-    out, at = groups.pop("out", None), groups.pop("step", None)
+    out, at, log = groups.pop("out", None), groups.pop("step", None), groups.pop("log", None)
     if out is not None and (len(out) != 1 or not out[0]):
         raise ConfigError("--out takes one directory")
     if at is None or len(at) != 1 or not at[0].isdigit():
@@ -76,7 +99,7 @@ def branch(words: list[str]) -> int:
 
     from grokscope.training import branch as branch_run
 
-    run = branch_run(path, int(at[0]), Path(out[0]) if out else None, **changes(groups))
+    run = branch_run(path, int(at[0]), Path(out[0]) if out else None, callbacks=_loggers(log), **changes(groups))
     parent = run.parent or {}
     if parent.get("moments") == "fresh":
         say(
@@ -93,9 +116,9 @@ def _resumable(path: Path) -> Iterator[None]:
     """Says how to go on where the user interrupts a run that has begun."""
     try:
         yield
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interrupt:
         if path.is_dir():
-            raise KeyboardInterrupt(f"continue with: grokscope resume {path}") from None
+            interrupt.args = (f"continue with: grokscope resume {path}",)
         raise
 
 
@@ -107,12 +130,14 @@ def _tell(run: Run) -> None:
 def _train_help(words: list[str]) -> int:
     """Print all settings, with the preset's values as defaults where one is named."""
     named = bool(words) and not words[0].startswith("-")
-    config = preset(words[0]) if named else RunConfig()
+    config = _named_config(words[0]) if named else RunConfig()
 
     @dataclass
     class Settings:
         out: Path | None = None
         """The run directory; left out: checkpoints/ and a name made from the settings."""
+        log: tuple[str, ...] = ()
+        """Where curves go too: tensorboard, wandb (offline by default), or both."""
         config_: Annotated[RunConfig, arg(name="")] = field(default_factory=lambda: config)
 
     if named:
@@ -121,8 +146,9 @@ def _train_help(words: list[str]) -> int:
         defaults = "A preset's own values: grokscope train PRESET --help. All presets: grokscope presets."
     show_settings(
         Settings,
-        prog=f"grokscope train {words[0] if named else 'PRESET'}",
-        description=f"Train a preset, with any setting changed. {SHORT_NAMES} {defaults}",
+        prog=f"grokscope train {words[0] if named else 'PRESET|FILE.toml'}",
+        description="Train a preset, or the config in a TOML file (see grokscope.config.from_file), with any setting "
+        f"changed. {SHORT_NAMES} {PLUGINS} {defaults}",
         config=config,
     )
     return 0
@@ -139,6 +165,8 @@ def _branch_help() -> int:
         """The step of one of its checkpoints."""
         out: Path | None = None
         """The branch's directory; left out: beside the run, with a name made from the settings."""
+        log: tuple[str, ...] = ()
+        """Where curves go too: tensorboard, wandb (offline by default), or both."""
         config_: Annotated[RunConfig, arg(name="")] = field(default_factory=RunConfig)
 
     show_settings(

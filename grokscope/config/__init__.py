@@ -8,14 +8,23 @@ parameter_groups
             the groups of parameters that settings name
 forward     which path computes a run: compiled, engine or hooked
 checks      what a single value must be
+callables   what a callable that a user gives is recorded as
+nearest     what was probably meant by a name that does not exist
+plugins     modules of a user's own, imported because the user names them
 overrides   to and from dictionaries; changing settings by full or short name
 presets     the published experiments by name
-files       settings that come in files: elements, tables, train indices, TOML
+matrices    one reader of matrices, in every form that people have
+labels      which token each operand and answer of a table of labels is
+expression  formulas of two operands modulo n
+stored      datasets as values of settings: content of a safetensors file
+files       settings that come in files: elements, tables, labels, train indices, TOML
+from_file   one run's config from a TOML file
 """
 
 from grokscope.config.checks import ConfigError
 from grokscope.config.files import FILE_READERS, read_elements, read_indices, read_settings, read_table
 from grokscope.config.forward import ForwardPath, forward_path, why_not_compiled
+from grokscope.config.from_file import config_from_file, settled, value_in_file
 from grokscope.config.gradient import GradientConfig, declare_transform
 from grokscope.config.loop import CheckpointConfig, ProbeConfig, TrainingConfig
 from grokscope.config.loss import LossConfig, Reduction, declare_loss
@@ -25,9 +34,11 @@ from grokscope.config.norm_control import NormConfig, declare_control
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 from grokscope.config.overrides import (
     NOT_READ,
+    by_full_name,
     differences,
     field_names,
     from_dict,
+    name_setting,
     override,
     readers,
     resolve,
@@ -37,6 +48,7 @@ from grokscope.config.overrides import (
     to_dict,
 )
 from grokscope.config.parameter_groups import GroupLmos, GroupName, GroupValues, Heads, LmoName
+from grokscope.config.plugins import load_again, load_plugins, loaded_plugins
 from grokscope.config.presets import Preset, Published, preset, presets
 from grokscope.config.schema import SECTIONS, RunConfig
 from grokscope.config.task import TaskConfig
@@ -66,6 +78,8 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "UnknownMethod",
+    "by_full_name",
+    "config_from_file",
     "declare_control",
     "declare_loss",
     "declare_optimizer",
@@ -74,6 +88,10 @@ __all__ = [
     "field_names",
     "forward_path",
     "from_dict",
+    "load_again",
+    "load_plugins",
+    "loaded_plugins",
+    "name_setting",
     "override",
     "preset",
     "presets",
@@ -86,6 +104,8 @@ __all__ = [
     "setting",
     "setting_type",
     "settings_of",
+    "settled",
     "to_dict",
+    "value_in_file",
     "why_not_compiled",
 ]

@@ -151,3 +151,10 @@ def check_indices(indices: object) -> None:
         if index in seen:
             refuse("task.train_indices", index, "use every example once; this one occurs twice")
         seen.add(index)
+
+
+def check_names(name: str, value: object) -> None:
+    """A tuple of different texts."""
+    are_texts = isinstance(value, tuple) and all(isinstance(item, str) and item for item in value)
+    if not are_texts or len(set(value)) != len(value):  # type: ignore[arg-type]
+        refuse(name, value, "use different texts, one per element")

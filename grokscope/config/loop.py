@@ -66,8 +66,14 @@ class CheckpointConfig:
     every: int = 10
     per_decade: int = 20
     sparse_every: int = 200
+    steps: tuple[int, ...] = ()
+    """The steps whose weights are saved, instead of those of a schedule (--checkpoints.steps 1 2 5 10)."""
 
     def __post_init__(self) -> None:
+        if not isinstance(self.steps, tuple):
+            refuse("checkpoints.steps", self.steps, "use a list of steps")
+        for step in self.steps:
+            integer("checkpoints.steps", step, 0)
         choice("checkpoints.schedule", self.schedule, Schedule)
         for name in ("every", "per_decade", "sparse_every"):
             integer(f"checkpoints.{name}", getattr(self, name), 1)
@@ -80,7 +86,8 @@ class CheckpointConfig:
             dense   steps that `every` divides up to `sustained_since`, and those that `sparse_every` divides after it
             ends    step 0 alone
 
-        The last step is saved by the trainer, whatever the schedule says.
+        Where `steps` names steps, these are due, and no schedule is read. The last step is saved by the trainer,
+        whatever the schedule says.
 
         Arguments:
             step: the number of updates that are done.
@@ -89,6 +96,8 @@ class CheckpointConfig:
         """
         if step == 0:
             return True
+        if self.steps:
+            return step in self.steps
         if self.schedule == "ends":
             return False
         if self.schedule == "log":

@@ -9,7 +9,6 @@ A module from outside declares by the same decorators as soon as it is imported.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
@@ -18,6 +17,7 @@ from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
 
 from grokscope.collecting import import_modules
 from grokscope.config.checks import ConfigError, refuse
+from grokscope.config.nearest import near
 
 ROOMS = {
     "optimizer": "grokscope.optimizers.rules",
@@ -130,10 +130,10 @@ def method(section: str, name: object) -> Any:
     known = methods(section)
     if isinstance(name, str) and name in known:
         return known[name]
-    near = difflib.get_close_matches(str(name).lower(), known, 3, 0.5)
-    others = [other for other in known if other not in near]
+    found = near(str(name).lower(), known)
+    others = [other for other in known if other not in found]
     shown = f"{section}.name = {name!r} is not accepted"
-    raise UnknownMethod(f"{shown}: use one of {', '.join([*near, *others])}")
+    raise UnknownMethod(f"{shown}: use one of {', '.join([*found, *others])}")
 
 
 def readers(section: str, setting: str) -> tuple[str, ...]:

@@ -17,6 +17,14 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 DecayForm = Literal["own", "decoupled", "l2"]
+Schedule = Literal["constant", "linear", "cosine", "step"]
+_READ_BY = {
+    "schedule_steps": ("linear", "cosine"),
+    "schedule_end": ("linear", "cosine"),
+    "step_every": ("step",),
+    "step_factor": ("step",),
+}
+"""Settings of schedules, and the schedules that read them."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +54,20 @@ class OptimizerConfig(NamedMethod):
     group_decay: GroupValues = ()
     """Weight decay of some groups of their own, in `decay_scope` or not, instead of `weight_decay`."""
     group_rate: GroupValues = ()
-    """Multiples of the learning rate for some groups: what the update changes in them is multiplied by it."""
+    """Multiples of the learning rate for some groups, whose learning rate is that: what the update changes in them is
+    multiplied by it."""
     warmup_steps: int = 10
-    """The learning rate of step t is lr * min(1, t / warmup_steps), t = 1, 2, ..."""
+    """The learning rate of step t is lr * min(1, t / warmup_steps), t = 1, 2, ..., and the schedule's from there."""
+    schedule: Schedule = "constant"
+    """constant; linear or cosine: down to `schedule_end` of it; step: by `step_factor` each `step_every` steps."""
+    schedule_steps: int | None = None
+    """The step at which linear and cosine schedules end, the warm-up included; left out: the budget."""
+    schedule_end: float = 0.0
+    """The share of the learning rate that linear and cosine schedules come down to, after their last step."""
+    step_every: int = 1000
+    """Steps from one drop of the step schedule to the next, counted from the end of the warm-up."""
+    step_factor: float = 0.1
+    """What the learning rate is multiplied by at each."""
     angular_step: GroupValues = ()
     """Radians that the rows of a group turn per step, on average: each update of the group is scaled to that."""
 
@@ -57,8 +76,27 @@ class OptimizerConfig(NamedMethod):
         self._check_decay()
         group_values("optimizer.group_rate", self.group_rate, get_args(GroupName))
         integer("optimizer.warmup_steps", self.warmup_steps, 0)
+        self._check_schedule()
         group_values("optimizer.angular_step", self.angular_step, get_args(GroupName))
         self.check()
+
+    def _check_schedule(self) -> None:
+        choice("optimizer.schedule", self.schedule, Schedule)
+        if self.schedule_steps is not None:
+            integer("optimizer.schedule_steps", self.schedule_steps, self.warmup_steps + 1)
+        number("optimizer.schedule_end", self.schedule_end, 0.0, open_low=False, open_high=True)
+        integer("optimizer.step_every", self.step_every, 1)
+        positive("optimizer.step_factor", self.step_factor)
+        for name, schedules in _READ_BY.items():
+            value = getattr(self, name)
+            if self.schedule not in schedules and value != getattr(OptimizerConfig, name):
+                read = f"optimizer.schedule = {' or '.join(schedules)} reads it"
+                refuse(f"optimizer.{name}", value, f"{read}, {self.schedule} does not")
+
+    @property
+    def has_constant_rate(self) -> bool:
+        """Whether every step has the same learning rate."""
+        return self.schedule == "constant" and self.warmup_steps <= 1
 
     def _check_decay(self) -> None:
         number("optimizer.weight_decay", self.weight_decay, 0.0, open_low=False, open_high=True)

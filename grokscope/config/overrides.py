@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
@@ -12,6 +11,7 @@ from grokscope.config.checks import ConfigError
 from grokscope.config.methods import OpenSection, kinds, setting_names, setting_types
 from grokscope.config.methods import readers as method_readers
 from grokscope.config.model import ATTENTION_IS_NEEDED
+from grokscope.config.nearest import hint
 from grokscope.config.schema import OPEN, SECTIONS, RunConfig
 
 
@@ -24,7 +24,14 @@ class _NotRead:
 
 NOT_READ = _NotRead()
 
-_LEFT_OUT = dict.fromkeys(("model.kind", "model.type", "model.architecture"), ATTENTION_IS_NEEDED)
+IN_FULL = ("checkpoints.steps", "optimizer.schedule")
+"""Settings that go by their full name alone: the short one is that of another setting, and older."""
+
+_LEFT_OUT = {
+    "dropout": "there is no dropout: it draws other units at every evaluation of the network, so that losses would not "
+    "be those of one function, and engines and replays would not agree to the bit",
+    **dict.fromkeys(("model.kind", "model.type", "model.architecture"), ATTENTION_IS_NEEDED),
+}
 """What is asked for and is not there, by a part of its name, and why."""
 
 
@@ -119,22 +126,42 @@ def resolve(name: str) -> str:
     if name in names:
         return name
     matches = [full for full in names if full.rpartition(".")[2] == name]
+    matches = [full for full in matches if full not in IN_FULL] or matches
     if len(matches) == 1:
         return matches[0]
     if matches:
         raise ConfigError(f"setting {name!r} is ambiguous: write {' or '.join(matches)}")
     why = next((reason for part, reason in _LEFT_OUT.items() if part in name), None)
-    if why is not None:
-        raise ConfigError(f"there is no setting {name!r}; {why}")
-    leaves = {full.rpartition(".")[2]: full for full in names}
-    near = difflib.get_close_matches(name, names, 3, 0.5)
-    near += [leaves[leaf] for leaf in difflib.get_close_matches(name.rpartition(".")[2], leaves, 3, 0.5)]
-    hint = f"; nearest: {', '.join(dict.fromkeys(near))}" if near else f"; settings: {', '.join(names)}"
-    raise ConfigError(f"there is no setting {name!r}{hint}")
+    raise ConfigError(f"there is no setting {name!r}; {why or hint(name, names, 'settings')}")
+
+
+def name_setting(section: str) -> str | None:
+    """The setting that a section's own name stands for: `task.name` for `task`; None for a section without a name."""
+    return f"{section}.name" if section in SECTIONS and "name" in setting_names(SECTIONS[section]) else None
+
+
+def by_full_name(changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Every setting of some changes by its full name, with its value.
+
+    Settings go by full name or short name, in nested dictionaries or as a whole section; a text for a section that has
+    a name stands for that (`task="sub"`). Raises `ConfigError` for a name that no setting has.
+    """
+    for name, value in changes.items():
+        if name not in SECTIONS:
+            yield resolve(name), value
+        elif isinstance(value, Mapping):
+            yield from ((resolve(f"{name}.{leaf}"), item) for leaf, item in value.items())
+        elif isinstance(value, SECTIONS[name]):
+            own = value.settings() if isinstance(value, OpenSection) else vars(value)
+            yield from ((f"{name}.{leaf}", item) for leaf, item in own.items())
+        elif isinstance(value, str) and (full := name_setting(name)) is not None:
+            yield full, value
+        else:
+            raise ConfigError(f"{name} = {value!r} is not accepted: use a table of its settings")
 
 
 def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
-    """A new config with some settings changed, by full name, short name or nested dictionary.
+    """A new config with some settings changed, by full name, short name or nested dictionary (see `by_full_name`).
 
     Where another method is chosen, settings that both read are kept, and those that the new one does not read fall
     away. So do those of a norm control that is switched off.
@@ -144,26 +171,12 @@ def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     parts: dict[str, dict[str, Any]] = {}
     top: dict[str, Any] = {}
 
-    def put(full: str, value: Any) -> None:
+    for full, value in by_full_name(changes):
         section, _, leaf = full.rpartition(".")
-        value = _frozen(value)
         target = parts.setdefault(section, {}) if section else top
         if leaf in target:
             raise ConfigError(f"setting {full} is given twice")
-        target[leaf] = value
-
-    for name, value in changes.items():
-        if name in SECTIONS and isinstance(value, Mapping):
-            for leaf, item in value.items():
-                put(resolve(f"{name}.{leaf}"), item)
-        elif name in SECTIONS and isinstance(value, SECTIONS[name]):
-            own = value.settings() if isinstance(value, OpenSection) else vars(value)
-            for leaf, item in own.items():
-                put(f"{name}.{leaf}", item)
-        elif name in SECTIONS:
-            raise ConfigError(f"{name} = {value!r} is not accepted: use a table of its settings")
-        else:
-            put(resolve(name), value)
+        target[leaf] = _frozen(value)
     sections = {section: _changed(getattr(config, section), values) for section, values in parts.items()}
     return dataclasses.replace(config, **top, **sections)
 

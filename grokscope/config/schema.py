@@ -31,7 +31,7 @@ class RunConfig:
     seed: int = 0
     forward: Forward = "compiled"
     """compiled: the exact engine's fast path, on a CPU; elsewhere as engine. engine: the exact engine in operations of
-    torch. hooked: the plain HookedTransformer."""
+    torch. hooked: the plain HookedTransformer, which TransformerLens has up to version 3.9."""
     task: TaskConfig = field(default_factory=TaskConfig)
     model: ModelConfig = field(default_factory=ModelConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -52,6 +52,9 @@ class RunConfig:
                 refuse(name, getattr(self, name), f"use a {kind.__name__}")
         if self.model.tied:
             self._check_tied()
+        late = max(self.checkpoints.steps, default=0)
+        if late > self.training.steps:
+            refuse("checkpoints.steps", late, f"use steps up to training.steps = {self.training.steps}")
 
     def _check_tied(self) -> None:
         """Whether settings of parameter groups leave the unembedding alone, which follows a tied embedding."""

@@ -1,7 +1,9 @@
 """Files that are written whole or not at all, and the error of those that cannot be.
 
-files   durable writes, JSON files, JSON lines that survive a kill in the middle of one
-errors  `DiskError`, and `disk_errors`, which raises it
+files    durable writes, JSON files, JSON lines that survive a kill in the middle of one
+tables   tables as CSV that no spreadsheet runs
+packing  nested values as named tensors, without pickle
+errors   `DiskError`, and `disk_errors`, which raises it
 """
 
 from grokscope.disk.errors import DiskError, disk_errors
@@ -17,12 +19,14 @@ from grokscope.disk.files import (
     write_atomic,
     write_json,
 )
+from grokscope.disk.tables import csv_bytes
 
 __all__ = [
     "TEMPORARY",
     "DiskError",
     "JsonLines",
     "LineAppender",
+    "csv_bytes",
     "digest",
     "disk_errors",
     "read_json",

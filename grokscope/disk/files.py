@@ -7,8 +7,10 @@ so that what a kill leaves of a line is recognised (`JsonLines.torn`) and cut of
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +20,13 @@ from secrets import token_hex
 from typing import Any
 
 from grokscope.disk.errors import DiskError, disk_errors
+
+_NO_SYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+"""Errors of fsync that say that there is no such thing here."""
+
+MOST_JSON = 100_000_000
+"""Bytes that are read as one JSON object: more than ten times what the config of a run has that gives a group of 720
+elements by its table."""
 
 TEMPORARY = ".tmp"
 """Suffix of files that are being written; one that is left over was interrupted and means nothing."""
@@ -34,7 +43,7 @@ def write_atomic(path: Path, data: bytes) -> None:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
         try:
             _write_all(descriptor, data)
-            os.fsync(descriptor)
+            _sync(descriptor, temporary)
         finally:
             os.close(descriptor)
         os.replace(temporary, path)
@@ -49,9 +58,30 @@ def sync_directory(path: Path) -> None:
     """Make the directory's entries durable: a new name is not until then."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.fsync(descriptor)
+        _sync(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def _sync(descriptor: int, path: Path) -> None:
+    """fsync; where the file system has none, as some network mounts for directories, a warning, once."""
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise
+        if not _unsynced:  # one warning a process
+            _unsynced.append(path)
+            warnings.warn(
+                f"the file system of {path.parent} cannot make files durable at once ({error.strerror}): if the "
+                "machine stops, what was written in the last seconds may be lost; nothing is lost if a process does",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+
+
+_unsynced: list[Path] = []
+"""The first path that could not be made durable."""
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -62,10 +92,13 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 def read_json(path: Path, error: type[DiskError] = DiskError) -> dict[str, Any]:
     """The JSON object in a file. Raises `error` where there is none."""
     with disk_errors(f"read {path}", error):
+        size = path.stat().st_size
+        if size > MOST_JSON:
+            raise error(f"{path} is damaged: it has {size} bytes, and no file of its kind has more than {MOST_JSON}")
         data = path.read_bytes()
     try:
         value = json.loads(data.decode())
-    except ValueError as cause:
+    except (ValueError, RecursionError) as cause:
         raise error(f"{path} is damaged: it is not JSON ({cause})") from None
     if not isinstance(value, dict):
         raise error(f"{path} is damaged: it holds {type(value).__name__} where an object is expected")
@@ -97,9 +130,11 @@ def read_lines(path: Path, error: type[DiskError] = DiskError) -> JsonLines:
     complete_bytes = data.rfind(b"\n") + 1
     rows, damaged = [], []
     for number, line in enumerate(data[:complete_bytes].split(b"\n")[:-1], start=1):
+        if not line.strip():  # says nothing, and takes nothing away
+            continue
         try:
             row = json.loads(line.decode())
-        except ValueError:
+        except (ValueError, RecursionError):
             row = None
         if isinstance(row, dict):
             rows.append(row)
@@ -124,12 +159,13 @@ class LineAppender:
 
     def __init__(self, path: Path) -> None:
         """Open (or make) the file and cut off a torn last line. Raises OSError."""
+        self._path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
             lines = read_lines(path)
             if lines.torn:
                 os.ftruncate(self._descriptor, lines.complete_bytes)
-                os.fsync(self._descriptor)
+                _sync(self._descriptor, path)
         except BaseException:
             os.close(self._descriptor)
             raise
@@ -139,7 +175,7 @@ class LineAppender:
         size = os.fstat(self._descriptor).st_size
         try:
             _write_all(self._descriptor, (json.dumps(row) + "\n").encode())
-            os.fsync(self._descriptor)
+            _sync(self._descriptor, self._path)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, size)

@@ -17,7 +17,6 @@ There is no second set of weights: it reads the dictionary that a `HookedTransfo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 
 import torch
@@ -26,6 +25,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from grokscope.config import ModelConfig
+from grokscope.config.nearest import hint
 from grokscope.engine.block import Tap, block, normalised
 from grokscope.engine.evaluation import CHUNK, evaluate
 from grokscope.engine.gather import add_rows_, rows
@@ -82,9 +82,7 @@ class Engine:
         known = self.activation_names()
         for name in wanted:
             if name not in known:
-                near = difflib.get_close_matches(name, known, 4, 0.4)
-                hint = f"nearest: {', '.join(near)}" if near else f"there are: {', '.join(known)}"
-                raise ValueError(f"activation {name!r} does not exist in this model; {hint}")
+                raise ValueError(f"activation {name!r} does not exist in this model; {hint(name, known, 'there are')}")
         parts_by_name: dict[str, list[Tensor]] = {name: [] for name in wanted}
         with torch.no_grad():
             for chunk in examples.split(CHUNK):

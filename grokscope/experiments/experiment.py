@@ -6,7 +6,6 @@ An experiment declares itself in its own module. `experiments` collects those of
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ import pandas as pd
 
 from grokscope.collecting import import_modules
 from grokscope.config import ConfigError
+from grokscope.config.nearest import did_you_mean
 from grokscope.sweeps.board import Watcher
 
 SCALES = ("published", "small")
@@ -113,7 +113,7 @@ def experiment(name: str) -> Experiment:
     """The experiment of a name. Raises `ConfigError`, with the nearest name, where there is none."""
     known = experiments()
     if name not in known:
-        raise ConfigError(f"there is no experiment {name!r}: {nearest(name, list(known))}")
+        raise ConfigError(f"there is no experiment {name!r}: {did_you_mean(name, known)}")
     return known[name]
 
 
@@ -121,9 +121,3 @@ def check_scale(scale: str) -> None:
     """Raise `ConfigError` for a scale that there is not."""
     if scale not in SCALES:
         raise ConfigError(f"scale = {scale!r} is not accepted: use {' or '.join(SCALES)}")
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """What to write instead of a name that is not known."""
-    near = difflib.get_close_matches(name, known, 1, 0.5)
-    return f"did you mean {near[0]}?" if near else f"use {', '.join(known)}"

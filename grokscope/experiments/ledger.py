@@ -19,6 +19,7 @@ from grokscope.analysis.timing import timing_table
 from grokscope.config import RunConfig, override, settings_of
 from grokscope.disk.errors import DiskError, disk_errors
 from grokscope.disk.files import write_atomic
+from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.experiment import Request
 from grokscope.runs import Run, open_run
 from grokscope.sweeps import Job, Sweep, run_sweep
@@ -163,7 +164,7 @@ def write_rows(out: Path, rows: pd.DataFrame) -> None:
     """Write the rows where they are published. Raises `DiskError` where that is impossible."""
     with disk_errors(f"write {out / FILE}"):
         out.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / FILE, rows.to_csv(index=False).encode())
+        write_atomic(out / FILE, csv_bytes(rows))
 
 
 def train_in_rounds(

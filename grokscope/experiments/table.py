@@ -24,15 +24,16 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokscope.config import ConfigError, RunConfig, override
+from grokscope.config.nearest import did_you_mean
 from grokscope.disk.errors import disk_errors
 from grokscope.disk.files import write_atomic
+from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.experiment import (
     Experiment,
     Outcome,
     Request,
     check_scale,
     declare_experiment,
-    nearest,
 )
 from grokscope.experiments.wording import by_arm
 from grokscope.figures.files import save
@@ -162,7 +163,7 @@ def _chosen(name: str, only: Sequence[str], parts: tuple[str, ...], accepts: Cal
     """The parts that were asked for, in the order of the experiment; what is accepted beside them comes last."""
     for part in only:
         if part not in parts and not accepts(part):
-            hint = nearest(part, parts) if parts else "it is not made of parts, so leave --only out"
+            hint = did_you_mean(part, parts) if parts else "it is not made of parts, so leave --only out"
             raise ConfigError(f"{name} has no part {part!r}: {hint}")
     others = tuple(dict.fromkeys(part for part in only if part not in parts))
     return (*(part for part in parts if part in only), *others)
@@ -192,7 +193,7 @@ def _write(publication: Publication, out: Path | None, suffix: str) -> list[Path
             if name in publication.figures:
                 save(publication.figures[name], table, folder, name)
             else:
-                write_atomic(folder / f"{name}.csv", table.to_csv(index=False).encode())
+                write_atomic(folder / f"{name}.csv", csv_bytes(table))
             paths.append(folder / f"{name}.csv")
     for name, runs in publication.reports.items():
         paths.append(build_report(name, runs, Path("reports", f"{name}{suffix}") if out is None else out / name))

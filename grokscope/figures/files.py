@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from grokscope.disk.files import write_atomic
+from grokscope.disk.tables import csv_bytes
 
 PNG_DPI = 200
 FORMATS = ("png", "pdf", "csv")
@@ -37,7 +38,7 @@ def render(figure: Figure, table: pd.DataFrame) -> dict[str, bytes]:
         contents["pdf"] = pdf(figure)
     finally:
         figure.set_layout_engine(engine)
-    return contents | {"csv": table.to_csv(index=False).encode()}
+    return contents | {"csv": csv_bytes(table)}
 
 
 def write(contents: dict[str, bytes], directory: Path, name: str) -> dict[str, Path]:

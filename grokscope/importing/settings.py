@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from grokscope.config import SECTIONS, ConfigError, RunConfig, override, resolve
+from grokscope.config import ConfigError, RunConfig, by_full_name, override
 from grokscope.importing.files import Place
 from grokscope.importing.fitting import shape_settings
 from grokscope.tasks import build_task
@@ -77,19 +77,12 @@ def known_shape(
 
 
 def full_names(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by full name, nested ones taken apart; a section given a text stands for its name."""
+    """Settings by full name, each once (see `by_full_name`)."""
     values: dict[str, Any] = {}
-    for name, value in settings.items():
-        if name in SECTIONS and isinstance(value, Mapping):
-            parts = {resolve(f"{name}.{leaf}"): item for leaf, item in value.items()}
-        elif name in SECTIONS and isinstance(value, str):
-            parts = {resolve(f"{name}.name"): value}
-        else:
-            parts = {resolve(name): value}
-        for full, item in parts.items():
-            if full in values:
-                raise ConfigError(f"setting {full} is given twice")
-            values[full] = item
+    for full, item in by_full_name(settings):
+        if full in values:
+            raise ConfigError(f"setting {full} is given twice")
+        values[full] = item
     return values
 
 

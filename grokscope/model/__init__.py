@@ -2,10 +2,11 @@
 
 parameters  names, shapes, groups and scopes of parameters
 matrices    a parameter as the matrix [out, in] that it multiplies by
-build       `HookedTransformer`s from a config, with or without weights
+build       the network of a config as TransformerLens has it, with or without weights
 initial     freshly drawn weights
 trace       norms and spread of logits of a run, step by step, for others to follow
-blocks      the `normed` block, and an embedding with a deterministic backward
+blocks      for TransformerLens 3.9: the `normed` block, and an embedding with a deterministic backward
+bridge      for TransformerLens 4: the network as a `TransformerBridge`
 """
 
 import lazy_loader as lazy

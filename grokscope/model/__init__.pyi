@@ -1,5 +1,6 @@
 from .build import build_model as build_model
 from .build import load_model as load_model
+from .build import require_hooked_transformer as require_hooked_transformer
 from .initial import initial_weights as initial_weights
 from .matrices import as_matrix as as_matrix
 from .matrices import from_matrix as from_matrix

@@ -1,4 +1,4 @@
-"""Two TransformerLens components with one change each; hook names and parameter names stay.
+"""Two components of TransformerLens 3.9 with one change each; hook names and parameter names stay.
 
 The `normed` block of the published clipping, Grokfast and NeuralGrok experiments reads
 

@@ -1,26 +1,56 @@
-"""From a config to a `HookedTransformer`, and from weights to a `HookedTransformer`."""
+"""From a config, and from weights, to the network as TransformerLens has it.
+
+That is a `HookedTransformer` up to TransformerLens 3.9, and a `TransformerBridge` from 4.0 on, where there is no
+`HookedTransformer` (see `grokscope.model.bridge`).
+"""
 
 from __future__ import annotations
 
 import warnings
+from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 import torch
 
-from grokscope.config import ModelConfig
+from grokscope.config import ConfigError, ModelConfig
 from grokscope.model.parameters import Weights, d_vocab_out, dtype_of, trained_names
 from grokscope.tasks import Task
 
 if TYPE_CHECKING:
     from transformer_lens import HookedTransformer
+    from transformer_lens.model_bridge import TransformerBridge
 
 
-def build_model(config: ModelConfig, task: Task, device: str | torch.device = "cpu") -> HookedTransformer:
-    """A `HookedTransformer` for the task with uninitialised weights (see `grokscope.model.initial_weights`).
+def require_hooked_transformer(setting: str) -> None:
+    """Raise `ConfigError` for a setting that needs a `HookedTransformer` where there is none; nothing is imported.
 
-    Biases that the config switches off have `requires_grad` False.
+    Arguments:
+        setting: as the user writes it, with its value.
+    """
+    release = _release()
+    if release is None or not release.startswith("3."):
+        found = "none is installed" if release is None else f"installed is {release}"
+        raise ConfigError(
+            f"{setting} needs the HookedTransformer of TransformerLens 3.9, and {found}: pip install "
+            "'transformer-lens>=3.9,<4'. The TransformerBridge of version 4 cannot be trained in its place (a gradient "
+            "with respect to a run's weights needs torch.func.functional_call, which a bridge does not support); "
+            "forward = compiled or engine computes the same with either version, or none"
+        )
+
+
+def build_model(
+    config: ModelConfig, task: Task, device: str | torch.device = "cpu"
+) -> HookedTransformer | TransformerBridge:
+    """The network for the task with uninitialised weights (see `grokscope.model.initial_weights`).
+
+    A `HookedTransformer` with TransformerLens 3.9, a `TransformerBridge` with 4. Biases that the config switches off
+    have `requires_grad` False.
     """
     # Late: importing TransformerLens takes seconds, and training with the exact engine does without it.
+    if _has_bridges():
+        from grokscope.model.bridge import build_bridge
+
+        return build_bridge(config, task, device)
     from transformer_lens import HookedTransformer, HookedTransformerConfig
 
     from grokscope.model.blocks import DeterministicEmbed, NormedBlock
@@ -44,7 +74,7 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
         default_prepend_bos=False,
     )
     with warnings.catch_warnings():
-        # TransformerLens 3.9 warns that HookedTransformer goes away in 4.0; we require < 4 and use it knowingly.
+        # TransformerLens 3.9 warns that HookedTransformer goes away in 4.0; there a bridge takes its place.
         warnings.filterwarnings("ignore", message="HookedTransformer is deprecated", category=DeprecationWarning)
         model = HookedTransformer(cfg, move_to_device=False)  # moving prints a line
     model.embed = DeterministicEmbed(model.cfg)
@@ -64,8 +94,27 @@ def build_model(config: ModelConfig, task: Task, device: str | torch.device = "c
 
 def load_model(
     config: ModelConfig, task: Task, weights: Weights, device: str | torch.device = "cpu"
-) -> HookedTransformer:
-    """A `HookedTransformer` in evaluation mode that holds a copy of `weights`."""
+) -> HookedTransformer | TransformerBridge:
+    """The network in evaluation mode that holds a copy of `weights`; see `build_model`."""
+    if _has_bridges():
+        from grokscope.model.bridge import build_bridge, load_into_bridge_
+
+        bridge = build_bridge(config, task, device)
+        load_into_bridge_(bridge, weights)
+        return bridge.eval()
     model = build_model(config, task, device)
     model.load_state_dict(weights)
     return model.eval()
+
+
+def _has_bridges() -> bool:
+    """Whether TransformerLens is one without `HookedTransformer`, as it is from 4.0 on."""
+    release = _release()
+    return release is not None and int(release.partition(".")[0]) >= 4
+
+
+def _release() -> str | None:
+    try:
+        return version("transformer-lens")
+    except PackageNotFoundError:
+        return None

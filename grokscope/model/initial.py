@@ -7,7 +7,6 @@ from math import sqrt
 import torch
 
 from grokscope.config import ModelConfig
-from grokscope.model.build import build_model
 from grokscope.model.parameters import Weights, buffers, dtype_of, parameter_shapes, role, tied
 from grokscope.tasks import Task, generator
 
@@ -57,11 +56,11 @@ def _torch_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
 
 def _hooked_weights(config: ModelConfig, task: Task, seed: int) -> Weights:
     """What `HookedTransformer.init_weights` draws: matrices N(0, 0.64 / d_model), biases zero, gains one."""
-    from dataclasses import replace
-
-    model = build_model(replace(config, dtype="float32"), task)
-    with torch.random.fork_rng(devices=[]):
-        # TransformerLens draws from torch's global generator; the fork leaves it as it was.
-        torch.random.set_rng_state(generator(seed, "weights").get_state())
-        model.init_weights()
-    return {name: value.detach().clone() for name, value in model.named_parameters()}
+    source = generator(seed, "weights")
+    weights: Weights = {}
+    for name, shape in parameter_shapes(config, task).items():
+        leaf = name.rpartition(".")[2]
+        weights[name] = torch.full(shape, 1.0 if leaf == "w" else 0.0)
+        if leaf.startswith("W_"):
+            weights[name].normal_(0, 0.8 / sqrt(config.d_model), generator=source)
+    return weights

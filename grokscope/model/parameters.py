@@ -7,7 +7,6 @@ every checkpoint loads into a `HookedTransformer` as it is.
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Iterable
 from typing import TypeAlias, get_args
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from grokscope.config import ConfigError, GroupName, ModelConfig
+from grokscope.config.nearest import hint
 from grokscope.config.parameter_groups import is_pattern
 from grokscope.tasks import Task
 
@@ -120,8 +120,7 @@ def in_scope(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
         elif is_pattern(entry):
             matching = fnmatch.filter(names, entry)
             if not matching:
-                near = difflib.get_close_matches(entry, names, 3, 0.4) or names[:3]
-                raise ConfigError(f"scope names {entry!r}, which no parameter is; nearest: {', '.join(near)}")
+                raise ConfigError(f"scope names {entry!r}, which no parameter is; {hint(entry, names, 'parameters')}")
             by_name.update(matching)
         else:
             raise ConfigError(f"scope names {entry!r}: use decoder or some of {', '.join(ROLES)}")

@@ -1,3 +1,4 @@
+from .called import CalledControl as CalledControl
 from .control import NormControl as NormControl
 from .control import begin_ as begin_
 from .control import start_rows_ as start_rows_

@@ -10,20 +10,31 @@ from grokscope.config import NormConfig
 from grokscope.model import Weights
 from grokscope.norms.one_control import Control
 
+CUSTOM = "custom"
+"""The control that is a user's callable."""
+
 
 class NormControl:
-    """The controls of a config that are on, at work on some parameters: clip, then cap, then clamp.
+    """The controls of a config that are on, at work on some parameters: clip, then cap, then clamp, in their order.
 
     Arguments:
         config: which controls there are, and what each does.
         names: the parameters that there are.
         start: the weights that the cap is relative to; without them nothing can be capped.
+        custom: the user's callable at work, where the config names one; without it nothing can be controlled.
     """
 
-    def __init__(self, config: NormConfig, names: Iterable[str], start: Weights | None = None) -> None:
+    def __init__(
+        self,
+        config: NormConfig,
+        names: Iterable[str],
+        start: Weights | None = None,
+        custom: Control | None = None,
+    ) -> None:
         self.config, names = config, tuple(names)
         self.controls: dict[str, Control] = {
-            name: control.build(config, names, start) for name, control in config.controls_on().items()
+            name: custom if name == CUSTOM and custom is not None else control.build(config, names, start)
+            for name, control in config.controls_on().items()
         }
         self.bounds: dict[str, float] = {
             name: bound for control in self.controls.values() for name, bound in control.row_bounds.items()
@@ -79,7 +90,9 @@ class NormControl:
             control.restore({k.removeprefix(under): v for k, v in tensors.items() if k.startswith(under)})
 
 
-def begin_(weights: Weights, config: NormConfig, names: Iterable[str]) -> tuple[Weights, NormControl]:
+def begin_(
+    weights: Weights, config: NormConfig, names: Iterable[str], custom: Control | None = None
+) -> tuple[Weights, NormControl]:
     """Norm control before the first step, in place: the projection, then every control once.
 
     Returns a copy of the projected weights, which is what the cap is relative to, and the controls as they are then.
@@ -87,7 +100,7 @@ def begin_(weights: Weights, config: NormConfig, names: Iterable[str]) -> tuple[
     names = tuple(names)
     NormControl(config, names).project_(weights)
     start = {name: value.detach().clone() for name, value in weights.items()}
-    control = NormControl(config, names, start)
+    control = NormControl(config, names, start, custom)
     control.apply_(weights, 0)
     return start, control
 

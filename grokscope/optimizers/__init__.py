@@ -8,6 +8,7 @@ build       rules and transforms by config, warm-up
 vector_rule  rules that treat every entry alike
 loops       updates of rules as compiled loops
 library     an optimizer of torch.optim's kind as a rule
+called      an optimizer that a user's callable makes, as a rule
 flat        all trained parameters in one vector
 lmo         norms of parameters: their balls and directions
 orthogonal  Newton-Schulz

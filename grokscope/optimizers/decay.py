@@ -34,6 +34,7 @@ class WeightDecay:
         self._multiples = {n: rate for group, rate in config.group_rate for n in in_scope(names, (group,))}
         self.acts = bool(self._decays) and not config.decays_itself
         """Whether `apply_` does anything."""
+        self._shares(1.0)  # a rule that cannot say its learning rates says so before the first step
 
     def shrinkages(self, lr: float) -> dict[str, float]:
         """The share of every parameter that decoupled decay takes away in a step, the optimizer's own included.

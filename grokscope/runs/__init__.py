@@ -5,6 +5,7 @@ writer       everything that training puts on disk
 reader       open a run: config, metrics, weights, models, trajectories
 verify       check every file of a run against its recorded digest
 listing      all runs below a directory
+named        weights by name, which know the nearest name
 milestones   memorisation, grok and sustained-grok steps
 
 record       config.json and status.json
@@ -12,6 +13,7 @@ manifest     the list of checkpoints, which is the truth about them; one checkpo
 metrics      metrics.jsonl while training, metrics.parquet at the end
 probes       probes.jsonl: what was recorded about training itself
 state        what a resume continues from
+task_file    what is in a task that is given by its labels or examples
 background   the one thread that writes
 layout       file names, run names, and which paths are accepted
 errors       `RunError`, `RunLocked`, and the errors of the disk as these
@@ -20,6 +22,7 @@ A run directory:
 
     config.json       the config, the format, and the versions and machine of the first process
     status.json       how far it is, why it stopped, and which process says so
+    task.safetensors  what is in a task of labels, or one made in Python; config.json has its digest
     manifest.jsonl    a line {step, file, bytes, sha256} per checkpoint
     checkpoints/      step_00000540.safetensors, ...
     metrics.jsonl     a line per evaluation; kept, since it is what a resume continues

@@ -17,6 +17,7 @@ METRICS = "metrics.jsonl"
 METRICS_TABLE = "metrics.parquet"
 PROBES = "probes.jsonl"
 STATE = "state.json"
+TASK = "task.safetensors"
 LOCK = "run.lock"
 CHECKPOINTS = "checkpoints"
 ANALYSIS = "analysis"
@@ -46,9 +47,10 @@ def checkpoint_steps(path: Path) -> list[int]:
 
 
 def task_label(config: TaskConfig) -> str:
-    """Short name of a task: mul, add-p113, add+mul, s5, group-d12, group-order120-3f2a91, parity3of10.
+    """Short name of a task: mul, add-p113, add+mul, s5, group-d12, group-order120-3f2a91, parity3of10, x2+xy-3f2a91.
 
-    A group given by its elements or its table goes by its order and a digest of them.
+    A group given by its elements or its table goes by its order and a digest of them. So do expressions, by what of
+    them a directory's name can show and a digest, and tasks given by their labels or by all their examples.
     """
     if config.name == "permutation":
         return f"s{config.degree}" + ("-ab" if config.product == "ab" else "")
@@ -60,7 +62,12 @@ def task_label(config: TaskConfig) -> str:
     if config.name == "parity":
         return f"parity{config.parity_bits}of{config.bits}"
     default = TaskConfig()
+    if (stored := config.labels or config.given) is not None:
+        return f"{config.name}-{stored.sha256[:6]}"
     name: str = config.name
+    if config.expression is not None:
+        shown = re.sub(r"[^A-Za-z0-9+.-]", "", config.expression.replace("/", "over")).lstrip("-.")[:40]
+        name = f"{shown}-{digest(config.expression.encode())[:6]}"
     if name == "mixed" and config.operations != default.operations:
         name = "+".join(config.operations)
     return name if config.modulus == default.modulus else f"{name}-p{config.modulus}"

@@ -18,6 +18,7 @@ from grokscope.runs.errors import RunError, RunLocked, run_errors
 from grokscope.runs.manifest import read_manifest
 from grokscope.runs.metrics import metric_rows
 from grokscope.runs.record import read_config, read_origin, read_status, write_config, write_status
+from grokscope.runs.task_file import write_task
 from grokscope.runs.writer import RunWriter, last_step
 
 
@@ -53,6 +54,7 @@ def create_run(
             write_status(run, "running", None, None)
             origin = {"imported": imported, "parent": parent}
             origin = {kind: value for kind, value in origin.items() if value is not None}
+            write_task(run, config)
             write_config(run, config, origin)  # last of the files: what has a config.json is a run
             return RunWriter(run, config, lock, {}, [])
     except BaseException:
@@ -126,7 +128,7 @@ def _check_vacant(run: Path) -> None:
     """Raise `RunError` unless the directory is empty or holds only what a creation that was killed leaves."""
     if (run / layout.CONFIG).exists():
         raise RunError(f"{run} is a run already: resume it, or choose another directory")
-    traces = (layout.LOCK, layout.MANIFEST, layout.METRICS, layout.STATUS, layout.CHECKPOINTS)
+    traces = (layout.LOCK, layout.MANIFEST, layout.METRICS, layout.STATUS, layout.TASK, layout.CHECKPOINTS)
     with run_errors(f"read {run}"):
         names = [name for name in sorted(os.listdir(run)) if not name.endswith(TEMPORARY)]
         held = [name for name in names if name not in traces]

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import os
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, get_args
 
 from jaxtyping import Shaped
 from safetensors import safe_open
 from torch import Tensor
 
 from grokscope.config import RunConfig
+from grokscope.config.nearest import hint, near
 from grokscope.model import Weights, load_model, parameter_shapes
 from grokscope.runs import layout
 from grokscope.runs.errors import RunError
 from grokscope.runs.manifest import Entry, deserialise, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
 from grokscope.runs.milestones import Milestones, milestones
+from grokscope.runs.named import NamedWeights, UnknownParameter
 from grokscope.runs.probes import read_margins, read_probes, read_trace
 from grokscope.runs.record import State, Status, read_config, read_forward, read_origin, read_status
 from grokscope.tasks import Task, run_task
@@ -28,8 +29,13 @@ from grokscope.tasks import Task, run_task
 if TYPE_CHECKING:
     from pandas import DataFrame
     from transformer_lens import HookedTransformer
+    from transformer_lens.model_bridge import TransformerBridge
 
     from grokscope.model import Trace
+
+
+BasisChoice = Literal["additive", "multiplicative"]
+"""A basis that the operands of a run can be read in, whatever its answers are computed in."""
 
 
 class Run:
@@ -46,6 +52,23 @@ class Run:
         self._status = status
         self._entries = entries
         self._verified: set[int] = set()
+        self.basis: BasisChoice | None = None
+        """The basis that analyses read the operands in; None: that of the task's own group. See `in_basis`."""
+
+    def in_basis(self, basis: BasisChoice | None) -> Run:
+        """The same run, whose analyses read token i as the residue i: in Z_n (`additive`) or the units mod n.
+
+        For tasks that compute in no group, or in one whose elements the operands do not name one to one, such as
+        x^2 + x*y + y^2: spectra, keys with their nulls, neurons and circles are then made of the operands, and analyses
+        of answers as products do not apply. None: the task's own group again.
+
+        Raises `RunError` for a basis that does not exist.
+        """
+        if basis is not None and basis not in get_args(BasisChoice):
+            raise RunError(f"basis = {basis!r} is not accepted: use {' or '.join(get_args(BasisChoice))}")
+        other = Run(self.path, self.config, self._status, self._entries)
+        other.basis = basis
+        return other
 
     @property
     def name(self) -> str:
@@ -179,15 +202,23 @@ class Run:
 
         Parameters are in the order of `HookedTransformer.named_parameters()`, buffers after them.
         A negative `step` counts checkpoints from the end: -1 is the last. Raises `RunError` for one without a
-        checkpoint (naming the nearest), and for a file that is not as the manifest records it.
+        checkpoint (naming the nearest), and for a file that is not as the manifest records it. The dictionary that is
+        returned names the nearest parameter where it is asked for one that it does not hold.
         """
+        if isinstance(step, str):
+            self._refuse_name(step)
         entry = self._entry(step)
         stored = deserialise(entry.read(self.path))
         order = parameter_shapes(self.config.model, self.task)
-        return {name: stored[name] for name in (*order, *sorted(stored.keys() - order.keys())) if name in stored}
+        names = (*order, *sorted(stored.keys() - order.keys()))
+        return NamedWeights((name, stored[name]) for name in names if name in stored)
 
-    def model(self, step: SupportsIndex) -> HookedTransformer:
-        """A `HookedTransformer` in evaluation mode with the weights of `step` (see `weights`)."""
+    def model(self, step: SupportsIndex) -> HookedTransformer | TransformerBridge:
+        """The network in evaluation mode with the weights of `step` (see `weights`), for hooks and caches.
+
+        A `HookedTransformer` with TransformerLens 3.9. With 4, which has none, a `TransformerBridge`: `run_with_cache`
+        and `run_with_hooks` know the same hook names, with the same values.
+        """
         return load_model(self.config.model, self.task, self.weights(step))
 
     def trajectory(self, name: str) -> Shaped[Tensor, "checkpoint *shape"]:
@@ -220,6 +251,15 @@ class Run:
             f"seed {self.config.seed}, {steps}, {grok}, {self.status}>"
         )
 
+    def _refuse_name(self, name: str) -> NoReturn:
+        """Say how one parameter is had, and which was meant."""
+        shapes = parameter_shapes(self.config.model, self.task)
+        (meant, *_) = [name] if name in shapes else near(name, shapes) or ["embed.W_E"]
+        raise UnknownParameter(
+            f"weights takes a step, not {name!r}: use weights(-1)[{meant!r}] for one checkpoint, or "
+            f"trajectory({meant!r}) for all"
+        )
+
     def _entry(self, step: SupportsIndex) -> Entry:
         number = operator.index(step)
         if number in self._entries:
@@ -243,7 +283,9 @@ class Run:
         with safe_open(self.path / entry.file, "pt") as file:
             names = list(file.keys())
             if name not in names:
-                raise RunError(f"{self.path / entry.file} has no parameter {name!r}; {_nearest(name, names)}")
+                raise RunError(
+                    f"{self.path / entry.file} has no parameter {name!r}; {hint(name, sorted(names), 'parameters')}"
+                )
             return file.get_tensor(name)
 
 
@@ -258,15 +300,7 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         siblings: list[str] = []
         with suppress(OSError):
             siblings = [other.name for other in run.parent.iterdir() if (other / layout.CONFIG).is_file()]
-        near = difflib.get_close_matches(run.name, siblings, 3, 0.4)
-        hint = f"; nearest: {', '.join(str(run.parent / name) for name in near)}" if near else ""
-        raise RunError(f"there is no run at {run}{hint}")
+        beside = ", ".join(str(run.parent / name) for name in near(run.name, siblings))
+        raise RunError(f"there is no run at {run}{'; nearest: ' if beside else ''}{beside}")
     config, _ = read_config(run)
     return Run(run, config, read_status(run), read_manifest(run))
-
-
-def _nearest(name: str, names: list[str]) -> str:
-    near = difflib.get_close_matches(name, names, 3, 0.4)
-    # W_E or attn.W_Q: the last part alone says which ones were meant.
-    near += [full for full in names if full.endswith(f".{name}")]
-    return f"nearest: {', '.join(dict.fromkeys(near))}" if near else f"parameters: {', '.join(sorted(names))}"

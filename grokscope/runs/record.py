@@ -16,10 +16,11 @@ import psutil
 import torch
 
 from grokscope.blas import library
-from grokscope.config import ConfigError, RunConfig, UnknownMethod, forward_path, from_dict, to_dict
+from grokscope.config import ConfigError, RunConfig, UnknownMethod, forward_path, from_dict, loaded_plugins, to_dict
 from grokscope.disk.files import read_json, write_json
 from grokscope.runs.errors import RunError
 from grokscope.runs.layout import CONFIG, STATUS
+from grokscope.runs.task_file import with_content, without_content
 
 FORMAT = 1
 """Version of the layout of a run directory."""
@@ -63,11 +64,13 @@ def write_config(path: Path, config: RunConfig, origin: Mapping[str, Any]) -> No
     record = {
         "format": FORMAT,
         "created": now(),
-        "config": to_dict(config),
+        "config": without_content(to_dict(config)),
         "environment": environment(),
     }
     if "imported" not in origin:
         record["forward"] = asdict(forward_path(config))
+    if loaded_plugins():  # for the reader alone: nothing that a run names is ever imported
+        record["plugins"] = list(loaded_plugins())
     write_json(path / CONFIG, {**record, **origin})
 
 
@@ -80,12 +83,15 @@ def read_config(path: Path) -> tuple[RunConfig, dict[str, Any]]:
     config, made_in = record.get("config"), record.get("environment")
     if not isinstance(config, dict) or not isinstance(made_in, dict):
         raise RunError(f"{file} is damaged: it needs the objects 'config' and 'environment'")
+    config = with_content(path, config)
     try:
         return from_dict(config, recorded=True), made_in
     except UnknownMethod as error:
+        used = record.get("plugins")
+        shown = f"; the run was trained with {', '.join(map(repr, used))}" if isinstance(used, list) and used else ""
         raise RunError(
             f"{file} needs a method that no imported module declares ({error}): import the module that declares it, "
-            "then open the run again"
+            f"then open the run again; for a command, name it: --plugin MODULE{shown}"
         ) from error
     except ConfigError as error:
         raise RunError(f"{file} is damaged: {error}") from error

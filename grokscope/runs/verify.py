@@ -13,6 +13,7 @@ from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.manifest import FileRecord, Problem, parse_manifest
 from grokscope.runs.record import read_config, read_status
 from grokscope.runs.state import state_record
+from grokscope.runs.task_file import task_record
 
 Verdict = Problem | Literal["ok", "damaged", "torn", "unlisted"]
 
@@ -48,7 +49,7 @@ def verify_run(path: str | os.PathLike[str]) -> list[Finding]:
     with run_errors(f"read {folder}"):
         present = sorted(os.listdir(folder)) if folder.is_dir() else []
     entries, lines, problems = parse_manifest(run)
-    findings = [_readable(run, layout.CONFIG), _readable(run, layout.STATUS)]
+    findings = [_readable(run, layout.CONFIG), _readable(run, layout.STATUS), *_task(run)]
     findings += [Finding(layout.MANIFEST, "damaged", problem) for problem in problems]
     if lines.torn:
         findings.append(Finding(layout.MANIFEST, "torn", f"{run / layout.MANIFEST} ends in the middle of a line"))
@@ -85,6 +86,15 @@ def _readable(run: Path, file: str) -> Finding:
     except RunError as error:
         return Finding(file, "damaged", str(error))
     return Finding(file, "ok")
+
+
+def _task(run: Path) -> list[Finding]:
+    """What was found of the file of a task that is given by its content; nothing for other tasks."""
+    try:
+        record = task_record(run)
+    except RunError:
+        return []  # the finding of config.json says so
+    return [] if record is None else [_checked(run, record)]
 
 
 def _lines(run: Path, name: str) -> Finding:

@@ -24,6 +24,7 @@ from grokscope.runs.metrics import metric_row, write_table
 from grokscope.runs.probes import probe_line, probe_lines
 from grokscope.runs.record import State, Status, environment, read_config, write_status
 from grokscope.runs.state import read_state, write_state
+from grokscope.stopping import Stopped
 
 _CAPACITY = 8
 """Writes that may wait for the disk before training does."""
@@ -201,7 +202,8 @@ class RunWriter:
             if isinstance(error, Exception):
                 self.finish("failed", f"{type(error).__name__}: {error}")
             else:
-                self.finish("interrupted", type(error).__name__)
+                by = error.signal_name if isinstance(error, Stopped) else type(error).__name__
+                self.finish("interrupted", f"stopped by {by}")
 
     def __repr__(self) -> str:
         return f"<RunWriter {self.path}{', closed' if self._closed else ''}>"

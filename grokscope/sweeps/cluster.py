@@ -17,14 +17,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from grokscope.config import ConfigError
+from grokscope.config import ConfigError, load_again, loaded_plugins
 from grokscope.config.checks import positive
+from grokscope.stopping import Signals
 from grokscope.sweeps.board import Board, Failure, Outcome, Place, Watcher
 from grokscope.sweeps.directory import look, places
 from grokscope.sweeps.fetching import FileHub, train_and_fetch
 from grokscope.sweeps.hub import Hub, answer, standing
 from grokscope.sweeps.job import Resources, Sweep, Work
-from grokscope.sweeps.local import HANG_SECONDS, LOGS, Interrupts, work_through
+from grokscope.sweeps.local import HANG_SECONDS, LOGS, work_through
 
 NODE_LOSSES = 5
 """How many times a run is moved to another node."""
@@ -152,24 +153,24 @@ class _Tasks:
         hub = ray.remote(kind.hub).options(num_cpus=0, scheduling_strategy=here)
         self._hub = hub.remote(*kind.of_hub)
         self._pending: dict[Any, Place] = {}
-        task = ray.remote(kind.task)
+        task, plugins = ray.remote(_with_plugins), loaded_plugins()
         for place in jobs_in_place:
             if place.over:
                 continue
             cpus = place.job.cores if resources.num_cpus is None else resources.num_cpus
             options = {"num_cpus": cpus, "num_gpus": resources.num_gpus, "max_retries": NODE_LOSSES}
-            self._pending[task.options(**options).remote(self._hub, *kind.arguments(place))] = place
+            self._pending[task.options(**options).remote(plugins, kind.task, self._hub, *kind.arguments(place))] = place
 
     def run(self, watch: Watcher | None) -> list[Outcome]:
         """Wait for all of them."""
         board = Board(list(self._places.values()), 1)
         kill_at = float("inf")
-        with Interrupts() as interrupts:
+        with Signals() as signals:
             while self._pending:
-                if interrupts.count and not board.stopping:
+                if signals.count and not board.stopping:
                     board.stopping, kill_at = True, time.monotonic() + _GRACE
                     self._cancel(force=False)
-                if interrupts.count > 1 or time.monotonic() > kill_at:
+                if signals.count > 1 or time.monotonic() > kill_at:
                     self._cancel(force=True)
                     break
                 ended, _ = self._ray.wait(list(self._pending), timeout=_TICK)
@@ -179,8 +180,7 @@ class _Tasks:
                 board.workers = max(1, board.count("running"))
                 if watch is not None:
                     watch(board)
-            if interrupts.count:
-                raise KeyboardInterrupt
+            signals.check()
         return [place.outcome() for place in self._places.values()]
 
     def _hear(self) -> None:
@@ -210,6 +210,12 @@ class _Tasks:
     def _cancel(self, force: bool) -> None:
         for task in self._pending:
             self._ray.cancel(task, force=force)
+
+
+def _with_plugins(plugins: dict[str, tuple[str, ...]], task: Callable[..., Outcome], *arguments: Any) -> Outcome:
+    """A task, once the plugins of the parent are imported on its node: for the processes that it starts."""
+    load_again(plugins)
+    return task(*arguments)
 
 
 def _work_here(hub: Any, job: Work, path: str, logs: str | None, hang_seconds: float) -> Outcome:

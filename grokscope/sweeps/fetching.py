@@ -7,7 +7,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from grokscope.config import RunConfig
 from grokscope.runs import ENDED, RunLocked, RunWriter, create_run, reopen_run
 from grokscope.runs.layout import STATE, is_run
 from grokscope.sweeps.board import Board, Outcome
@@ -33,13 +32,13 @@ class FileHub(Hub):
         self._writers: dict[str, RunWriter] = {}
         self._turns: dict[str, int] = {}
 
-    def begin(self, name: str, config: RunConfig) -> tuple[int, Files] | None:
+    def begin(self, name: str, job: Job) -> tuple[int, Files] | None:
         """Open a run for a task: its turn, and the files to go on from; None while another process has the run.
 
         Turn 0: there is nothing left to train. A task that began before, on a node that was lost, has had its turn:
         what it may still send is not taken.
         """
-        path = self._folder / name
+        path, config = self._folder / name, job.config
         if name not in self._writers:
             try:
                 writer = reopen_run(path, config) if is_run(path) else create_run(path, config)
@@ -70,7 +69,7 @@ class FileHub(Hub):
 
 def train_and_fetch(hub: Any, job: Job, hang_seconds: float) -> Outcome:
     """The task of a run that is trained in a temporary directory, its files sent whenever a state was saved."""
-    while (begun := answer(hub.begin.remote(job.name, job.config))) is None:
+    while (begun := answer(hub.begin.remote(job.name, job))) is None:
         answer(hub.tell.remote(job.name, "elsewhere", 0, None, None))
         time.sleep(_LOOK_AGAIN)
     turn, files = begun

@@ -13,6 +13,8 @@
     dense_seeds = [0]                  # the others keep their first and last checkpoint alone
     [ray]                              # for each run
     num_gpus = 0.25
+    [plugins]                          # modules of your own that declare methods, imported first, by every worker too
+    modules = ["my_optimizers"]
 
 What comes later wins: preset, settings, arm, grid, seed. The text "none" stands for None where a setting can be left
 out. A run's arm is the name of its arm and, for each setting of the grid, the last part of its name and its value:
@@ -21,27 +23,28 @@ out. A run's arm is the name of its arm and, for each setting of the grid, the l
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from itertools import product
 from pathlib import Path
-from types import NoneType
-from typing import Any, get_args
+from typing import Any
 
 from grokscope.config import (
-    FILE_READERS,
     SECTIONS,
     ConfigError,
     RunConfig,
+    name_setting,
     override,
     preset,
     read_settings,
     resolve,
-    setting_type,
+    settled,
+    value_in_file,
 )
 from grokscope.config.checks import integer, number
+from grokscope.config.from_file import InFile
+from grokscope.config.nearest import did_you_mean
 from grokscope.sweeps.job import Job, Resources, Sweep
 
 _TABLES = ("settings", "arms", "grid", "disk", "ray")
@@ -80,7 +83,9 @@ def _jobs(table: Mapping[str, Any], folder: Path) -> list[Job]:
     dense = _dense_seeds(table.get("disk"), seeds)
     settings = _settings("[settings]", table.get("settings", {}), folder)
     grid = {
-        full: [_Setting(_value(full, item, folder), setting.place) for item in _list(setting.place, setting.value)]
+        full: [
+            _Setting(value_in_file(full, item, folder), setting.place) for item in _list(setting.place, setting.value)
+        ]
         for full, setting in _settings("[grid]", table.get("grid", {}), None).items()
     }
     arms = list(_arms(table, folder))
@@ -128,13 +133,13 @@ def _base(place: str, name: object) -> RunConfig:
 
 def _config(base: RunConfig, settings: Mapping[str, _Setting], arm: str, seed: int, dense: bool) -> RunConfig:
     try:
-        changes = {full: setting.value for full, setting in settings.items()}
+        changes = settled({full: setting.value for full, setting in settings.items()})
         config = override(base, {**changes, "arm": arm, "seed": seed})
     except ConfigError as error:
         # The schema knows nothing of the file: say where the settings that it names are.
         named = [setting.place for full, setting in settings.items() if full in str(error)]
         raise ConfigError(f"{', '.join(named) or f'arm {arm!r}'}: {error}") from None
-    return config if dense else override(config, {"checkpoints.schedule": "ends"})
+    return config if dense else override(config, {"checkpoints.schedule": "ends", "checkpoints.steps": ()})
 
 
 def _settings(place: str, table: Mapping[str, Any], folder: Path | None) -> dict[str, _Setting]:
@@ -142,14 +147,14 @@ def _settings(place: str, table: Mapping[str, Any], folder: Path | None) -> dict
     settings: dict[str, _Setting] = {}
     for name, value in _flat(table):
         try:
-            full = resolve(name)
+            full = name_setting(name) or resolve(name)
         except ConfigError as error:
             raise ConfigError(f"{place}: {error}") from None
         if full in _GIVEN_ELSEWHERE:
             raise ConfigError(f"{place} {name} is not accepted: {_GIVEN_ELSEWHERE[full]}")
         if full in settings:
             raise ConfigError(f"{place}: setting {full} is given twice")
-        settings[full] = _Setting(value if folder is None else _value(full, value, folder), f"{place} {name}")
+        settings[full] = _Setting(value if folder is None else value_in_file(full, value, folder), f"{place} {name}")
     return settings
 
 
@@ -161,21 +166,14 @@ def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
             yield name, value
 
 
-def _value(full: str, value: Any, folder: Path) -> Any:
-    """A value as the schema takes it: the text "none" as None, a file's name as what is in it, where that may be."""
-    if not isinstance(value, str):
-        return value
-    if value.lower() == "none" and NoneType in get_args(setting_type(full)):
-        return None
-    return FILE_READERS[full](folder / value) if full in FILE_READERS else value
-
-
 def _text(value: Any) -> str:
     """A value as a part of an arm's name."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, int | float):
         return f"{value:g}"
+    if isinstance(value, InFile):
+        return Path(value.name).stem
     return "+".join(map(_text, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 
@@ -218,6 +216,4 @@ def _known(place: str, table: Mapping[str, Any], names: Iterable[str]) -> None:
     names = list(names)
     for name in table:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1, 0.5)
-            hint = f"did you mean {near[0]}?" if near else f"use {', '.join(names)}"
-            raise ConfigError(f"{place} has no {name!r}: {hint}")
+            raise ConfigError(f"{place} has no {name!r}: {did_you_mean(name, names)}")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from grokscope.config import RunConfig, to_dict
+from grokscope.config import RunConfig, from_dict, load_again, loaded_plugins, to_dict
 from grokscope.runs import ENDED, is_locked, run_name
 from grokscope.runs.layout import is_run
 from grokscope.runs.record import Status, read_status
@@ -83,6 +84,10 @@ class Job(Work):
         """The run's settings."""
         return {"config": to_dict(self.config)}
 
+    def __reduce__(self) -> tuple[Callable[..., Job], tuple[Any, ...]]:
+        """As plain values, for another machine, where the plugins that its settings need are imported first."""
+        return _sent, (loaded_plugins(), to_dict(self.config), self.directory)
+
     def ended(self, path: Path) -> Status | None:
         """The status of a run that has finished or diverged."""
         status = read_status(path) if is_run(path) else None
@@ -91,6 +96,11 @@ class Job(Work):
     def is_held(self, path: Path) -> bool:
         """Whether another process trains the run."""
         return is_locked(path)
+
+
+def _sent(plugins: dict[str, tuple[str, ...]], config: dict[str, Any], directory: str) -> Job:
+    load_again(plugins)
+    return Job(from_dict(config), directory)
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 import select
 import signal
-import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from grokscope.config.checks import integer, positive
 from grokscope.runs import RunError
+from grokscope.stopping import Signals
 from grokscope.sweeps.board import Board, Outcome, Place, Watcher
 from grokscope.sweeps.directory import look, places
 from grokscope.sweeps.job import Sweep, Work
@@ -53,9 +52,10 @@ def run_sweep(
         hang_seconds: how long a worker may say nothing.
         watch: called with the board several times a second.
 
-    Returns the outcome of every run, in the order of the sweep. A first interrupt (Ctrl-C, SIGTERM) stops the workers
-    cleanly, a second one at once; then `KeyboardInterrupt` is raised. Raises `ConfigError` for arguments that are not
-    accepted and `RunError` where a directory holds a run of other settings, before anything is started.
+    Returns the outcome of every run, in the order of the sweep. A first signal (Ctrl-C, SIGTERM, SIGHUP) stops the
+    workers cleanly, a second one at once; then `Stopped`, a `KeyboardInterrupt`, is raised. Raises `ConfigError` for
+    arguments that are not accepted and `RunError` where a directory holds a run of other settings, before anything is
+    started.
     """
     count = default_workers(sweep.jobs) if workers is None else workers
     folder = sweep.out if out is None else Path(out)
@@ -90,11 +90,11 @@ def work_through(
     integer("workers", workers, 1)
     positive("hang_seconds", hang_seconds)
     board = Board(jobs_in_place, workers)
-    with Interrupts() as interrupts:
+    with Signals() as signals:
         crew = _Crew(board, logs, hang_seconds)
         try:
             while not board.over and not (board.stopping and not crew.processes):
-                crew.stop(interrupts.count)
+                crew.stop(signals.count)
                 crew.launch()
                 crew.wait(_TICK)
                 crew.hear()
@@ -102,8 +102,7 @@ def work_through(
                     watch(board)
         finally:
             crew.end()
-        if interrupts.count:
-            raise KeyboardInterrupt
+        signals.check()
     return [place.outcome() for place in jobs_in_place]
 
 
@@ -231,26 +230,6 @@ class _Crew:
             process.close()
         self.processes.clear()
         self.idle.clear()
-
-
-class Interrupts:
-    """Counts SIGINT and SIGTERM instead of raising, in a main thread; elsewhere there are none to count."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> Interrupts:
-        if threading.current_thread() is threading.main_thread():
-            self._before = {which: signal.signal(which, self._note) for which in (signal.SIGINT, signal.SIGTERM)}
-        return self
-
-    def _note(self, *_: object) -> None:
-        self.count += 1
-
-    def __exit__(self, *_: object) -> None:
-        for which, handler in self._before.items():
-            signal.signal(which, handler)
 
 
 def _leave(place: Place) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import grokscope
+from grokscope.config import loaded_plugins
 from grokscope.sweeps.job import Work
 
 TAIL_LINES = 20
@@ -72,7 +73,8 @@ class WorkerProcess:
         self.free = False
         """Whether it is done with this run, and waits for another."""
         self._log_start = log.stat().st_size if log.exists() else 0  # what is there is of an earlier attempt
-        order = {"path": str(path.absolute()), "log": str(log.absolute()), **job.order()}
+        told = {"path": str(path.absolute()), "log": str(log.absolute()), "plugins": loaded_plugins()}
+        order = {**told, **job.order()}
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # it has ended already: its exit code will tell
             self._process.stdin.write((json.dumps(order) + "\n").encode())

@@ -1,10 +1,10 @@
 """The process that trains runs of a sweep, one after the other: `python -m grokscope.sweeps.worker CHANNEL`.
 
 Other work on runs has a program of its own that calls `serve`. The parent writes a line of JSON to its standard input
-for each run, {"path": directory, "log": file, ...} with what `Work.order` adds ({"config": config} for training), the
-next when the last is done (to start Python and torch takes longer than a short run), and keeps that pipe open for
-as long as it lives: when it ends, so does this process. To the file descriptor CHANNEL go lines of JSON, about two per
-second while it trains:
+for each run, {"path": directory, "log": file, "plugins": what to import first, ...} with what `Work.order` adds
+({"config": config} for training), the next when the last is done (to start Python and torch takes longer than a short
+run), and keeps that pipe open for as long as it lives: when it ends, so does this process. To the file descriptor
+CHANNEL go lines of JSON, about two per second while it trains:
 
     {"step": 1200, "accuracy": 0.31, "rate": 95.2}   how far it is: the heartbeat
     {"locked": true}                                 another process trains this run
@@ -13,7 +13,7 @@ second while it trains:
     {"error": "..."}                                 what went wrong; the traceback is in the log. The process ends,
                                                      so that no other run comes into what is left of it
 
-SIGTERM ends it as Ctrl-C would: the run is left to be resumed.
+A signal ends it after the step that it is at: the run is left to be resumed.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from grokscope.config import RunConfig, from_dict
+from grokscope.config import RunConfig, from_dict, load_again
 from grokscope.runs import RunError, RunLocked, open_run
 from grokscope.runs.layout import is_run
+from grokscope.stopping import Stopped, raising
 from grokscope.sweeps.directory import check_config
 from grokscope.training import resume, train
 
@@ -153,17 +154,18 @@ def serve(descriptor: int, work: Callable[[dict[str, Any], Channel], None]) -> i
         descriptor: of the channel.
         work: does what an order says, and tells how far it is.
     """
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
     channel = Channel(descriptor)
     try:
-        orders = orders_of_parent()
-        while True:
-            order = orders.get()
-            write_to(order["log"])
-            work(order, channel)
-            channel.send(free=True)
-    except KeyboardInterrupt:
-        return 130
+        with raising():
+            orders = orders_of_parent()
+            while True:
+                order = orders.get()
+                write_to(order["log"])
+                load_again(order["plugins"])
+                work(order, channel)
+                channel.send(free=True)
+    except Stopped as stopped:
+        return stopped.code
     except Exception as error:
         traceback.print_exc()
         channel.send(error=f"{type(error).__name__}: {error}")

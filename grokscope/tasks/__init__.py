@@ -1,9 +1,13 @@
 """Labelled datasets, each with the group that its answers are computed in.
 
 task         `Task` and the `Operation`s behind it
-modular      add, sub, mul, div and mixtures of them, modulo a prime
+modular      add, sub, mul, div and mixtures of them, modulo n
 group        products in any finite group; composition in S_n is one
 parity       k-sparse parity of n bits
+expression   a formula of two operands modulo n
+table        any function of two operands, by its labels
+given        a `Task` that was made in Python
+recognition  a table that is a group's, up to names
 noise        training labels redrawn
 seeds        independent random streams from one seed
 """
@@ -14,11 +18,14 @@ from typing import get_args
 
 from grokscope.config import ConfigError, RunConfig, TaskConfig
 from grokscope.config.task import Operation as OperationName
+from grokscope.tasks.expression import expression_task
+from grokscope.tasks.given import given_task, stored_task, with_task
 from grokscope.tasks.group import group_task
 from grokscope.tasks.modular import modular_task
 from grokscope.tasks.noise import with_label_noise
 from grokscope.tasks.parity import parity_task
 from grokscope.tasks.seeds import generator
+from grokscope.tasks.table import table_task
 from grokscope.tasks.task import Operation, Task
 
 BUILDERS: dict[str, Callable[[TaskConfig], Task]] = {
@@ -26,6 +33,9 @@ BUILDERS: dict[str, Callable[[TaskConfig], Task]] = {
     "permutation": group_task,
     "group": group_task,
     "parity": parity_task,
+    "expression": expression_task,
+    "table": table_task,
+    "given": given_task,
 }
 """The function that builds the task of each `task.name`."""
 
@@ -49,4 +59,14 @@ def run_task(config: RunConfig) -> Task:
     return with_label_noise(task, config.task.label_noise, config.task.train_fraction, config.seed)
 
 
-__all__ = ["BUILDERS", "Operation", "Task", "build_task", "generator", "run_task", "with_label_noise"]
+__all__ = [
+    "BUILDERS",
+    "Operation",
+    "Task",
+    "build_task",
+    "generator",
+    "run_task",
+    "stored_task",
+    "with_label_noise",
+    "with_task",
+]

@@ -36,7 +36,7 @@ def group_task(config: TaskConfig) -> Task:
     """
     group = _group(config)
     order = group.order
-    token_names = [*group.labels, *names_of_signs(["o"], config.form)]
+    token_names = [*(config.names or group.labels), *names_of_signs(["o"], config.form)]
     a, b = torch.cartesian_prod(torch.arange(order), torch.arange(order)).unbind(1)
     element = np.full(len(token_names), -1, dtype=np.int64)
     element[:order] = np.arange(order)
@@ -63,7 +63,7 @@ def _group(config: TaskConfig) -> FiniteGroup:
             ) from None
     if config.table is not None:
         try:
-            return RecognisedGroup(config.table)
+            return RecognisedGroup(config.table, labels=config.names)
         except ValueError as error:
             raise ConfigError(f"task.table is not accepted: {error}; use the Cayley table of a group") from None
     named = SymmetricGroup(config.degree) if config.group is None else group_by_name(config.group)

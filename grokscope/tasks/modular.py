@@ -1,11 +1,10 @@
-"""Arithmetic modulo a prime, one operation or several in one dataset.
+"""Arithmetic modulo n, one operation or several in one dataset.
 
-Addition and subtraction live on Z_p, and so does a*a - b, whose first operand stands for its square. Multiplication
-and division live on the units modulo p, which are Z_(p-1) by discrete logarithm; x = 0 is a valid operand there but
-no group element.
+Addition and subtraction live on Z_n, and so does a*a - b, whose first operand stands for its square; n may be any
+number. Multiplication and division live on the units modulo a prime p, which are Z_(p-1) by discrete logarithm; x = 0
+is a valid operand there but no group element.
 
-Tokens: numbers 0 .. p-1, then `=`, then one token per operation (none in the form
-[x, y, =]; neither in [x, y]).
+Tokens: numbers 0 .. n-1, then `=`, then one token per operation (none in the form [x, y, =]; neither in [x, y]).
 """
 
 from __future__ import annotations

@@ -59,10 +59,12 @@ class Task:
     token_names: tuple[str, ...]
     n_answers: int
     operand_positions: tuple[int, ...]
-    make_operations: Callable[[], tuple[Operation, ...]]
+    make_operations: Callable[[], tuple[Operation, ...]] = tuple
     """Builds `operations`, which is done when they are first asked for: training does without them."""
     train_indices: tuple[int, ...] | None = None
     """The examples that are trained on, where they are given; empty where they are not known."""
+    notes: tuple[str, ...] = ()
+    """What is to be said of the examples, in sentences: which pairs are left out, and why."""
 
     @property
     def n_examples(self) -> int:

@@ -7,11 +7,16 @@ margin_recorder  signal, memory and noise around a step
 trace_recorder   norms and spread of logits at every step
 trainer          the state of a run in training, and one step of it
 batches          the order of examples
+given            callables of a user's own, and what a run records of them
+callbacks        calls for those who look on
+loggers          callbacks for TensorBoard and Weights & Biases
 progress         the progress bar
 """
 
 from grokscope.training.batches import BatchStream
 from grokscope.training.branching import branch, replayed
+from grokscope.training.callbacks import Callback, CallbackError
+from grokscope.training.loggers import TensorBoard, WandB
 from grokscope.training.loop import resume, train
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.recorder import Recorder
@@ -19,11 +24,15 @@ from grokscope.training.trainer import Diverged, StepRecord, Trainer
 
 __all__ = [
     "BatchStream",
+    "Callback",
+    "CallbackError",
     "Diverged",
     "MarginRecorder",
     "Recorder",
     "StepRecord",
+    "TensorBoard",
     "Trainer",
+    "WandB",
     "branch",
     "replayed",
     "resume",

@@ -11,6 +11,7 @@ stored weights with an optimizer that remembers nothing, perhaps on another task
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from grokscope.config import ConfigError, RunConfig, differences, override
 from grokscope.model import parameter_shapes
 from grokscope.runs import Milestones, Run, RunError, create_run, layout, open_run, run_name
 from grokscope.tasks import run_task
+from grokscope.training.callbacks import Callbacks
+from grokscope.training.given import Factory, Given, Step, named
 from grokscope.training.loop import begun_from, run_to_end, threads
 from grokscope.training.progress import progress_bar
 from grokscope.training.trainer import Trainer
@@ -50,6 +53,10 @@ def branch(
     out: str | os.PathLike[str] | None = None,
     *,
     progress: bool = True,
+    optimizer: Factory | None = None,
+    transform: Step | None = None,
+    norm_control: Step | None = None,
+    callbacks: Iterable[Any] = (),
     **overrides: Any,
 ) -> Run:
     """Train on from a checkpoint of a run with some settings changed; the parent is recorded (`Run.parent`).
@@ -59,6 +66,9 @@ def branch(
         step: one that has a checkpoint.
         out: the new run's directory; left out: beside the parent, its name with `-branchSTEP` and the arm.
         progress: show progress bars, of the parent's steps once more, and of the branch's own.
+        optimizer, transform, norm_control: the callables that the parent was trained with, as for `resume`. A norm
+            control may be given to a branch of a run without one, which it acts on from the step on.
+        callbacks: as for `train`; they are not called for the parent's steps.
         overrides: settings to change, by short or full name; `arm` names the branch.
 
     A branch of an imported network is fine-tuning: it begins with the stored weights, fresh moments and a new batch
@@ -70,34 +80,45 @@ def branch(
     cannot be used, and a parent whose training cannot be repeated here bit for bit (other versions, other machine).
     """
     run = parent if isinstance(parent, Run) else open_run(parent)
-    config = _branched(run, step, overrides) if run.imported is None else _fine_tuned(run, step, overrides)
+    given, listeners = Given(optimizer, transform, norm_control), Callbacks(callbacks)
+    own = given
+    if run.imported is not None:
+        config = _fine_tuned(run, step, given.settings() | overrides)
+        given.check(config, "the branch")
+    else:
+        if named(run.config)["norm_control"] is None and norm_control is not None:
+            own = Given(optimizer, transform)
+            overrides |= Given(norm_control=norm_control).settings()
+        own.check(run.config, f"the run {run.path}")
+        config = _branched(run, step, overrides)
     path = run.path.parent / run_name(config) if out is None else Path(out)
     if path.exists() and any(path.iterdir()):
         raise RunError(f"{path} is not empty: choose a new directory for the branch")
     with threads(config.training.threads):
         origin = {"run": run.name, "step": step, "sha256": run.digests[step]}
         if run.imported is None:
-            trainer = replayed(run, step, progress=progress)
+            trainer = replayed(run, step, progress=progress, given=own)
+            trainer.given = given
             trainer.control(config)
         else:
-            trainer = Trainer(config, run_task(config), (step, run.weights(step)))
+            trainer = Trainer(config, run_task(config), given, (step, run.weights(step)))
             origin |= {"moments": "fresh", "split": _split_words(run, config)}
         with create_run(path, config, parent=origin) as writer:
             writer.checkpoint(step, trainer.weights)
             tensors, info = trainer.state()
             writer.save_state(tensors, {**info, "seconds": 0.0})
-            run_to_end(trainer, writer, Milestones(history_known=False), progress)
+            run_to_end(trainer, writer, Milestones(history_known=False), progress, callbacks=listeners)
     return open_run(path)
 
 
-def replayed(run: Run, step: int, *, progress: bool = True) -> Trainer:
+def replayed(run: Run, step: int, *, progress: bool = True, given: Given | None = None) -> Trainer:
     """A trainer of a run after a step that has a checkpoint: its training once more, compared with the checkpoint.
 
     Raises `RunError` where the weights differ.
     """
     expected = run.weights(step)
     begun = begun_from(run)
-    trainer = Trainer(run.config, run_task(run.config), begun)
+    trainer = Trainer(run.config, run_task(run.config), given, begun)
     if run.parent is not None and begun is None:
         raise RunError(f"{run.path} is itself a branch: branch off {run.parent['run']!r}, where its training began")
     with progress_bar(progress, f"{run.name} up to {step}", step, trainer.step) as shown:

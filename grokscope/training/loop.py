@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,10 @@ from grokscope.runs import (
     reopen_run,
     run_name,
 )
-from grokscope.tasks import run_task
+from grokscope.stopping import asked, at_boundaries, check
+from grokscope.tasks import Task, run_task, with_task
+from grokscope.training.callbacks import CallbackError, Callbacks
+from grokscope.training.given import Factory, Given, Step, apart
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
 from grokscope.training.recorder import Recorder
@@ -44,31 +47,69 @@ FULL_BATCH_EVALUATION = 10
 
 
 def train(
-    config: RunConfig, out: str | os.PathLike[str] | None = None, *, progress: bool | Progress = True, **overrides: Any
+    config: RunConfig | None = None,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    progress: bool | Progress = True,
+    optimizer: Factory | Any = None,
+    transform: Step | None = None,
+    norm_control: Step | None = None,
+    callbacks: Iterable[Any] = (),
+    **overrides: Any,
 ) -> Run:
     """Train a network and save its run.
 
     Arguments:
-        config: what to train; see `grokscope.preset`.
+        config: what to train; see `grokscope.preset`. Left out: the default config.
         out: the run directory, which must not exist; left out: `checkpoints/` and a name made of task, arm, seed.
         progress: show a progress bar, or who else is told of it.
-        overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`).
+        optimizer: a callable from the named parameters (pairs of a name and a leaf tensor) to a
+            `torch.optim.Optimizer`, such as `torch.optim.RMSprop`. It takes the place of the config's optimizer: its
+            learning rates stand, multiplied by a schedule or warm-up of ours where one is asked for here.
+        transform: a callable on the gradients by name and the step, before weight decay and the update.
+        norm_control: a callable on the weights by name and the step, after the update and all other norm controls;
+            it is called with step 0 before the first. Both change tensors in place, or return them by name.
+        callbacks: objects with methods of `grokscope.training.Callback`.
+        overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`); `task="sub"` stands for its name.
+            `task` may be a `Task` made in Python (`grokscope.tasks.with_task`): what is in it is stored in the run.
+
+    A callable is recorded by its name and settings, and `resume` needs it again. If it is an object that remembers
+    something from step to step, give it `state_dict` and `load_state_dict`.
 
     Returns the finished run. A loss or gradient that is not finite ends it with status `diverged`; an
-    interrupt leaves a run that `resume` continues. Raises `ConfigError` for settings that cannot be run and
-    `RunError` for a directory that cannot be used, before anything is written.
+    interrupt (Ctrl-C, SIGTERM, SIGHUP) ends it after its step, with a state saved that `resume` continues from; a
+    second one ends it at once. Raises `ConfigError` for settings that cannot be run and `RunError` for a directory that
+    cannot be used, before anything is written.
     """
-    config = override(config, overrides)
+    config = RunConfig() if config is None else config
+    if isinstance(overrides.get("task"), Task):
+        config = with_task(config, overrides.pop("task"))
+    factory, changes = apart(optimizer, overrides)
+    given, listeners = Given(factory, transform, norm_control), Callbacks(callbacks)
+    # The callables first: settings may be of what they stand for, as a schedule for an optimizer that is given.
+    config = override(given.recorded(config), changes)
+    given.check(config, "the config")
     with threads(config.training.threads):
-        trainer = Trainer(config, run_task(config))
+        trainer = Trainer(config, run_task(config), given)
         path = Path("checkpoints", run_name(config)) if out is None else Path(out)
-        with create_run(path, config) as writer:
-            run_to_end(trainer, writer, Milestones(), progress)
+        with create_run(path, trainer.config) as writer:
+            run_to_end(trainer, writer, Milestones(), progress, callbacks=listeners)
     return open_run(path)
 
 
-def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) -> Run:
+def resume(
+    path: str | os.PathLike[str],
+    *,
+    progress: bool | Progress = True,
+    optimizer: Factory | None = None,
+    transform: Step | None = None,
+    norm_control: Step | None = None,
+    callbacks: Iterable[Any] = (),
+) -> Run:
     """Continue an interrupted run from its last saved state; a finished one is returned as it is.
+
+    A run that was trained with callables (see `train`) needs the same ones again. Raises `ConfigError`, naming them,
+    where they are not given or others are.
 
     The result is bit-identical to an uninterrupted run: steps after the saved state are trained again, and
     their checkpoints compared with those on disk. Raises `RunError` where that is impossible, and for a network that
@@ -82,9 +123,10 @@ def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) ->
         )
     if run.status in ENDED:
         return run
-    config = run.config
+    config, given, listeners = run.config, Given(optimizer, transform, norm_control), Callbacks(callbacks)
+    given.check(config, f"the run {path}")
     with threads(config.training.threads):
-        trainer = Trainer(config, run_task(config), begun_from(run))
+        trainer = Trainer(config, run_task(config), given, begun_from(run))
         with reopen_run(path, config) as writer:
             if (
                 writer.reopened_at is not None and writer.reopened_at.state in ENDED
@@ -99,7 +141,7 @@ def resume(path: str | os.PathLike[str], *, progress: bool | Progress = True) ->
                 trainer.restore(*state)
                 seconds = state[1]["seconds"]
             writer.truncate(-1 if state is None else trainer.step)
-            run_to_end(trainer, writer, milestones(writer.rows), progress, seconds)
+            run_to_end(trainer, writer, milestones(writer.rows), progress, seconds, listeners)
     return open_run(path)
 
 
@@ -112,26 +154,52 @@ def begun_from(run: Run) -> tuple[int, Weights] | None:
 
 
 def run_to_end(
-    trainer: Trainer, writer: RunWriter, reached: Milestones, progress: bool | Progress, seconds: float = 0.0
+    trainer: Trainer,
+    writer: RunWriter,
+    reached: Milestones,
+    progress: bool | Progress,
+    seconds: float = 0.0,
+    callbacks: Callbacks | None = None,
 ) -> None:
-    """Train until the run ends, and say why it did; `seconds` of training have gone before."""
-    config = trainer.config
+    """Train until the run ends, and say why it did; `seconds` of training have gone before.
+
+    A callback that fails ends the run as failed, at a state that it can be resumed from.
+    """
+    config, callbacks, clock = trainer.config, callbacks or Callbacks(), _Clock(seconds)
     title = f"{config.arm} seed {config.seed}"
     note = forward_path(config).why
-    with progress_bar(progress, title, config.training.steps, trainer.step, note) as shown:
+    with (
+        at_boundaries(),  # around all: a run that ends as the signal comes is finished
+        callbacks.around(config, writer.path, trainer.step) as ended,
+        progress_bar(progress, title, config.training.steps, trainer.step, note) as shown,
+    ):
         try:
-            _loop(trainer, writer, reached, shown, _Clock(seconds))
+            _loop(trainer, writer, reached, shown, clock, callbacks)
         except Diverged as error:
             writer.checkpoint(trainer.step, trainer.weights)
+            ended.append("diverged")
             writer.finish("diverged", str(error))
+        except CallbackError:
+            tensors, info = trainer.state()
+            writer.save_state(tensors, {**info, "seconds": clock.seconds})
+            raise
         else:
             enough = trainer.step == config.training.steps
+            ended.append("finished")
             writer.finish("finished", "budget used" if enough else "grok sustained for long enough")
 
 
-def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progress, clock: _Clock) -> None:
+def _loop(
+    trainer: Trainer,
+    writer: RunWriter,
+    reached: Milestones,
+    shown: Progress,
+    clock: _Clock,
+    callbacks: Callbacks,
+) -> None:
     """Train to the end of the budget, or to as many evaluations after a sustained grok as were asked for."""
     config = trainer.config
+    weights = {name: value.detach() for name, value in trainer.weights.items()}
     cadence = config.training.eval_every
     if cadence is None:
         cadence = FULL_BATCH_EVALUATION if config.training.batch_size is None else trainer.batches.steps_per_epoch
@@ -141,10 +209,12 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
         since, enough = reached.evaluations_since_sustained, config.training.stop_evaluations
         return trainer.step == config.training.steps or (since is not None and enough is not None and since >= enough)
 
-    def observe() -> None:
-        """Evaluate and save where due."""
+    def observe(*, stepped: bool) -> None:
+        """Evaluate and save where due, and call those who look on, of a step too if one was taken."""
         nonlocal state_due
         step, pause = trainer.step, False
+        metrics: dict[str, float] | None = None
+        saved = False
         if step % cadence == 0 or done():
             pause = True
             with clock.paused():
@@ -153,20 +223,30 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
             reached.update(step, metrics["train_accuracy"], metrics["val_accuracy"])
             shown.evaluation(metrics)
         if done() or config.checkpoints.due(step, reached.sustained_at):
-            pause = True
+            pause = saved = True
             writer.checkpoint(step, trainer.weights)
-        if pause and time.monotonic() > state_due:
+        if asked() or (pause and time.monotonic() > state_due):
             tensors, info = trainer.state()
             writer.save_state(tensors, {**info, "seconds": clock.seconds})
             size = sum(value.nbytes for value in tensors.values())
             state_due = time.monotonic() + STATE_EVERY_SECONDS * max(1.0, size / STATE_BYTES)
+        # Last, so that a callback that fails leaves this step as it is without one.
+        with clock.paused():
+            if stepped:
+                callbacks.call("on_step", step, step, trainer.last_loss, weights)
+            if metrics is not None:
+                callbacks.call("on_evaluation", step, step, dict(metrics))
+            if saved:
+                callbacks.call("on_checkpoint", step, step, weights)
+        if not done():
+            check()
 
     recorder, margins, trace = Recorder(trainer), MarginRecorder(trainer), TraceRecorder(trainer)
     if not writer.rows:  # a resume from the state of step 0 has seen that step
         if recorder.due(trainer.step) or trace.records:
             rows = recorder.start() if recorder.due(trainer.step) else []
             writer.log_probes(trainer.step, rows, trace=trace.start(trainer.weights) if trace.records else None)
-        observe()
+        observe(stepped=False)
     while not done():
         due = recorder.due(trainer.step + 1), margins.due(trainer.step + 1), trace.records
         if any(due):
@@ -177,7 +257,7 @@ def _loop(trainer: Trainer, writer: RunWriter, reached: Milestones, shown: Progr
         else:
             trainer.update()
         shown.step(trainer.step)
-        observe()
+        observe(stepped=True)
 
 
 class _Clock:

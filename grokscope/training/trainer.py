@@ -6,7 +6,7 @@ is written here; see `loop`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, Literal
 
@@ -23,10 +23,11 @@ from grokscope.model import (
     in_scope,
     initial_weights,
     read_trace,
+    require_hooked_transformer,
     tied,
     trained_names,
 )
-from grokscope.norms import NormControl, begin_
+from grokscope.norms import CalledControl, NormControl, begin_
 from grokscope.optimizers import (
     FlatParameters,
     GradientTransform,
@@ -39,6 +40,7 @@ from grokscope.optimizers import (
 )
 from grokscope.tasks import Task
 from grokscope.training.batches import BatchStream, hold_back
+from grokscope.training.given import Given
 
 _OPTIMIZER, _GRADIENT, _NORMS, _WEIGHTS, _EPOCH = "optimizer.", "gradient.", "norms.", "weights.", "epoch_generator"
 
@@ -71,38 +73,48 @@ class Trainer:
     Arguments:
         config: the run; its seed draws weights, split and batch order.
         task: the task of that config.
+        given: the callables that the config names.
         begun: the step and the weights to go on from, with an optimizer that has no memory of them; left out: step 0
             and the weights that the seed draws. What is done to weights before the first step is not done to these.
     """
 
-    def __init__(self, config: RunConfig, task: Task, begun: tuple[int, Weights] | None = None) -> None:
-        self.config, self.task, self.step = config, task, 0 if begun is None else begun[0]
+    def __init__(
+        self, config: RunConfig, task: Task, given: Given | None = None, begun: tuple[int, Weights] | None = None
+    ) -> None:
+        self.task, self.step = task, 0 if begun is None else begun[0]
+        self.given = given or Given()
+        self.last_loss = float("nan")
+        """The loss of the last step's batch, before its update; not a number before the first."""
         device = _usable(config.training.device)
         weights = initial_weights(config.model, task, config.seed)
         trained = trained_names(weights, config.model)
         # A tied unembedding is no parameter of its own: it follows the embedding.
         own = [name for name in weights if not (config.model.tied and name == UNEMBEDDING)]
+        custom = self._custom_control(config, trained)
         if begun is None:
-            start, self.norms = begin_(weights, config.norms, own)
+            start, self.norms = begin_(weights, config.norms, own, custom)
             config.optimizer.start_inside_(weights, trained)
         else:
             weights = {name: begun[1][name].clone() for name in weights}
             start = {name: weights[name].clone() for name in own}
-            self.norms = NormControl(config.norms, own, start)
+            self.norms = NormControl(config.norms, own, start, custom)
         self._start = {name: value.to(device) for name, value in start.items()}
         self.parameters = FlatParameters(weights, trained, device)
         with torch.no_grad():
             self.parameters.weights = tied(config.model, self.parameters.weights)
         gradients = self.parameters.views(self.parameters.gradient)
         self._unseen = [gradient for name, gradient in gradients.items() if name.endswith(".attn.b_K")]
-        self.optimizer = build_optimizer(config.optimizer, self.parameters)
-        self.transform = build_transform(config.gradient, self.parameters, config.seed)
+        self.optimizer = build_optimizer(config.optimizer, self.parameters, self.given.optimizer)
+        if self.given.optimizer is not None:
+            config = replace(config, optimizer=self.optimizer.config)  # with the settings that it was made with
+        self.transform = build_transform(config.gradient, self.parameters, config.seed, self.given.transform)
         self.engine = Engine(config.model, task, device)
         self._hooked, self.compiled = None, None
         path = forward_path(config).name
         if path == "compiled":
             self.compiled = CompiledEngine(config.model, task, config.loss, self.parameters.weights, gradients)
         if path == "hooked":
+            require_hooked_transformer("forward = 'hooked'")
             self._hooked = build_model(config.model, task, device)
             self._tokens = task.tokens.to(device)
         train, val = task.split(config.task.train_fraction, config.seed)
@@ -123,7 +135,8 @@ class Trainer:
         """Go on under another config of the same task, model and optimizer: other norms, loss, rates."""
         self.config = config
         remembered = self.norms.tensors()
-        self.norms = NormControl(config.norms, self.parameters.names, self._start)
+        names = self.parameters.names
+        self.norms = NormControl(config.norms, names, self._start, self._custom_control(config, names))
         self.norms.restore(remembered)
         self.decay = WeightDecay(config.optimizer, self.parameters.names)
         self.loss = loss_function(config.loss)
@@ -135,6 +148,11 @@ class Trainer:
         self._followed = None if follow is None else read_trace("loss.follow", follow).logit_std
         self._check_traces()
         self.optimizer.use(config.optimizer)
+
+    def _custom_control(self, config: RunConfig, names: tuple[str, ...]) -> CalledControl | None:
+        """The norm control that is given as a callable, at work on the trained parameters."""
+        function = self.given.norm_control
+        return None if function is None else CalledControl(function, str(config.norms.control), names)
 
     def _check_traces(self) -> None:
         """Whether the traces that this run follows are as long as its budget."""
@@ -174,6 +192,7 @@ class Trainer:
     def _step(self, *, record: bool) -> tuple[float, StepRecord | None]:
         examples, vector, views = self.batches.next(), self.parameters.vector.detach(), self.parameters.views
         value, logits, gradient = self._gradient(examples)
+        self.last_loss = value
         raw = gradient.clone() if record else gradient
         if self.transform is not None:
             self.transform.apply_(gradient)
@@ -182,7 +201,7 @@ class Trainer:
         # One pass over the gradient: a sum is finite if all terms are, short of an overflow, which is looked into.
         if not isfinite(float(gradient.sum())) and not bool(gradient.isfinite().all()):
             raise Diverged(f"the gradient of step {self.step + 1} is not finite")
-        lr = learning_rate(self.config.optimizer, self.step + 1)
+        lr = learning_rate(self.config.optimizer, self.step + 1, self.config.training.steps)
         controlled = self.norms.acts_on_updates
         before = vector.clone() if record else vector
         if controlled:

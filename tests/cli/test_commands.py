@@ -97,8 +97,8 @@ def test_runs_says_what_is_wrong_with_a_run_that_cannot_be_read(grokscope, tiny,
     assert "runs/bad/config.json is damaged" in done.err
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number):
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number, code):
     long = ["--steps=1000000", "--eval-every=1000", "--checkpoints.every=1000", "--out=run"]
     words = [word for word in tiny if not word.startswith("--steps=")] + long
     command = [sys.executable, "-m", "grokscope.cli"]
@@ -110,7 +110,7 @@ def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number):
         stderr=subprocess.PIPE,
         text=True,
         # A shell's background jobs, and what they start, ignore SIGINT: not so here, wherever the tests run.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=lambda: [signal.signal(which, signal.SIG_DFL) for which in (signal.SIGINT, signal.SIGHUP)],
     )
     deadline = time.monotonic() + 120
     while not (tmp_path / "run/checkpoints/step_00001000.safetensors").exists():
@@ -119,7 +119,7 @@ def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number):
         time.sleep(0.05)
     training.send_signal(number)
     _, said = training.communicate(timeout=60)
-    assert training.returncode == 130
+    assert training.returncode == code
     assert said.splitlines()[-1] == "grokscope: error: interrupted; continue with: grokscope resume run"
     assert "Traceback" not in said
     shown = subprocess.run([*command, "runs", "."], cwd=tmp_path, env=environment, capture_output=True, text=True)

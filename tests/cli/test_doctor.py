@@ -19,6 +19,18 @@ def test_a_sound_machine_passes(grokscope):
     assert done.code == (1 if failed else 0)
 
 
+@pytest.mark.lens
+def test_the_installed_transformer_lens_will_do():
+    assert doctor._transformer_lens().is_ok
+
+
+@pytest.mark.parametrize(("found", "is_ok"), [("3.8.1", False), ("3.9.0", True), ("4.3.0", True), ("5.0", False)])
+def test_transformer_lens_before_and_after_hooked_transformer_will_do(monkeypatch, found, is_ok):
+    monkeypatch.setattr(doctor, "version", lambda _: found)
+    assert doctor._transformer_lens().is_ok == is_ok
+    assert ">=3.9,<5" in doctor._transformer_lens().detail
+
+
 def test_versions_are_those_of_the_distribution():
     def wanted(low, high):
         return f">={'.'.join(map(str, low))},<{'.'.join(map(str, high))}"

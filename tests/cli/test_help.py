@@ -67,4 +67,4 @@ def test_train_help_says_who_reads_what_the_methods_of_the_preset_do_not(groksco
     assert lines["--optimizer.momentum"] == "muon, sgd"
     assert lines["--gradient.window"] == "grokfast_ma"
     assert "--optimizer.rho" not in lines
-    assert set(lines["--loss.name"].split(", ")) == {"cross_entropy", "stablemax"}
+    assert set(lines["--loss.name"].split(", ")) == {"cross_entropy", "stablemax", "mse"}

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def make(tmp_path):
     """`make -n` in a copy of the files that it reads."""
-    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "constraints-lens4.txt"):
         shutil.copy(ROOT / name, tmp_path)
         os.utime(tmp_path / name, (1000, 1000))
 
@@ -25,8 +25,8 @@ def make(tmp_path):
     return run
 
 
-def installed(tmp_path: Path) -> Path:
-    stamp = tmp_path / ".venv/.installed"
+def installed(tmp_path: Path, environment: str = ".venv") -> Path:
+    stamp = tmp_path / environment / ".installed"
     stamp.parent.mkdir()
     stamp.touch()
     return stamp
@@ -38,7 +38,7 @@ TARGETS = ("demo", "browser", "test", "test-slow", "lint", "types", "bench")
 def test_make_alone_lists_the_targets(make):
     done = make()
     assert done.returncode == 0
-    assert all(f"make {target} " in done.stdout for target in TARGETS)
+    assert all(f"make {target} " in done.stdout for target in (*TARGETS, "test-lens4"))
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -68,9 +68,48 @@ def test_the_benchmarks_are_measured_one_after_the_other_and_the_first_failure_e
     assert lines == [f".venv/bin/python -m benchmarks.{name} --rounds 2" for name in parts]
 
 
-def test_what_must_pass_is_three_targets_of_make():
+def test_what_must_pass_is_four_targets_of_make():
     commands = [line for line in (ROOT / ".ci/run").read_text().splitlines() if line.startswith("make")]
-    assert commands == ["make test", "make lint", "make types"]
+    assert commands == ["make test", "make test-lens4", "make lint", "make types"]
+
+
+def test_the_second_environment_is_the_first_and_other_versions_of_some_packages(make, tmp_path):
+    first = make("-n", "test-lens4").stdout
+    assert first.index("pip install -c constraints.txt") < first.index("venv --clear --without-pip .venv-lens4")
+    installed(tmp_path)
+    second = make("-n", "test-lens4").stdout
+    assert [line for line in second.splitlines() if "pip" in line and " install " in line] == [
+        ".venv/bin/python -m pip --python .venv-lens4/bin/python install "
+        "-c .venv-lens4/constraints.txt -r constraints-lens4.txt"
+    ]
+    installed(tmp_path, ".venv-lens4")
+    assert make("-n", "test-lens4").stdout.splitlines() == [
+        ".venv-lens4/bin/python -m pytest -n 2 -m lens --durations 10 "
+        "$(grep -rl --include='test_*.py' 'mark\\.lens' tests)"
+    ]
+
+
+@pytest.mark.parametrize("name", ["constraints-lens4.txt", ".venv/.installed"])
+def test_the_second_environment_is_made_anew_when_what_it_is_made_of_changes(make, tmp_path, name):
+    installed(tmp_path)
+    os.utime(installed(tmp_path, ".venv-lens4"), (2000, 2000))
+    os.utime(tmp_path / ".venv/.installed", (1500, 1500))
+    assert make("-q", ".venv-lens4/.installed").returncode == 0
+    (tmp_path / name).touch()
+    assert "venv --clear" in make("-n", "test-lens4").stdout
+
+
+def test_what_differs_in_the_second_environment_is_pinned_within_what_the_package_accepts():
+    import tomllib
+
+    from packaging.requirements import Requirement
+
+    lines = [line for line in (ROOT / "constraints-lens4.txt").read_text().splitlines() if not line.startswith("#")]
+    pins = dict(line.split("==") for line in lines)
+    assert pins["transformer-lens"].startswith("4.")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    (accepted,) = [r for r in map(Requirement, project["dependencies"]) if r.name == "transformer-lens"]
+    assert all(accepted.specifier.contains(found) for found in (pins["transformer-lens"], "3.9.0"))
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])

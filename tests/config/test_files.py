@@ -48,7 +48,7 @@ def test_tables_and_indices_are_read(tmp_path):
         (read_elements, "0 1 2\n1 2 0.5\n", ["line 2: '0.5'"]),
         (read_elements, "0 1 2\n1 2 2\n", ["line 2: [1, 2, 2] is not a permutation of 0..2"]),
         (read_elements, "0 1 2\n1 0\n", ["line 2: [1, 0] is not a permutation of 0..2"]),
-        (read_elements, "1 2 3\n2 1 3\n", ["line 1", "numbered from 0, not from 1"]),
+        (read_elements, "0 1 2\n1 2 3\n", ["line 2", "numbered from 0, not from 1"]),
         (read_elements, "0 1\n# again\n0 1\n", ["line 3: [0, 1] occurs twice, as element 0 and as element 1"]),
         (read_elements, "\n# nothing\n", ["is empty"]),
         (read_elements, "", ["is empty"]),
@@ -75,7 +75,7 @@ def test_what_is_no_row_is_refused_with_field_file_and_line(tmp_path, read, text
     ("text", "part"),
     [
         ("[[0, 1], [1, 0]", "is not JSON"),
-        ('[[0, 1], [1, "0"]]', "row 2"),
+        ('[[0, 1], [1, "x"]]', "row 2: 'x' is not an integer"),
         ("[[0, 1], [true, false]]", "row 2"),
         ('{"elements": []}', "holds a JSON dict: use a list of lists"),
         ("[[0, 1], []]", "row 2"),

@@ -33,6 +33,7 @@ from grokscope.config import (
     to_dict,
 )
 from grokscope.config.methods import methods
+from grokscope.config.stored import Stored
 from grokscope.experiments import ledger
 
 NAMED = ("optimizer.", "gradient.", "loss.")
@@ -76,6 +77,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         "",
     ),
     "task.table": ([(), ((0,),), ((0, 1), (1, 2)), ((0, 1), (1,)), ((0, 1), (1.0, 0)), 3], ""),
+    "task.names": ([3, ("a", "a"), ("a", 1), ["a"], ("",), ("a", "b")], "use "),
+    "task.expression": ([3, "", "x +", "x y", "x^y", "os", "__import__('os')", "x if y else x"], "use "),
+    "task.labels": ([3, "S5", "!", ("ab",), (3, 4)], "use "),
+    "task.given": ([3, "S5", "!"], "use "),
     "task.product": (NO_CHOICE, "ab, ba"),
     "task.train_indices": ([[1], (-1,), (1, 1), (True,), (1.0,), 3], "use "),
     "task.bits": ([0, 21, 4.0, None], "from 1 to 20"),
@@ -130,7 +135,16 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         "attention, mlp, ln",
     ),
     "optimizer.warmup_steps": ([-1, 1.5, "0", True, None], ">= 0"),
+    "optimizer.eps": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.schedule": (NO_CHOICE, "constant, linear, cosine, step"),
+    "optimizer.schedule_steps": ([0, -1, 1.5, "20", True, 10], ">= 11"),  # the default warm-up takes 10 steps
+    "optimizer.schedule_end": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "optimizer.step_every": (NO_COUNT, ">= 1"),
+    "optimizer.step_factor": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.factory": ([3, None, ["a"]], "the name of a callable"),
+    "optimizer.made": ([3, None, "{}", ("[]",), ("no json",), (3,)], "given as optimizer="),
     "gradient.name": (NO_CHOICE, "neuralgrok"),
+    "gradient.function": ([3, None, ["a"]], "the name of a callable"),
     "gradient.alpha": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
     "gradient.lamb": ([-1e-9, float("inf"), float("nan"), "0", True], "[0, inf)"),
     "gradient.window": (NO_COUNT, ">= 1"),
@@ -144,6 +158,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "gradient.outer_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "gradient.outer_every": (NO_COUNT, ">= 1"),
     "gradient.merge_outer": (NO_BOOLEAN, "true or false"),
+    "norms.control": ([3, ["a"]], "the name of a callable"),
     "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln, chosen"),
     "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
     "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
@@ -196,6 +211,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "checkpoints.every": (NO_COUNT, ">= 1"),
     "checkpoints.per_decade": (NO_COUNT, ">= 1"),
     "checkpoints.sparse_every": (NO_COUNT, ">= 1"),
+    "checkpoints.steps": ([3, None, "1 2", (1, -1), (1.5,), ("1",), (True,)], ""),
 }
 
 
@@ -261,6 +277,9 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
         extra = {"replay": TRACE}
     if option == "trace":
         extra = {"relative_step_trace": TRACE}
+    if option in ("expression", "table", "given"):
+        extra = {"expression": {"expression": "x + y"}, "table": {"labels": ((0, 1), (1, 1))},
+                 "given": {"given": Stored.of({}, {})}}[option]  # fmt: skip
     if leaf == "product" or option == "group":
         extra = {"name": "group", "group": "S3"}
     extra.pop(leaf, None)
@@ -270,7 +289,13 @@ def test_every_option_that_a_type_lists_is_accepted(name, option):
 COMPOSITES = st.integers(4, 5000).filter(lambda n: not sympy.isprime(n))
 
 
-@given(COMPOSITES, st.sampled_from(["add", "sub", "mul", "div", "square_sub", "mixed"]))
+@given(COMPOSITES, st.sampled_from(["add", "sub", "square_sub"]))
+def test_sums_and_squares_take_a_composite_modulus(n, name):
+    assert TaskConfig(name=name, modulus=n).modulus == n
+    assert TaskConfig(name="mixed", operations=("add", name) if name != "add" else ("add",), modulus=n).modulus == n
+
+
+@given(COMPOSITES, st.sampled_from(["mul", "div", "mixed"]))
 def test_a_composite_modulus_is_refused_with_the_nearest_primes(n, name):
     with pytest.raises(ConfigError) as caught:
         TaskConfig(name=name, modulus=n)
@@ -434,6 +459,10 @@ READERS = {
     "optimizer.group_radius": ((("mlp", 2.0),), set(SCIONS)),
     "optimizer.group_lmo": ((("mlp", "sign"),), set(SCIONS)),
     "optimizer.rho": (20.0, set(SCIONS[2:])),
+    "optimizer.eps": (0.5, {"adam", "adamw", "muon"}),
+    "optimizer.factory": ("my.make", {"custom"}),
+    "optimizer.made": (('{"lr": 1}',), {"custom"}),
+    "gradient.function": ("my.halve", {"custom"}),
     "gradient.alpha": (0.5, {"grokfast_ema"}),
     "gradient.window": (7, {"grokfast_ma"}),
     "gradient.lamb": (3.0, {"grokfast_ema", "grokfast_ma"}),

@@ -51,6 +51,7 @@ def test_evaluation_of_more_than_a_chunk_is_the_same_and_never_computes_more_at_
     assert engine.evaluate(weights, examples) == (loss, accuracy)
 
 
+@pytest.mark.lens
 def test_activations_of_more_than_a_chunk_are_in_the_order_of_the_examples():
     engine, weights = Engine(CONFIG, TASK), random_weights(CONFIG, TASK, 0)
     examples = torch.randperm(TASK.n_examples, generator=torch.Generator().manual_seed(0))

@@ -11,7 +11,7 @@ import pytest
 
 from grokscope.analysis.timing import medians
 from grokscope.cli import main
-from grokscope.config import ConfigError
+from grokscope.config import ConfigError, override
 from grokscope.experiments import Experiment, Outcome, Request, experiments
 from grokscope.experiments import experiment as registry
 from grokscope.experiments import table as tables
@@ -30,6 +30,7 @@ WRITTEN = {
     "accelerators": ("accelerators", "accelerators-runs"),
     "delay-law": ("delay-law", "delay-law-fit"),
     "max-norm": ("max-norm-mul", "max-norm-mul-published"),
+    "operations": ("operations",),
     "presets": ("presets",),
     "readings": ("readings-at-grok", "accuracy-rules", "accuracy-by-margins"),
     "records": ("records", "records-runs"),
@@ -42,6 +43,7 @@ PLANNED = {
     "accelerators": 2 * len(ARMS),
     "delay-law": 2 + 2 * 2,
     "max-norm": 5,
+    "operations": 2,
     "presets": 2,
     "readings": 4,
     # Four candidates on two tuning seeds, the best two on three more, and the best of those and Scion on one.
@@ -132,6 +134,15 @@ def test_the_list_has_every_experiment_with_what_it_asks(capsys):
 def test_names_that_are_not_accepted_are_told_with_those_that_are(words, error, capsys):
     assert main(["experiment", *words]) == 2
     assert error in capsys.readouterr().err
+
+
+def test_the_sweep_file_of_operations_trains_what_the_experiment_does():
+    from grokscope.experiments.published.operations import OPERATIONS, config
+
+    jobs = load_sweep(ROOT / "sweeps" / "operations.toml").jobs
+    wanted = [override(config(operation, 0), {"arm": "any"}) for operation in OPERATIONS]
+    assert [override(job.config, {"arm": "any"}) for job in jobs] == wanted
+    assert len(wanted) == len(set(wanted)) == 20
 
 
 def test_runs_of_other_settings_are_not_overwritten(tmp_path, capsys):

@@ -9,6 +9,7 @@ import json
 import os
 import random
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -274,3 +275,36 @@ def test_whichever_system_call_fails_what_is_listed_is_whole_and_the_run_can_be_
         check_finished(path)
         first += 1
     assert first > 40  # every call was reached
+
+
+class NoSync:
+    """`os` on a file system that has no fsync of directories (`of_files`: nor of files)."""
+
+    def __init__(self, number: int, *, of_files: bool) -> None:
+        self._number, self._of_files = number, of_files
+
+    def __getattr__(self, name: str) -> Any:
+        return self._sync if name == "fsync" else getattr(os, name)
+
+    def _sync(self, descriptor: int) -> None:
+        if self._of_files or stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(self._number, os.strerror(self._number))
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS])
+@pytest.mark.parametrize("of_files", [False, True])
+def test_a_file_system_without_fsync_is_warned_of_once_and_trained_on(tmp_path, monkeypatch, number, of_files):
+    monkeypatch.setattr(driver, "STEPS", 2)
+    monkeypatch.setattr(files, "os", NoSync(number, of_files=of_files))
+    monkeypatch.setattr(files, "_unsynced", [])
+    with pytest.warns(RuntimeWarning, match="cannot make files durable") as warned:
+        train(tmp_path / "run")
+    assert len(warned) == 1
+    check_finished(tmp_path / "run")
+
+
+def test_an_fsync_that_fails_for_another_reason_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(driver, "STEPS", 2)
+    monkeypatch.setattr(files, "os", NoSync(errno.EIO, of_files=True))
+    with pytest.raises(RunError, match="Input/output error"):
+        train(tmp_path / "run")

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 import torch
-from transformer_lens import HookedTransformer, HookedTransformerConfig
 
 from grokscope.config import ModelConfig, TaskConfig
 from grokscope.importing import WeightsError, fitted, nonzero_biases, reordered, shape_settings
@@ -40,6 +39,8 @@ def test_shapes_tell_the_architecture(layers, norm, form):
 
 
 def test_a_hooked_transformer_of_transformer_lens_fits_and_computes_the_same():
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+
     cfg = HookedTransformerConfig(
         n_layers=2, d_model=12, d_head=4, n_heads=3, d_mlp=20, n_ctx=4, d_vocab=8, act_fn="gelu",
         normalization_type="LN", seed=0, default_prepend_bos=False,

@@ -12,7 +12,6 @@ from hashlib import sha256
 import pytest
 import safetensors.torch
 import torch
-from transformer_lens import HookedTransformer, HookedTransformerConfig
 
 from grokscope.analysis import run_all
 from grokscope.config import ConfigError, TaskConfig, preset
@@ -191,6 +190,8 @@ def test_elements_in_another_order_under_either_product_give_the_same_loss(solve
 
 
 def test_a_network_of_transformer_lens_needs_the_task_and_the_activation_alone(tmp_path):
+    from transformer_lens import HookedTransformer, HookedTransformerConfig
+
     cfg = HookedTransformerConfig(
         n_layers=1, d_model=12, d_head=4, n_heads=3, d_mlp=20, n_ctx=3, d_vocab=8, d_vocab_out=7, act_fn="relu",
         normalization_type=None, seed=0, default_prepend_bos=False,

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 import torch
-from transformer_lens import HookedTransformer
 
 from grokscope.config import ModelConfig, TaskConfig
-from grokscope.model import as_matrix, build_model, from_matrix, is_matrix, role, trained_names, write_matrix_
+from grokscope.model import as_matrix, from_matrix, is_matrix, load_model, role, trained_names, write_matrix_
 from grokscope.norms import row_dims
 from grokscope.optimizers import FlatParameters
 from grokscope.tasks import build_task
 from tests.model.reference import to_decoder
 from tests.model.strategies import random_weights
+
+if TYPE_CHECKING:
+    from transformer_lens import HookedTransformer
 
 CONFIG = ModelConfig(n_layers=1, d_model=12, n_heads=3, d_mlp=20, dtype="float64", unembed_bias=True)
 TASK = build_task(TaskConfig(name="add", modulus=7))
@@ -28,9 +32,8 @@ ATTN = "blocks.0.attn."
 
 def _model() -> HookedTransformer:
     """A HookedTransformer of the weights whose biases are 0, so that its layers are products and nothing else."""
-    model = build_model(CONFIG, TASK)
-    model.load_state_dict({name: torch.zeros_like(v) if name in VECTORS else v for name, v in WEIGHTS.items()})
-    return model
+    weights = {name: torch.zeros_like(v) if name in VECTORS else v for name, v in WEIGHTS.items()}
+    return load_model(CONFIG, TASK, weights)
 
 
 def _random(*shape: int) -> torch.Tensor:
@@ -49,6 +52,7 @@ def test_matrices_are_what_vectors_are_not():
     assert {"unembed.b_U", f"{ATTN}b_Q", "ln_final.w", "blocks.0.ln1.b"} <= set(VECTORS)
 
 
+@pytest.mark.lens
 @pytest.mark.parametrize("heads", HEADS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_products_with_the_matrices_are_what_the_network_computes(layout, heads):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +51,20 @@ def test_every_manifest_line_agrees_with_hashlib_and_the_safetensors_library(tra
     assert open_run(trained).digests == {line["step"]: line["sha256"] for line in lines}
 
 
-def test_model_is_a_hooked_transformer_that_takes_the_file_strictly_and_runs_with_a_cache(trained):
+def test_model_is_a_hooked_transformer_that_takes_the_file_strictly(trained):
     from transformer_lens import HookedTransformer
 
-    run = open_run(trained)
-    model = run.model(50)
+    model = open_run(trained).model(50)
     assert isinstance(model, HookedTransformer)
     stored = safetensors.torch.load_file(trained / "checkpoints" / "step_00000050.safetensors")
     assert model.state_dict().keys() == stored.keys()
     assert all(value.equal(stored[name]) for name, value in model.state_dict().items())
+
+
+@pytest.mark.lens
+def test_model_runs_with_a_cache(trained):
+    run = open_run(trained)
+    model = run.model(50)
     logits, cache = model.run_with_cache(run.task.tokens, return_type="logits")
     assert isinstance(logits, torch.Tensor)
     assert logits.shape == (run.task.n_examples, 4, run.task.d_vocab)
@@ -103,6 +109,34 @@ def test_trajectory_of_an_unknown_parameter_names_the_near_ones(trained):
         open_run(trained).trajectory("W_E")
     with pytest.raises(RunError, match=r"parameters: .*unembed\.W_U"):
         open_run(trained).trajectory("%%%")
+
+
+def test_weights_by_a_name_that_is_not_there_name_the_nearest(trained):
+    weights = open_run(trained).weights(-1)
+    for name, near in (("W_E", r"embed\.W_E"), ("blocks.0.atn.W_Q", r"blocks\.0\.attn\.W_Q")):
+        with pytest.raises(KeyError, match=rf"there is no parameter '.*'; nearest: .*{near}") as caught:
+            weights[name]
+        assert isinstance(caught.value, RunError)
+        assert str(caught.value).startswith("there is no parameter")  # and not in quotes, as those of KeyError
+    with pytest.raises(RunError, match=r"no parameter '%%%'; parameters: .*unembed\.W_U"):
+        weights["%%%"]
+    assert weights.get("W_E") is None
+    assert "W_E" not in weights
+
+
+def test_weights_that_torch_saved_are_a_state_dict_and_nothing_of_ours(trained, tmp_path):
+    weights = open_run(trained).weights(-1)
+    torch.save(weights, tmp_path / "weights.pt")
+    again = torch.load(tmp_path / "weights.pt", weights_only=True)
+    assert type(again) is OrderedDict
+    assert list(again) == list(weights)
+    assert all(torch.equal(again[name], value) for name, value in weights.items())
+
+
+def test_weights_take_a_step_and_say_how_a_parameter_is_had(trained):
+    for name in ("embed.W_E", "embed.WE", "W_E"):
+        with pytest.raises(RunError, match=r"takes a step, not '.*': use weights\(-1\)\['embed\.W_E'\] .*trajectory"):
+            open_run(trained).weights(name)
 
 
 def test_negative_steps_count_checkpoints_from_the_end(trained, weights_at):

@@ -257,7 +257,7 @@ def test_an_interrupt_stops_workers_cleanly_and_a_second_one_at_once(sweep_file,
     assert "interrupted; go on with the same command" in errors
     assert not psutil.pid_exists(worker.pid)
     assert open_run(out / job.name).status == "interrupted"
-    how = "KeyboardInterrupt" if times == 1 else f"process {worker.pid} on .* ended without finishing the run"
+    how = "stopped by SIGTERM" if times == 1 else f"process {worker.pid} on .* ended without finishing the run"
     assert re.fullmatch(how, open_run(out / job.name).reason or "")
 
 

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.blocks import KEPT_BYTES, in_blocks
-from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of
+from grokscope.analysis.checkpoint.frames import Frame, frames, groups_of, read_together
 from grokscope.analysis.checkpoint.grid import PairGrid
 from grokscope.analysis.checkpoint.null import RelabellingNull
 from grokscope.analysis.checkpoint.parts import PairParts
@@ -72,7 +72,7 @@ class RunContext:
 
     @cached_property
     def frames(self) -> tuple[Frame, ...]:
-        return frames(self.task)
+        return frames(self.task, self.run.basis)
 
     @cached_property
     def grids(self) -> dict[str, PairGrid]:
@@ -86,7 +86,7 @@ class RunContext:
                 self.config,
                 self.is_train,
             )
-            for operation in self.task.operations
+            for operation in read_together(self.task, self.run.basis)
             if operation.name in used
         }
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
-from grokscope.analysis.checkpoint.frames import Frame
+from grokscope.analysis.checkpoint.frames import Frame, Pairs
 from grokscope.config import ModelConfig
 from grokscope.engine import Engine
 from grokscope.engine.evaluation import CHUNK
@@ -42,7 +42,7 @@ class PairGrid:
     def __init__(
         self,
         task: Task,
-        operation: Operation,
+        operation: Operation | Pairs,
         frames: Sequence[Frame],
         config: ModelConfig,
         train: Bool[Tensor, "example"],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from grokscope.analysis.checkpoint.blocks import BLOCK, KEPT_BYTES
-from grokscope.analysis.checkpoint.frames import has_group
+from grokscope.analysis.checkpoint.frames import has_basis
 
 if TYPE_CHECKING:
     from grokscope.analysis.checkpoint.checkpoint import RunContext
@@ -50,7 +50,7 @@ def no_pairs(context: RunContext) -> Footprint:
 def all_pairs(context: RunContext) -> Footprint:
     """Of analyses of a circuit: activations at all pairs, their transforms, and the products that each block takes."""
     small = no_pairs(context)
-    if not has_group(context.run):
+    if not has_basis(context.run):
         return small
     groups = {frame.group.name: frame.group for frame in context.frames}
     spans = {name: [irrep.span_dim for irrep in group.irreps] for name, group in groups.items()}

@@ -23,6 +23,7 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.memory import Footprint, all_pairs, check_memory
 from grokscope.analysis.tables.declared import Analysis, declare, every_run
 from grokscope.analysis.tables.identity import identified
+from grokscope.stopping import at_boundaries, check
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -144,15 +145,22 @@ def _compute(
     run: Run, analyses: Sequence[CheckpointAnalysis], workers: int = 1, *, progress: Progress = False
 ) -> dict[str, pd.DataFrame]:
     """The tables of some analyses by their names, made in one pass over the checkpoints."""
+    for analysis in analyses:
+        if run.basis is not None and not analysis.applies(run):
+            raise ValueError(
+                f"{analysis.name} looks at answers as products in a task's own group, and does not apply in a basis by "
+                f"choice ({run.basis}); spectra, keys, neurons, neuron_tuning, circles and embedding_planes do"
+            )
     context = RunContext(run)
     check_memory(context, {analysis.name: analysis.memory(context) for analysis in analyses}, workers)
     chosen = {analysis.name: set(analysis.steps(run.steps)) for analysis in analyses}
     steps = sorted(set().union(*chosen.values()))
 
-    with tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=progress is not True) as bar:
+    with at_boundaries(), tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=progress is not True) as bar:
         done = count(1)
 
         def parts_at(step: int) -> dict[str, pd.DataFrame]:
+            check()
             checkpoint = Checkpoint(context, step)
             parts = {
                 analysis.name: analysis.measure(checkpoint) for analysis in analyses if step in chosen[analysis.name]

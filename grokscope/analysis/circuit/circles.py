@@ -23,7 +23,7 @@ from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame, groups_of, has_group
+from grokscope.analysis.checkpoint.frames import Frame, groups_of, has_basis
 from grokscope.analysis.checkpoint.memory import no_pairs
 from grokscope.analysis.checkpoint.over_checkpoints import last_step, over_checkpoints
 from grokscope.groups import FiniteGroup
@@ -36,7 +36,7 @@ PLANES = 2
 COLUMNS = ("operation", "basis", "group", "irrep", "frequency", "element", "label", "x", "y")
 
 
-@over_checkpoints(family="fourier", version=2, applies_to=has_group, steps=last_step, memory=no_pairs)
+@over_checkpoints(family="fourier", version=2, applies_to=has_basis, steps=last_step, memory=no_pairs)
 def circles(checkpoint: Checkpoint) -> pd.DataFrame:
     """The final embedding projected on the plane of each key irrep, and, in the wrong basis, of the strongest ones.
 
@@ -59,8 +59,8 @@ def circles(checkpoint: Checkpoint) -> pd.DataFrame:
 
 
 def has_cyclic_group(run: Run) -> bool:
-    """Whether the run's task computes in a group whose irreps are frequencies."""
-    return any(map(is_cyclic, groups_of(run).values()))
+    """Whether the run is read in a group whose irreps are frequencies, as those of a basis by choice are."""
+    return run.basis is not None or any(map(is_cyclic, groups_of(run).values()))
 
 
 @over_checkpoints(family="fourier", version=1, applies_to=has_cyclic_group, memory=no_pairs)

@@ -25,12 +25,12 @@ import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame, has_group
+from grokscope.analysis.checkpoint.frames import Frame, has_basis
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.checkpoint.step_down import StepDown, step_down
 
 
-@over_checkpoints(family="fourier", version=2, applies_to=has_group)
+@over_checkpoints(family="fourier", version=2, applies_to=has_basis)
 def keys(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power of every irrep at the sites that have a null, and whether it exceeds it.
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
-from grokscope.analysis.checkpoint.frames import Frame, has_neurons
+from grokscope.analysis.checkpoint.frames import Frame, has_neurons_in_basis
 from grokscope.analysis.checkpoint.over_checkpoints import last_step, over_checkpoints
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.analysis.circuit.neurons import family_energies
@@ -21,11 +21,12 @@ from grokscope.analysis.circuit.neurons import family_energies
 BY = ("irrep", "answer")
 
 
-@over_checkpoints(family="fourier", applies_to=has_neurons, steps=last_step)
+@over_checkpoints(family="fourier", applies_to=has_neurons_in_basis, steps=last_step)
 def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
     """What share of each first-layer neuron each irrep explains, and what each last-layer neuron makes of each answer.
 
     At the last checkpoint, in the task's own basis. Neurons that do not vary are left out.
+    In a basis by choice answers are no products, and the table is of irreps alone.
 
     Returns:
         run, task, arm, seed, step, operation, basis (`own`), group, layer, by (`irrep`: of the first layer; `answer`:
@@ -35,7 +36,8 @@ def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
         explains (left, right and block; see `neurons`), for `answer` the neuron's mean over the pairs with that answer,
         less its mean over all, in its standard deviations over pairs.
     """
-    tables = [_layer(checkpoint, frame, by) for frame in checkpoint.context.own for by in BY]
+    by_choice = checkpoint.context.run.basis is not None
+    tables = [_layer(checkpoint, frame, by) for frame in checkpoint.context.own for by in (BY[:1] if by_choice else BY)]
     return pd.concat(tables, ignore_index=True)
 
 

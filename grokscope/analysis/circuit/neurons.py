@@ -24,7 +24,7 @@ from torch import Tensor
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import has_neurons
+from grokscope.analysis.checkpoint.frames import has_neurons_in_basis
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.checkpoint.transform import Transform
 
@@ -32,7 +32,7 @@ CLUSTER_SHARE = 0.85
 FAMILIES = ("left", "right", "product", "quotient", "block")
 
 
-@over_checkpoints(family="fourier", version=1, applies_to=has_neurons)
+@over_checkpoints(family="fourier", version=1, applies_to=has_neurons_in_basis)
 def neurons(checkpoint: Checkpoint) -> pd.DataFrame:
     """Each neuron's irrep (frequency), how much of its variance that explains, and in which form.
 

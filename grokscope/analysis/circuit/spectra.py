@@ -29,7 +29,7 @@ from grokscope.analysis.checkpoint.basis import GridBasis
 from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
-from grokscope.analysis.checkpoint.frames import Frame, has_group
+from grokscope.analysis.checkpoint.frames import Frame, has_basis
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.groups import FiniteGroup
@@ -57,7 +57,7 @@ class Spectrum:
         return float(self.energy.sum()) / self.variance if self.variance > 0 else 0.0
 
 
-@over_checkpoints(family="fourier", version=1, applies_to=has_group)
+@over_checkpoints(family="fourier", version=1, applies_to=has_basis)
 def spectra(checkpoint: Checkpoint) -> pd.DataFrame:
     """Power by irrep at every site, in the task's own basis and in the wrong one.
 

@@ -142,6 +142,8 @@ def cached(
 def run_state(run: Run, reads: tuple[Source, ...]) -> dict[str, Any]:
     """Everything about a run that a table reading `reads` depends on."""
     state: dict[str, Any] = {"config": to_dict(run.config)}
+    if run.basis is not None:
+        state["basis"] = run.basis
     if "checkpoints" in reads:
         state["checkpoints"] = [[step, run.digests[step]] for step in run.steps]
     if "metrics" in reads:

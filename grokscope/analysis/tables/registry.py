@@ -6,7 +6,6 @@ tables = run_all([one, other], ["fourier"])    # a family, or names, of several 
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import pandas as pd
 from grokscope.analysis.checkpoint.over_checkpoints import CheckpointAnalysis, Progress, in_one_pass
 from grokscope.analysis.tables.declared import Analysis, AnalysisOfRuns, analyses, needed_by
 from grokscope.analysis.tables.identity import as_list, joined
+from grokscope.config.nearest import near
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
@@ -87,8 +87,8 @@ def resolve(only: Iterable[str], runs: Sequence[Run], *, explain: bool = True) -
             names.append(name)
         else:
             every = [*known, *families]
-            near = difflib.get_close_matches(name, every, 3, 0.4)
-            hint = f"nearest: {', '.join(near)}; " if near else ""
+            found = near(name, every)
+            hint = f"nearest: {', '.join(found)}; " if found else ""
             raise ValueError(f"there is no analysis {name!r}; {hint}there are: {', '.join(every)}")
     return list(dict.fromkeys(names))
 

@@ -7,7 +7,6 @@ overlaid by the task's table, then the arm's; a clip arm takes `max_norm` from t
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from importlib.resources import files
 from typing import Any
 
 from grokscope.config.checks import ConfigError
+from grokscope.config.nearest import hint
 from grokscope.config.overrides import override
 from grokscope.config.schema import RunConfig
 
@@ -100,7 +100,5 @@ def preset(name: str, /, **overrides: Any) -> RunConfig:
     """
     known = presets()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 4, 0.4)
-        hint = f"nearest: {', '.join(near)}" if near else f"presets: {', '.join(known)}"
-        raise ConfigError(f"there is no preset {name!r}; {hint}")
+        raise ConfigError(f"there is no preset {name!r}; {hint(name, known, 'presets')}")
     return override(known[name].config, overrides)

@@ -10,6 +10,7 @@ import pandas as pd
 from grokscope import figures
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
+from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
 from grokscope.experiments.published_tables.summary import as_text, readme_lines
 from grokscope.experiments.published_tables.trained import TABLES, PublishedTable
@@ -42,8 +43,8 @@ def write_tables(
         for table in TABLES
         if table.name in summaries
     ]
-    beside = {FILE: rows.to_csv(index=False).encode()}
-    beside |= {f"{name}.csv": table.to_csv(index=False).encode() for name, table in summaries.items()}
+    beside = {FILE: csv_bytes(rows)}
+    beside |= {f"{name}.csv": csv_bytes(table) for name, table in summaries.items()}
     if "bounds" in summaries:
         beside["summary.md"] = ("\n".join(readme_lines(summaries["bounds"])) + "\n").encode()
     seconds = float(numbers(rows, "observed_seconds").sum())

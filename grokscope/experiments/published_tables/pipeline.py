@@ -11,7 +11,8 @@ import pandas as pd
 
 from grokscope.analysis import where
 from grokscope.config import ConfigError, override
-from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
+from grokscope.config.nearest import did_you_mean
+from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment
 from grokscope.experiments.ledger import PlannedRun, planned, published_rows, rows_of, train_in_rounds
 from grokscope.experiments.published_tables.page import write_tables
 from grokscope.experiments.published_tables.summary import best_bounds, summary
@@ -33,7 +34,7 @@ def published_tables(request: Request) -> Outcome:
     check_scale(request.scale)
     for name in request.only:
         if name not in table_names():
-            raise ConfigError(f"{NAME} has no table {name!r}: {nearest(name, table_names())}")
+            raise ConfigError(f"{NAME} has no table {name!r}: {did_you_mean(name, table_names())}")
     chosen = request.only or table_names()
     runs, out = request.folders(NAME)
     failed: list[str] = []

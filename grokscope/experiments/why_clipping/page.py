@@ -10,6 +10,7 @@ import pandas as pd
 from grokscope import figures
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
+from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
 from grokscope.experiments.shown import Shown
 from grokscope.experiments.why_clipping import earlier, watched
@@ -86,11 +87,11 @@ def write_why_clipping(
         "earlier": before,
     }
     beside = {
-        FILE: rows.to_csv(index=False).encode(),
-        TABLE: table.to_csv(index=False).encode(),
-        HYPOTHESES_FILE: found.to_csv(index=False).encode(),
+        FILE: csv_bytes(rows),
+        TABLE: csv_bytes(table),
+        HYPOTHESES_FILE: csv_bytes(found),
         SUMMARY: summary_in_markdown(table, found).encode(),
-    } | {watched.file_of(name): made.to_csv(index=False).encode() for name, made in closely.items()}
+    } | {watched.file_of(name): csv_bytes(made) for name, made in closely.items()}
     plates = [*opening, *ladder, *regime, *(plate for one in sections for plate in one.plates)]
     return write_page(out, "why_clipping.html.j2", plates, values, beside)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from itertools import product
 
 from grokscope.config import ConfigError
-from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment, nearest
+from grokscope.config.nearest import did_you_mean
+from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment
 from grokscope.experiments.ledger import train_in_rounds, unfinished
 from grokscope.experiments.why_clipping import watched
 from grokscope.experiments.why_clipping.declared import families
@@ -24,7 +25,7 @@ def why_clipping(request: Request) -> Outcome:
     check_scale(request.scale)
     for name in request.only:
         if name not in families():
-            raise ConfigError(f"{NAME} has no family {name!r}: {nearest(name, tuple(families()))}")
+            raise ConfigError(f"{NAME} has no family {name!r}: {did_you_mean(name, tuple(families()))}")
     study = Study(SCALES[request.scale], *request.folders(NAME), request.only, request.seeds)
     failed: list[str] = []
     if request.training and not (request.only or request.seeds):

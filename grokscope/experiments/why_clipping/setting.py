@@ -15,6 +15,7 @@ from typing import Literal
 import pandas as pd
 
 from grokscope.disk.files import digest, write_atomic
+from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.why_clipping.tasks import bound
 from grokscope.model import Trace, read_trace
 
@@ -101,4 +102,4 @@ def _write_down(file: Path, task: str, name: str, value: float) -> None:
     known = _written_down(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     table = pd.concat([known, row], ignore_index=True) if len(known) else row
-    write_atomic(file, table.sort_values(["task", "name"]).to_csv(index=False).encode())
+    write_atomic(file, csv_bytes(table.sort_values(["task", "name"])))

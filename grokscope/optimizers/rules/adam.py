@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from grokscope.config.checks import averaging_pair
+from grokscope.config.checks import averaging_pair, positive
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 from grokscope.optimizers.vector_rule import VectorRule
 
@@ -27,9 +27,12 @@ class Adam(OptimizerConfig):
 
     betas: tuple[float, float] = (0.9, 0.97)
     """Averaging coefficients of the gradient and of its square."""
+    eps: float = 1e-8
+    """epsilon of Adam: what is added to the root of the average of squares that a step is divided by."""
 
     def check(self) -> None:
         averaging_pair("optimizer.betas", self.betas)
+        positive("optimizer.eps", self.eps)
 
     def build(self, parameters: FlatParameters) -> AdamRule:
         return AdamRule(self, parameters)
@@ -43,7 +46,7 @@ class AdamW(Adam):
 
 
 class AdamRule(VectorRule):
-    """Adam or AdamW on all parameters, by torch's kernels, with eps = 1e-8."""
+    """Adam or AdamW on all parameters, by torch's kernels."""
 
     MOMENTS = ("exp_avg", "exp_avg_sq")
 
@@ -59,7 +62,7 @@ class AdamRule(VectorRule):
         adam(
             [self.vector], [self.gradient], [moments["exp_avg"]], [moments["exp_avg_sq"]], [], [self._step],
             fused=True, decoupled_weight_decay=self.config.name == "adamw", amsgrad=False, maximize=False,
-            beta1=b1, beta2=b2, lr=lr, weight_decay=self.config.rule_decay, eps=1e-8,
+            beta1=b1, beta2=b2, lr=lr, weight_decay=self.config.rule_decay, eps=self.config.eps,
         )  # fmt: skip
 
     def tensors(self) -> dict[str, Tensor]:

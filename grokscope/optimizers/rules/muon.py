@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from grokscope.optimizers.flat import FlatParameters
 
-_EPS = 1e-8
-
 
 @declare_optimizer("muon")
 class Muon(OptimizerConfig):
@@ -30,6 +28,8 @@ class Muon(OptimizerConfig):
     """Momentum of matrices."""
     heads: Heads = "joined"
     """Whether attention matrices of all heads are orthogonalised together, or those of each head."""
+    eps: float = 1e-8
+    """epsilon of Adam: what is added to the root of the average of squares that a step is divided by."""
     adam_lr: float | None = None
     """Learning rate of Adam, for embeddings, unembedding and vectors; left out: `lr`."""
 
@@ -37,6 +37,7 @@ class Muon(OptimizerConfig):
         averaging_pair("optimizer.betas", self.betas)
         number("optimizer.momentum", self.momentum, 0.0, 1.0, open_low=False, open_high=True)
         choice("optimizer.heads", self.heads, Heads)
+        positive("optimizer.eps", self.eps)
         if self.adam_lr is not None:
             positive("optimizer.adam_lr", self.adam_lr)
 
@@ -126,6 +127,6 @@ class MuonRule(Rule):
             beta2=config.betas[1],
             lr=lr * (1.0 if config.adam_lr is None else config.adam_lr / config.lr),
             weight_decay=0.0,
-            eps=_EPS,
+            eps=config.eps,
             maximize=False,
         )

@@ -16,7 +16,7 @@ def test_learning_curves_hold_every_number_of_the_metrics_once(write_run):
     run = write_run(arm="lion", seed=2)
     table = learning_curves(run)
     rows = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
-    assert list(table) == ["run", "task", "arm", "seed", "step", "split", "loss", "accuracy"]
+    assert list(table) == ["run", "task", "arm", "seed", "step", "split", "loss", "accuracy", "unit"]
     assert len(table) == 2 * len(rows)
     for split in ("train", "val"):
         part = table[table["split"] == split]

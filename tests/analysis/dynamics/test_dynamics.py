@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 import torch.nn.functional as F
-from transformer_lens import HookedTransformer
 
 from grokscope.analysis import collapse, gradient_entropy, names, probes, ranks, run_all, update_parts, where
 from grokscope.analysis.dynamics.ranks import parts_of
 from grokscope.analysis.tables.registry import applicable
 from grokscope.model import role
 from grokscope.runs import Run, create_run, open_run
+
+if TYPE_CHECKING:
+    from transformer_lens import HookedTransformer
 
 SETTINGS = [
     {"n_layers": 2},

@@ -1,0 +1,39 @@
+"""What was probably meant by a name that does not exist."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+SIMILAR = 0.6
+"""The share of letters in common (`difflib.SequenceMatcher.ratio`) from which on a name is near another."""
+
+
+def near(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The names that are near one, the nearest first, at most `count`; often none.
+
+    Names with a dot in them go by their last part too: `W_E` and `max_nrom` are near `embed.W_E` and `norms.max_norm`.
+    """
+    known = list(dict.fromkeys(known))
+    leaf = name.rpartition(".")[2]
+    exact = [full for full in known if full.rpartition(".")[2] == leaf]
+    whole = difflib.get_close_matches(name, known, count, SIMILAR)
+    by_leaf: dict[str, list[str]] = {}
+    for full in known:
+        by_leaf.setdefault(full.rpartition(".")[2], []).append(full)
+    leaves = [full for one in difflib.get_close_matches(leaf, by_leaf, count, SIMILAR) for full in by_leaf[one]]
+    return list(dict.fromkeys([*exact, *whole, *leaves]))[:count]
+
+
+def hint(name: str, known: Iterable[str], what: str) -> str:
+    """`nearest: a, b`, or, where nothing is near, all that there is: `presets: a, b, c`."""
+    known = list(known)
+    found = near(name, known)
+    return f"nearest: {', '.join(found)}" if found else f"{what}: {', '.join(known)}"
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """What to write instead of a name that is not known: the nearest, or all that there are."""
+    known = list(known)
+    found = near(name, known, 1)
+    return f"did you mean {found[0]}?" if found else f"use {', '.join(known)}"
