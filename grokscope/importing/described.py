@@ -143,9 +143,10 @@ def tensors_beside(data: bytes) -> Any:
     found: dict[str, bytes] = {}
     for key in keys:
         (numel,) = struct.unpack("<q", stream.read(8))
-        if key not in used or used[key].dtype is None or numel != used[key].numel:
+        dtype = used[key].dtype if key in used else None
+        if dtype is None or numel != used[key].numel:
             raise pickle.UnpicklingError(f"its storage {key!r} is not the one that it speaks of")
-        found[key] = stream.read(numel * used[key].dtype.itemsize)
+        found[key] = stream.read(numel * dtype.itemsize)
     return _built(content, _Values(lambda key: found.get(key, b"")), 0)
 
 

@@ -151,6 +151,17 @@ def test_help_lists_the_options_and_every_setting(grokscope):
 
     done = grokscope("import", "--help")
     assert done.code == 0
-    for name in ("config", "step", "entry", "ignore", "layout", "equals", "own-split", "out", *field_names()):
+    for name in (
+        "config",
+        "step",
+        "entry",
+        "ignore",
+        "layout",
+        "equals",
+        "own-split",
+        "from-argmax",
+        "out",
+        *field_names(),
+    ):
         assert f"--{name.replace('_', '-')} " in done.out
     assert "--task.elements FILE" in done.out

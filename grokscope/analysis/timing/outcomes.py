@@ -74,8 +74,9 @@ def outcomes(
         arm, seed = twice.iloc[0]
         raise ValueError(f"arm {arm!r} has seed {seed} twice: give one run per arm and seed (of one task, one setting)")
     for before in ("memorisation_by", "grok_by") if event == "delay" else (f"{event}_by",):
-        if before in table and table[before].notna().any():
-            row = table.loc[table[before].notna()].iloc[0]
+        earlier = table.loc[~np.isnan(numbers(table, before))] if before in table else table.iloc[:0]
+        if len(earlier):
+            row = earlier.iloc[0]
             raise ValueError(
                 f"arm {row['arm']!r} seed {row['seed']} has no {event} time: it lies at or before step {row[before]}, "
                 "and what came before is not known; leave the run out"
