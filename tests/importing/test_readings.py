@@ -40,6 +40,12 @@ def test_another_task_of_the_same_size_is_offered(tmp_path):
     assert not any("task.name = mul " in note for note in found)
 
 
+def test_an_operation_of_the_literature_without_a_name_is_offered(tmp_path):
+    weights = learned(name="expression", expression="y - x", modulus=5)
+    found = notes(tmp_path, weights, task="sub", modulus=5)
+    assert any("with task.expression = 'y - x' it would be" in note for note in found)
+
+
 def test_the_inverse_of_an_order_of_elements_is_offered(tmp_path):
     ordered = [list(row) for row in build_task(TaskConfig(name="group", group="S3")).group.permutations.tolist()]
     order = [1, 2, 3, 4, 5, 0]  # not its own inverse
