@@ -19,7 +19,6 @@ from grokscope.importing.fitting import reordered
 from grokscope.model import Weights
 from grokscope.tasks import Task, build_task
 
-
 EXPRESSIONS = ("y - x", "y/x", "x^2 + y^2", "x^2 + x*y + y^2", "x^2 + x*y + y^2 + x", "x^3 + x*y", "x^3 + x*y^2 + y")
 """Operations of the literature (Power et al. 2022) that have no name here, and the named ones with operands swapped."""
 

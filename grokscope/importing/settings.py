@@ -46,16 +46,16 @@ def with_steps(files: Sequence[Sequence[Place]], steps: Sequence[int] | None) ->
         notes.append("the steps of the checkpoints are not known and stand as 0, 1, 2, ... (--step says otherwise)")
     else:
         found = [_STEP.search(place.path.stem) if place.step is None else None for place in places]
-        known = [int(match[1]) if match else place.step for place, match in zip(places, found, strict=True)]  # type: ignore[misc]
-        unnamed = next((place for place, step in zip(places, known, strict=True) if step is None), None)
+        told = [int(match[1]) if match else place.step for place, match in zip(places, found, strict=True)]
+        unnamed = next((place for place, step in zip(places, told, strict=True) if step is None), None)
         if unnamed is not None and len(places) > 1:
             raise ConfigError(
                 f"no step can be read from {unnamed.path.name!r}: name files as in 12000.pt or "
                 "step_012000.safetensors, or give the step of each (--step)"
             )
         if unnamed is not None:
-            known = [0]
             notes.append("the step is not known and stands as 0 (--step says otherwise)")
+        known = [step or 0 for step in told]  # 0 where it is not known
     by_step: dict[int, Place] = {}
     for place, step in zip(places, known, strict=True):
         assert step is not None

@@ -72,6 +72,8 @@ class Block(NativeBlock):
         x = self.ln1(hidden_states)
         residual = x if self.is_normed else hidden_states
         residual = residual + self.attn(x, attention_mask=attention_mask)[0]
+        if self.cfg.attn_only:
+            return (residual,)
         return (residual + self.mlp(self.ln2(residual)),)
 
 
@@ -86,8 +88,10 @@ def build_bridge(config: ModelConfig, task: Task, device: str | torch.device = "
         n_layers=config.n_layers,
         d_model=config.d_model,
         n_ctx=task.n_positions,
-        d_head=config.d_head,
+        d_head=config.head_width,
         n_heads=config.n_heads,
+        attn_only=config.attention_only,
+        attention_dir=config.attention_dir,
         d_mlp=config.d_mlp,
         act_fn="relu" if config.activation == "quadratic" else config.activation,  # it knows no squares; see below
         d_vocab=task.d_vocab,
@@ -101,7 +105,7 @@ def build_bridge(config: ModelConfig, task: Task, device: str | torch.device = "
         module = NativeModel(cfg)
         for layer in range(config.n_layers):
             module.layers[layer] = Block(cfg, is_normed)
-            if config.activation == "quadratic":
+            if config.activation == "quadratic" and not config.attention_only:
                 module.layers[layer].mlp.act = torch.square
         module.head = nn.Linear(config.d_model, d_vocab_out(config, task))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import pi, sqrt
 
 import torch
 from torch import Tensor
@@ -17,6 +17,8 @@ ACTIVATIONS = {
     "gelu": lambda x: x * (1 + torch.erf(x / sqrt(2))) / 2,
     "relu": lambda x: x * (x > 0),
     "quadratic": lambda x: x * x,
+    "silu": lambda x: x / (1 + (-x).exp()),
+    "gelu_new": lambda x: x * (1 + ((2 / pi) ** 0.5 * (x + 0.044715 * x**3)).tanh()) / 2,
 }
 
 
@@ -38,6 +40,7 @@ def plain_hooks(config: ModelConfig, weights: Weights, tokens: Tensor) -> tuple[
     seen["hook_pos_embed"] = w["pos_embed.W_pos"][:n_positions].expand(len(tokens), -1, -1)
     stream = seen["hook_embed"] + seen["hook_pos_embed"]
     later = torch.arange(n_positions)[None, :] > torch.arange(n_positions)[:, None]
+    later = later & (config.attention_dir == "causal")
     for layer in range(config.n_layers):
         block, attn, mlp = f"blocks.{layer}", f"blocks.{layer}.attn", f"blocks.{layer}.mlp"
         seen[f"{block}.hook_resid_pre"] = stream
@@ -54,6 +57,9 @@ def plain_hooks(config: ModelConfig, weights: Weights, tokens: Tensor) -> tuple[
         seen[f"{attn}.hook_z"] = torch.einsum("bhqk,bkhe->bqhe", seen[f"{attn}.hook_pattern"], v)
         out = torch.einsum("bphe,hed->bpd", seen[f"{attn}.hook_z"], w[f"{attn}.W_O"]) + w[f"{attn}.b_O"]
         seen[f"{block}.hook_attn_out"] = out
+        if config.attention_only:
+            stream = seen[f"{block}.hook_resid_post"] = stream + out
+            continue
         stream = seen[f"{block}.hook_resid_mid"] = stream + out
         seen[f"{mlp}.hook_pre"] = norm(stream, f"{block}.ln2") @ w[f"{mlp}.W_in"] + w[f"{mlp}.b_in"]
         seen[f"{mlp}.hook_post"] = ACTIVATIONS[config.activation](seen[f"{mlp}.hook_pre"])

@@ -36,7 +36,15 @@ def _agree(ours: torch.Tensor, theirs: torch.Tensor, tolerance: float) -> bool:
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize(("residual", "normalization"), list(product(["normed", "pre_ln"], ["LN", "none"])))
 @pytest.mark.parametrize(
-    "change", [{}, {"activation": "relu", "output": "answers"}, {"activation": "quadratic", "biases": False}]
+    "change",
+    [
+        {},
+        {"activation": "relu", "output": "answers"},
+        {"activation": "quadratic", "biases": False},
+        {"activation": "silu", "d_head": 5, "attention_dir": "bidirectional"},
+        {"activation": "gelu_new", "tied": True},
+        {"attention_only": True, "attention_dir": "bidirectional"},
+    ],
 )
 def test_logits_and_every_activation_are_those_of_the_formulas(dtype, residual, normalization, change):
     config = ModelConfig(
@@ -49,7 +57,8 @@ def test_logits_and_every_activation_are_those_of_the_formulas(dtype, residual, 
     # Squares of squares grow where nothing normalises them.
     tolerance = TOLERANCE[dtype] * (100 if change.get("activation") == "quadratic" else 1)
     assert _agree(logits.detach(), expected, tolerance)
-    assert len(activations) == 2 + 2 * 13 + (10 if normalization == "LN" else 0)
+    of_a_layer, of_a_norm = (9, 2) if config.attention_only else (13, 4)
+    assert len(activations) == 2 + 2 * of_a_layer + (2 * of_a_norm + 2 if normalization == "LN" else 0)
     wrong = [name for name, value in activations.items() if not _agree(cache[name].detach(), value, tolerance)]
     assert wrong == []
 

@@ -74,9 +74,9 @@ def outcomes(
         arm, seed = twice.iloc[0]
         raise ValueError(f"arm {arm!r} has seed {seed} twice: give one run per arm and seed (of one task, one setting)")
     for before in ("memorisation_by", "grok_by") if event == "delay" else (f"{event}_by",):
-        earlier = table.loc[~np.isnan(numbers(table, before))] if before in table else table.iloc[:0]
-        if len(earlier):
-            row = earlier.iloc[0]
+        later = table.loc[table[before].notna()] if before in table else table.iloc[:0]
+        if len(later):
+            row = later.iloc[0]
             raise ValueError(
                 f"arm {row['arm']!r} seed {row['seed']} has no {event} time: it lies at or before step {row[before]}, "
                 "and what came before is not known; leave the run out"
