@@ -25,9 +25,10 @@ def import_network(words: list[str]) -> int:
     if not files:
         raise ConfigError(f"name the files to import first: {_USAGE}")
     groups = grouped(words[len(files) :], repeatable=("ignore",))
-    own_split = groups.pop("own_split", None)
-    if own_split:
-        raise ConfigError(f"--own-split takes no value, but has {' '.join(own_split)}")
+    switches = {name: groups.pop(name, None) for name in ("own_split", "from_argmax")}
+    for name, value in switches.items():
+        if value:
+            raise ConfigError(f"--{name.replace('_', '-')} takes no value, but has {' '.join(value)}")
     options = {name: _one(groups, name) for name in ("out", "entry", "equals", "config", "layout")}
     steps = [step for part in groups.pop("step", []) for word in part.split(",") if word for step in _steps(word)]
     ignore = groups.pop("ignore", None)
@@ -47,7 +48,8 @@ def import_network(words: list[str]) -> int:
         ignore=ignore or (),
         layout=options["layout"],  # type: ignore[arg-type]
         equals=None if options["equals"] is None else _integer("equals", options["equals"]),
-        own_split=own_split is not None,
+        own_split=switches["own_split"] is not None,
+        from_argmax=switches["from_argmax"] is not None,
         **settings,
     )
     imported = run.imported or {}
@@ -112,6 +114,8 @@ def _import_help() -> int:
         """Which way matrices lie where shapes leave it open; left out: the way in which the network solves its task."""
         equals: int | None = None
         """The row of embed.W_E that stands for `=`, where that is not the first after the elements."""
+        from_argmax: bool = False
+        """A switch: the task is the network's own table, what it answers at the last step."""
         own_split: bool = False
         """A switch: the network was trained on the split that --train-fraction and --seed draw here."""
         out: Path | None = None

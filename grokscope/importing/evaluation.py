@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from grokscope.config import RunConfig
 from grokscope.engine import Engine
 from grokscope.importing.readings import other_readings
 from grokscope.model import Weights
-from grokscope.tasks import Task, build_task
+from grokscope.tasks import Task, build_task, with_task
 
 GOOD = 0.9
 """Accuracy below which other readings of the same weights are tried, and from which on one is pointed out."""
@@ -57,9 +59,30 @@ class Evaluation:
             sentences.append(
                 f"accuracy is {own:.3f}, and chance is {chance:.3f}: where the network does solve its task, the order "
                 "of the elements, the product, the task or the layout differs from what was said; none of "
-                f"{tried} other readings fits either"
+                f"{tried} other readings fits either; --from-argmax takes the network's own table as its task"
             )
         return sentences
+
+
+def own_table(config: RunConfig, task: Task, weights: Weights) -> tuple[RunConfig, str]:
+    """The config whose task is what the network answers, over the examples of a task; and what is to be said of it.
+
+    An answer that is no answer token of the task is taken as the likeliest of those.
+    """
+    logits = torch.cat(
+        [
+            Engine(config.model, task).answer_logits(weights, chunk)[:, : task.n_answers]
+            for chunk in torch.arange(task.n_examples).split(_TRIED)
+        ]
+    )
+    labels = logits.argmax(-1)
+    differing = int((labels != task.labels).sum())
+    own = replace(task, name=f"the answers of a network to {task.name}", labels=labels, make_operations=tuple)
+    said = (
+        f"the task is what the network answers at the last step: {differing} of {task.n_examples} labels are not those "
+        f"of {task.name}"
+    )
+    return with_task(config, own), said
 
 
 def sampled_accuracy(config: RunConfig, task: Task, weights: Weights) -> float:

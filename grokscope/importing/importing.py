@@ -18,7 +18,7 @@ from typing import Any
 from grokscope.config import ConfigError, RunConfig, override, setting
 from grokscope.importing.checkpoints import Checkpoint, Checkpoints
 from grokscope.importing.copies import check_ignored
-from grokscope.importing.evaluation import GOOD, Evaluation, sampled_accuracy
+from grokscope.importing.evaluation import GOOD, Evaluation, own_table, sampled_accuracy
 from grokscope.importing.files import ForeignReader
 from grokscope.importing.fitting import Fitted, nonzero_biases
 from grokscope.importing.layout import Layout, Way, layout_of
@@ -40,6 +40,7 @@ def import_run(
     layout: Way | None = None,
     equals: int | None = None,
     own_split: bool = False,
+    from_argmax: bool = False,
     **settings: Any,
 ) -> Run:
     """Make a finished run out of checkpoints of a network that was trained elsewhere.
@@ -62,6 +63,8 @@ def import_run(
         equals: the row of `embed.W_E` that stands for `=`, where that is not the first after the elements.
         own_split: the network was trained on the split that `task.train_fraction` and `seed` draw here. Without
             this or `task.train_indices` the split is taken as unknown: all examples count as validation.
+        from_argmax: the task is the network's own table: the label of every example is what the network answers at
+            the last step. The task that is named says then which tokens and examples there are.
         settings: changes by short or full name; `task="group"` is short for `task.name`.
 
     Returns the run. `Run.imported` says which files, with sha256, what was skipped and what was changed, and the
@@ -87,6 +90,10 @@ def import_run(
     task = build_task(run_config.task)
     notes += _settle_layout(checkpoints, run_config, task)
     checked, run_config = _check(checkpoints, run_config, read_off, task)
+    if from_argmax:
+        run_config, said = own_table(run_config, task, checkpoints.fitted(places[-1], run_config, task)[1].weights)
+        task = build_task(run_config.task)
+        notes.append(said)
     check_ignored(ignore, checkpoints.seen)
     path = check_new_path(Path("checkpoints", run_name(run_config)) if out is None else out)
     evaluation = Evaluation(run_config, task)

@@ -19,6 +19,9 @@ from grokscope.importing.fitting import reordered
 from grokscope.model import Weights
 from grokscope.tasks import Task, build_task
 
+EXPRESSIONS = ("y - x", "y/x", "x^2 + y^2", "x^2 + x*y + y^2", "x^2 + x*y + y^2 + x", "x^3 + x*y", "x^3 + x*y^2 + y")
+"""Operations of the literature (Power et al. 2022) that have no name here, and the named ones with operands swapped."""
+
 
 @dataclass(frozen=True)
 class Reading:
@@ -72,10 +75,13 @@ def _other_tasks(config: RunConfig, task: Task) -> Iterator[tuple[str, dict[str,
     elif own.name == "group" and task.group is not None:
         swapped = tuple(tuple(map(int, row)) for row in task.group.table.T)
         yield "the operands swapped (task.table, turned)", _as_group(table=swapped)
-    if own.name in get_args(Operation):
+    if own.name in (*get_args(Operation), "expression"):
         for name in get_args(Operation):
             if name != own.name:
-                yield f"task.name = {name}", {"task.name": name}
+                yield f"task.name = {name}", {"task.name": name, "task.expression": None}
+        for expression in EXPRESSIONS:
+            changes = {"task.name": "expression", "task.expression": expression}
+            yield f"task.expression = {expression!r}", changes
     if own.name in (*get_args(Operation), "permutation", "group"):
         for name in _groups_of_order(task.n_answers):
             yield f"task.name = group, task.group = {name}", _as_group(group=name)

@@ -58,6 +58,7 @@ def with_steps(files: Sequence[Sequence[Place]], steps: Sequence[int] | None) ->
         known = [step or 0 for step in told]  # 0 where it is not known
     by_step: dict[int, Place] = {}
     for place, step in zip(places, known, strict=True):
+        assert step is not None
         if step in by_step:
             raise ConfigError(
                 f"step {step} is that of {by_step[step].name} and of {place.name}: give each its own (--step)"

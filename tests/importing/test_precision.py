@@ -68,7 +68,7 @@ def test_small_losses_are_those_of_float64_everywhere(sure):
 
 
 def test_what_training_logs_is_what_an_import_logs(sure):
-    trainer = Trainer(sure.config, sure.task, (9, sure.weights(9)))
+    trainer = Trainer(sure.config, sure.task, begun=(9, sure.weights(9)))
     assert trainer.compiled is not None
     expected = losses(sure)
     found = trainer.evaluate()

@@ -8,6 +8,7 @@ import torch
 from grokscope.config import RunConfig, TaskConfig, override, preset
 from grokscope.importing import import_run
 from grokscope.importing.readings import other_readings
+from grokscope.runs import open_run
 from grokscope.tasks import build_task
 from grokscope.training import Trainer
 
@@ -39,6 +40,12 @@ def test_another_task_of_the_same_size_is_offered(tmp_path):
     assert not any("task.name = mul " in note for note in found)
 
 
+def test_an_operation_of_the_literature_without_a_name_is_offered(tmp_path):
+    weights = learned(name="expression", expression="y - x", modulus=5)
+    found = notes(tmp_path, weights, task="sub", modulus=5)
+    assert any("with task.expression = 'y - x' it would be" in note for note in found)
+
+
 def test_the_inverse_of_an_order_of_elements_is_offered(tmp_path):
     ordered = [list(row) for row in build_task(TaskConfig(name="group", group="S3")).group.permutations.tolist()]
     order = [1, 2, 3, 4, 5, 0]  # not its own inverse
@@ -57,6 +64,24 @@ def test_near_chance_where_nothing_fits_it_is_said_what_may_differ(tmp_path):
     assert "chance is 0.143" in note
     for part in ("order of the elements", "product", "task", "layout"):
         assert part in note
+
+
+def test_the_networks_own_table_can_be_its_task(tmp_path):
+    """A network that knows a relabelled sum, which is no task by name; its group is recognised in what it answers."""
+    weights = learned(name="add", modulus=7)
+    order = torch.tensor([3, 0, 6, 1, 5, 2, 4, 7, 8])
+    weights["embed.W_E"], weights["unembed.W_U"] = weights["embed.W_E"][order], weights["unembed.W_U"][:, order]
+    torch.save(weights, tmp_path / "9.pt")
+    settings = {"task": "add", "modulus": 7, "activation": "gelu"}
+    run = import_run(tmp_path / "9.pt", **settings, from_argmax=True, out=tmp_path / "run")
+    assert run.imported["accuracy"] == 1.0
+    logits = run.model(9)(run.task.tokens)[:, -1, :7]
+    assert torch.equal(run.task.labels, logits.argmax(-1))
+    base = build_task(TaskConfig(name="add", modulus=7))
+    assert torch.equal(run.task.tokens, base.tokens)
+    (note,) = (note for note in run.imported["notes"] if note.startswith("the task is what the network answers"))
+    assert f"{int((run.task.labels != base.labels).sum())} of 49 labels are not those of add mod 7" in note
+    assert open_run(run.path).task.labels.tolist() == run.task.labels.tolist()
 
 
 @pytest.mark.parametrize(
