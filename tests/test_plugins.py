@@ -179,6 +179,7 @@ sys.exit(main(["sweep", "many.toml", "--ray", "auto", "--fetch", "--out", "ray"]
 def python(folder: Path, code: str, *words: str) -> str:
     """Python in a process of its own that is started in a folder."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
+    environment["RAY_raylet_start_wait_time_s"] = "120"  # a busy machine
     command = [sys.executable, "-P", "-c", code, *words]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr + done.stdout
