@@ -16,7 +16,8 @@ differs. What an analysis has come to do beside what it did then counts as its t
 this one opens old runs, and an old one no new ones.
 
 `--memory` is the largest resident memory of a process that makes every table of one checkpoint of S6, a group of 720
-elements.
+elements; and of the commands that import such a network (`grokscope import`) and look at its irreps
+(`grokscope analyze RUN --only fourier`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ import json
 import os
 import shutil
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -37,13 +40,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers of one thread beat 
 import pandas as pd
 import torch
 from rich.console import Console
+from safetensors.torch import save_file
 
 from benchmarks.machine import describe
 from benchmarks.runs import call, train_words
 from benchmarks.smallest import HELP, SMALLEST
 from grokscope.analysis import analyses, run_all
 from grokscope.config import preset
-from grokscope.model import initial_weights
+from grokscope.model import Weights, initial_weights
 from grokscope.runs import Run, create_run, open_run
 from grokscope.tasks import Task, build_task
 from grokscope.training import train
@@ -156,7 +160,38 @@ def memory(degree: int, folder: Path) -> dict[str, Any]:
         writer.checkpoint(0, weights)
         writer.finish("finished", None, 0)
     took = in_process(ROOT, folder / "run", folder / "tables")
-    return {"peak_gigabytes": took["peak_bytes"] / 1e9, "cpu_seconds": took["cpu_seconds"], "tables": took["tables"]}
+    return {
+        "peak_gigabytes": took["peak_bytes"] / 1e9,
+        "cpu_seconds": took["cpu_seconds"],
+        "tables": took["tables"],
+        "commands": commands(degree, weights, folder),
+    }
+
+
+def commands(degree: int, weights: Weights, folder: Path) -> dict[str, dict[str, float]]:
+    """Peak memory and CPU time of importing the network, and of analysing what was imported."""
+    save_file({name: value.contiguous() for name, value in weights.items()}, folder / "step_0.safetensors")
+    settings = ("--config", "s5-lion-clip", "--task.degree", str(degree), "--out", "imported")
+    return {
+        "import": command(folder, "import", "step_0.safetensors", *settings),
+        "analyze": command(folder, "analyze", "imported", "--only", "fourier"),
+    }
+
+
+def command(folder: Path, *words: str) -> dict[str, float]:
+    """Peak resident memory in GB and CPU seconds of a `grokscope` command; raises CalledProcessError if it fails."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "grokscope.cli", *words],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.DEVNULL,
+    )
+    # The process' own figures: those of `getrusage` are of all children so far.
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    return {"peak_gigabytes": usage.ru_maxrss * 1024 / 1e9, "cpu_seconds": usage.ru_utime + usage.ru_stime}
 
 
 def prepared(options: argparse.Namespace, folder: Path) -> Run:
