@@ -34,6 +34,7 @@ class Held:
     task: Task
     checkpoints: Mapping[int, Weights]
     name: str = "held"
+    basis: None = None
 
     @property
     def steps(self) -> list[int]:

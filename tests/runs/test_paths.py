@@ -108,7 +108,8 @@ def test_list_runs_has_a_row_per_run_however_deep_and_whatever_its_state(trained
     assert "manifest.jsonl is missing" in table.problem["broken"]
     assert rows[2] == {
         "run": "sweep/a", "path": str(top / "sweep" / "a"), "task": "mul-p5", "arm": "lion-clip", "seed": 3,
-        "steps": 7, "checkpoints": 1, "status": "finished", "memorisation_step": 0, "grok_step": 0, "problem": None,
+        "steps": 7, "checkpoints": 1, "status": "finished", "memorisation_step": 0, "grok_step": 0,
+        "grok_by": None, "problem": None,
     }  # fmt: skip
 
 

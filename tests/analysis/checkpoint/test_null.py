@@ -92,7 +92,7 @@ def test_random_networks_have_an_empty_key_set_in_at_least_95_of_100(task: str) 
     class Untrained:
         """A run whose checkpoint of step `seed` is a network drawn from that seed."""
 
-        steps, name, config = [0], "untrained", settled
+        steps, name, config, basis = [0], "untrained", settled, None
         task = build_task(settled.task)
 
         @staticmethod

@@ -180,7 +180,7 @@ def test_in_random_networks_one_neuron_in_a_hundred_is_significant(group: str) -
     class Untrained:
         """A run whose checkpoint of step `seed` is a network drawn from that seed."""
 
-        steps, name, config = [0], "untrained", settled
+        steps, name, config, basis = [0], "untrained", settled, None
         task = build_task(settled.task)
 
         @staticmethod
