@@ -248,7 +248,9 @@ def test_a_method_is_one_file_outside_the_package(folder, tmp_path, plain, name)
     told, modules = python(folder, OPEN, unopened, paths["beside"]).splitlines()
     assert told.startswith(f"{unopened}/config.json needs a method that no imported module declares (")
     assert unknown in told
-    assert told.endswith("): import the module that declares it, then open the run again")
+    assert told.endswith(
+        "): import the module that declares it, then open the run again; for a command, name it: --plugin MODULE"
+    )
     assert module not in json.loads(modules)
     assert files_of_the_package() == before
 
