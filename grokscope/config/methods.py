@@ -105,9 +105,12 @@ def _types(kind: type) -> dict[str, Any]:
 
 
 def methods(section: str) -> dict[str, Any]:
-    """The declared methods of a section by name; the modules of its room are imported for it."""
+    """The declared methods of a section by name; the modules of its room are imported for it.
+
+    They are in an order that does not depend on which module was imported first: by `ORDER`, then by module.
+    """
     import_modules(ROOMS[section])
-    return _declared[section]
+    return dict(sorted(_declared[section].items(), key=lambda pair: (pair[1].ORDER, pair[1].__module__)))
 
 
 def declared_methods(section: str) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def declared_methods(section: str) -> dict[str, Any]:
 
 def kinds(section: str) -> tuple[Any, ...]:
     """The classes of the declared methods of a section, in the order in which their settings are listed."""
-    return tuple(sorted(methods(section).values(), key=lambda kind: kind.ORDER))
+    return tuple(methods(section).values())
 
 
 def setting_types(section: str) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import subprocess
+import sys
 from typing import Any, get_args, get_type_hints
 
 import pytest
@@ -32,7 +34,7 @@ from grokscope.config import (
     settings_of,
     to_dict,
 )
-from grokscope.config.methods import methods
+from grokscope.config.methods import ROOMS, methods
 from grokscope.config.stored import Stored
 from grokscope.experiments import ledger
 
@@ -224,6 +226,17 @@ def _chosen(setting: str) -> dict[str, str]:
     """A method that reads a setting."""
     reading = readers(setting) if setting.startswith(NAMED) else ()
     return {"name": reading[0]} if reading else {}
+
+
+@pytest.mark.parametrize("section", ROOMS)
+def test_methods_are_listed_in_one_order_whichever_of_their_modules_was_imported_first(section):
+    listed = list(methods(section))
+    modules = {kind.__module__ for kind in methods(section).values()}
+    first = max(modules)
+    script = f"import {first}; from grokscope.config.methods import methods; print(*methods({section!r}), sep=chr(10))"
+    printed = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    others = printed.splitlines()
+    assert [name for name in others if name in listed] == [name for name in listed if name in others] == others
 
 
 def test_every_setting_has_values_that_are_refused():

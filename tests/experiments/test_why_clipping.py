@@ -28,6 +28,7 @@ from grokscope.experiments.why_clipping.trained import (
     DECISIVE,
     PUBLISHED,
     SMALL,
+    STAGES,
     TUNING_SEEDS,
     Study,
     milestones_of,
@@ -79,17 +80,22 @@ def test_runs_have_names_of_their_own_and_seeds_are_neither_tuned_nor_traced(stu
     assert study.traced("mul", "clip").config.seed == 200
 
 
-def test_arms_that_carry_the_answer_come_first_and_of_them_all_of_a_seed_before_the_next(study):
-    runs = study.arms()
-    carrying = study.arms(carrying=True)
-    assert {run.arm for run in carrying} == {"clip", "free", *CARRIERS} - {"decay-as-clip"}
-    assert {run.task for run in carrying} == set(BUDGETS)
-    assert [run.job.name for run in runs] == [r.job.name for r in (*carrying, *study.arms(carrying=False))]
-    for part in (True, False):
-        seeds = [run.job.config.seed for run in study.arms(carrying=part)]
+def test_what_decides_comes_first_then_what_carries_the_answer_and_in_each_all_of_a_seed_before_the_next(study):
+    of = {stage: study.arms(stage=stage) for stage in STAGES}
+    assert {run.arm for run in of["decisive"]} == {"clip", *DECISIVE}
+    assert {run.arm for run in of["carrying"]} == {"free", *CARRIERS} - {*DECISIVE, "decay-as-clip"}
+    assert {run.task for run in of["decisive"]} == {run.task for run in of["carrying"]} == set(BUDGETS)
+    assert [run.job.name for run in study.arms()] == [run.job.name for stage in STAGES for run in of[stage]]
+    for stage, runs in of.items():
+        seeds = [run.job.config.seed for run in runs]
         assert seeds == sorted(seeds)
-        second = [run.job.name for run in study.arms(carrying=part) if run.job.config.seed == 1]
-        assert second == [run.job.name for run in study.arms(place=1, carrying=part)]
+        second = [run.job.name for run in runs if run.job.config.seed == 1]
+        assert second == [run.job.name for run in study.arms(place=1, stage=stage)]
+
+
+def test_what_decides_waits_for_no_trace(study):
+    assert study.missing_traces("mul", "decisive", study.arms("mul", stage="decisive")) == []
+    assert study.missing_traces("mul", "carrying", study.arms("mul", stage="carrying")) == ["clip", "free"]
 
 
 def test_the_ends_are_the_published_method_and_the_same_without_its_clip(study):
@@ -378,8 +384,7 @@ def test_the_norm_at_the_end_is_that_of_the_decoder_over_its_start(finished):
 
 def test_what_decides_gets_as_many_seeds_as_its_verdict_needs(study):
     assert study.more() == []  # nothing is known of the spread yet
-    carrying = study.arms("mul", carrying=True)
-    chosen = [run for run in carrying if run.arm in ("clip", *DECISIVE)]
+    chosen = study.arms("mul", stage="decisive")
     assert len(chosen) == 3 * 5
     # Times of which ln(T / T_clip) has a standard deviation of 0.2 for the first arm, and of nothing for the second.
     apart = np.array([-0.3, -0.1, 0.0, 0.1, 0.3])

@@ -13,7 +13,7 @@ from grokscope.experiments.why_clipping.declared import families
 from grokscope.experiments.why_clipping.page import TITLE, write_why_clipping
 from grokscope.experiments.why_clipping.summary import summary
 from grokscope.experiments.why_clipping.tasks import MAIN
-from grokscope.experiments.why_clipping.trained import PUBLISHED, SMALL, Study
+from grokscope.experiments.why_clipping.trained import PUBLISHED, SMALL, STAGES, Stage, Study
 from grokscope.sweeps import Sweep, run_sweep
 
 NAME = "why-clipping"
@@ -30,14 +30,15 @@ def why_clipping(request: Request) -> Outcome:
     failed: list[str] = []
     if request.training and not (request.only or request.seeds):
         failed += train_in_rounds(NAME, study.watched(), study.runs, study.out, request, study.rows)
-    for carrying, place, task in product((True, False), study.places, study.scale.sizes) if request.training else ():
-        failed += _record_traces(study, task, request)
-        if task == MAIN and study.tunes:
-            failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
-        part = study.arms(task, place, carrying)
-        failed += train_in_rounds(NAME, part, study.runs, study.out, request, study.rows)
-    if request.training:
-        failed += train_in_rounds(NAME, study.more(), study.runs, study.out, request, study.rows)
+    for stage in STAGES if request.training else ():
+        for place, task in product(study.places, study.scale.sizes):
+            failed += _record_traces(study, task, stage, request)
+            if task == MAIN and study.tunes and stage != "decisive":
+                failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
+            part = study.arms(task, place, stage)
+            failed += train_in_rounds(NAME, part, study.runs, study.out, request, study.rows)
+        if stage == "decisive":
+            failed += train_in_rounds(NAME, study.more(), study.runs, study.out, request, study.rows)
     request.say("reading the runs that are looked at closely")
     closely = watched.tables(study.watched(), study.runs, study.out)
     rows = study.rows()
@@ -56,9 +57,10 @@ def why_clipping(request: Request) -> Outcome:
     return Outcome.of_table(shown, (f"{len(rows)} of {len(planned)} runs have ended", f"wrote {page}"), failed)
 
 
-def _record_traces(study: Study, task: str, request: Request) -> list[str]:
-    """Record the traces that runs of a task which have not ended need; returns the names of those that failed."""
-    missing = study.missing_traces(task, unfinished(study.arms(task), study.runs, study.out))
+def _record_traces(study: Study, task: str, stage: Stage, request: Request) -> list[str]:
+    """Record the traces that a task's runs of a stage need, if they have not ended; returns the names of failures."""
+    left = unfinished(study.arms(task, stage=stage), study.runs, study.out)
+    missing = study.missing_traces(task, stage, left)
     if not missing:
         return []
     request.say(f"traces of {task}: {len(missing)} runs")

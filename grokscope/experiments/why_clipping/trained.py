@@ -1,7 +1,8 @@
 """Traces, tuning and arms, in the order in which they are trained.
 
-Traces are of a seed that no arm has, the tuning is on seeds of its own. The arms that carry the answer come first, the
-first seed of them on all tasks, then the second, and so on; then, in the same order, all others on the main task.
+Traces are of a seed that no arm has, the tuning is on seeds of its own. The clip and the arms that decide come first, the
+first seed of them on all tasks, then the second, and so on; then, in the same order, the arms that carry the answer
+beside them, and at last all others, on the main task.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,9 @@ ENDS = (CLIP, FREE)
 """What those arms are compared with."""
 DECISIVE = ("sphere-1", "growing-sphere-step")
 """The arms that have as many seeds as their verdict needs."""
+Stage = Literal["decisive", "carrying", "others"]
+"""What is trained first, second and last."""
+STAGES: tuple[Stage, ...] = get_args(Stage)
 TUNING = "tuning"
 TUNING_SEEDS = (100, 101)
 
@@ -112,22 +116,22 @@ class Study:
             for rate in self.scale.rates
         ]
 
-    def arms(self, task: str | None = None, place: int | None = None, carrying: bool | None = None) -> list[PlannedRun]:
+    def arms(self, task: str | None = None, place: int | None = None, stage: Stage | None = None) -> list[PlannedRun]:
         """Every run of every arm that is known, in the order in which they are trained.
 
         Arguments:
             task: of this task alone.
             place: of this seed of every task alone, 0 being the first.
-            carrying: the arms that carry the answer alone, or all others alone.
+            stage: the arms of this stage alone.
         """
         settings_of = self.settings()
         return [
             self._planned(family, on, arm, seed, settings)
-            for part in ((True, False) if carrying is None else (carrying,))
+            for part in (STAGES if stage is None else (stage,))
             for at in (self.places if place is None else (place,))
             for on in (self.scale.sizes if task is None else (task,))
             for seed, family, arm, settings in self._on(settings_of[on], at)
-            if part == (arm in (*ENDS, *CARRIERS))
+            if part == _stage(arm)
         ]
 
     def watched(self) -> list[PlannedRun]:
@@ -147,7 +151,7 @@ class Study:
         """
         if self.seeds:
             return []
-        found = summary(self._rows([*self.arms(carrying=True)]))
+        found = summary(self._rows(self.arms(stage="decisive")))
         plan, settings_of = [], self.settings()
         for task in self.scale.sizes:
             seeds = self.scale.seeds if task == MAIN else self.scale.other_seeds
@@ -183,10 +187,17 @@ class Study:
         config = arm_config(task, of, TRACE_SEED, self.scale.sizes[task], {**settings, **more})
         return Job(config, f"traced-{task}-{of}-seed{TRACE_SEED}")
 
-    def missing_traces(self, task: str, left: Sequence[PlannedRun]) -> list[Traced]:
-        """The traces of a task that its runs need, or that settings wait for, and that are not recorded here."""
+    def missing_traces(self, task: str, stage: Stage, left: Sequence[PlannedRun]) -> list[Traced]:
+        """The traces of a task that its runs need, or that settings wait for, and that are not recorded here.
+
+        Arguments:
+            task: by its preset's name.
+            stage: nothing decisive waits for a measurement.
+            left: what is trained next.
+        """
         setting = self.settings()[task]
-        needed = {of for run in left for of in _followed(run)} | (set(TRACED) if self._waits(task) else set())
+        waits = stage != "decisive" and self._waits(task)
+        needed = {of for run in left for of in _followed(run)} | (set(TRACED) if waits else set())
         return [of for of in TRACED if of in needed and not setting.trace_file(of).exists()]
 
     def keep_trace(self, task: str, of: Traced) -> None:
@@ -243,6 +254,12 @@ class Study:
         means = {arm: float(logs[(rows["arm"] == arm).to_numpy()].mean()) for arm in names(rows, "arm")}
         best = min(means, key=means.__getitem__)
         return {"decay": float(best.removeprefix("decay-"))}
+
+
+def _stage(arm: str) -> Stage:
+    if arm in (CLIP, *DECISIVE):
+        return "decisive"
+    return "carrying" if arm in (*ENDS, *CARRIERS) else "others"
 
 
 def _followed(run: PlannedRun) -> Iterator[Traced]:
