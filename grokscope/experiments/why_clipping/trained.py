@@ -1,7 +1,7 @@
 """Traces, tuning and arms, in the order in which they are trained.
 
-Traces are of a seed that no arm has, the tuning is on seeds of its own. The clip and the arms that decide come first, the
-first seed of them on all tasks, then the second, and so on; then, in the same order, the arms that carry the answer
+Traces are of a seed that no arm has, the tuning is on seeds of its own. The clip and the arms that decide come first,
+the first seed of them on all tasks, then the second, and so on; then, in the same order, the arms that carry the answer
 beside them, and at last all others, on the main task.
 """
 
