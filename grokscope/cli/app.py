@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from grokscope.cli.analyze import analyze
-from grokscope.cli.browsing import list_presets, list_runs, report, scrub, verify
+from grokscope.cli.browsing import list_presets, list_runs, repair, report, scrub, verify
 from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
@@ -36,6 +36,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
     "import": import_network,
     "runs": list_runs,
     "verify": verify,
+    "repair": repair,
     "analyze": analyze,
     "report": report,
     "scrub": scrub,

@@ -94,8 +94,24 @@ def verify(run: Positional[Path]) -> int:
     for finding in findings:
         if finding.detail:
             say(one_line(finding.detail))
-    say(f"{run}: {len(findings)} files, " + (f"{len(bad)} bad" if bad else "all as they were written"))
+    unsealed = [finding for finding in findings if finding.verdict == "unsealed"]
+    fine = f"none bad, {len(unsealed)} of which nothing is recorded" if unsealed else "all as they were written"
+    say(f"{run}: {len(findings)} files, " + (f"{len(bad)} bad" if bad else fine))
     return 2 if bad else 0
+
+
+def repair(run: Positional[Path]) -> int:
+    """Make a damaged run one that can be read and trained on; what does not verify is set aside, never deleted.
+
+    Args:
+        run: The run directory.
+    """
+    from grokscope.runs import repair_run
+
+    repairs = repair_run(run)
+    print_table(("file", "what was done"), [(repair.file, one_line(repair.done)) for repair in repairs])
+    say(f"{run}: repaired" if repairs else f"{run}: nothing to repair, all files are as they were written")
+    return 0
 
 
 def report(

@@ -67,18 +67,19 @@ def _loggers(words: list[str] | None) -> list[Any]:
     return list(loggers(names))
 
 
-def resume(run: Positional[Path], log: tuple[str, ...] = ()) -> int:
+def resume(run: Positional[Path], log: tuple[str, ...] = (), strict: bool = False) -> int:
     """Continue an interrupted run; the result is bit-identical to an uninterrupted one.
 
     Args:
         run: The run directory.
         log: Where curves go too: tensorboard, wandb (offline by default), or both.
+        strict: Refuse a machine, versions or threads that may round otherwise than those before; else it is a warning.
     """
     from grokscope.training import resume as resume_run
 
     callbacks = _loggers(list(log) if log else None)
     with _resumable(run):
-        finished = resume_run(run, callbacks=callbacks)
+        finished = resume_run(run, callbacks=callbacks, strict=strict)
     _tell(finished)
     return 0
 

@@ -86,7 +86,12 @@ _unsynced: list[Path] = []
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
     """`write_atomic` for an indented JSON object."""
-    write_atomic(path, (json.dumps(value, indent=2) + "\n").encode())
+    write_atomic(path, json_bytes(value))
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """An indented JSON object as the content of a file."""
+    return (json.dumps(value, indent=2) + "\n").encode()
 
 
 def read_json(path: Path, error: type[DiskError] = DiskError) -> dict[str, Any]:
@@ -126,7 +131,11 @@ class JsonLines:
 def read_lines(path: Path, error: type[DiskError] = DiskError) -> JsonLines:
     """Read a JSON-lines file as far as it is complete. Raises `error` if it cannot be read at all."""
     with disk_errors(f"read {path}", error):
-        data = path.read_bytes()
+        return parse_lines(path.read_bytes())
+
+
+def parse_lines(data: bytes) -> JsonLines:
+    """The content of a JSON-lines file, as far as it is complete."""
     complete_bytes = data.rfind(b"\n") + 1
     rows, damaged = [], []
     for number, line in enumerate(data[:complete_bytes].split(b"\n")[:-1], start=1):
@@ -143,17 +152,6 @@ def read_lines(path: Path, error: type[DiskError] = DiskError) -> JsonLines:
     return JsonLines(rows, tuple(damaged), complete_bytes < len(data), complete_bytes)
 
 
-def read_rows(path: Path, error: type[DiskError] = DiskError) -> list[dict[str, Any]]:
-    """The complete lines of a JSON-lines file; a torn last one is left out.
-
-    Raises `error` naming a damaged line: that is not what a kill leaves, so nothing is guessed.
-    """
-    lines = read_lines(path, error)
-    if lines.damaged:
-        raise error(f"{path} is damaged: line {lines.damaged[0]} is no JSON object")
-    return lines.rows
-
-
 class LineAppender:
     """A JSON-lines file open for appending, each line durable when `append` returns."""
 
@@ -162,24 +160,35 @@ class LineAppender:
         self._path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         try:
-            lines = read_lines(path)
-            if lines.torn:
-                os.ftruncate(self._descriptor, lines.complete_bytes)
+            data = path.read_bytes()
+            self.bytes = data.rfind(b"\n") + 1
+            """Size of the file."""
+            self._hash = sha256(data[: self.bytes])
+            if self.bytes < len(data):
+                os.ftruncate(self._descriptor, self.bytes)
                 _sync(self._descriptor, path)
         except BaseException:
             os.close(self._descriptor)
             raise
 
+    @property
+    def digest(self) -> str:
+        """sha256 of the file in hexadecimal."""
+        return self._hash.hexdigest()
+
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one line. Raises OSError, with the file as it was before."""
         size = os.fstat(self._descriptor).st_size
+        line = (json.dumps(row) + "\n").encode()
         try:
-            _write_all(self._descriptor, (json.dumps(row) + "\n").encode())
+            _write_all(self._descriptor, line)
             _sync(self._descriptor, self._path)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(self._descriptor, size)
             raise
+        self.bytes += len(line)
+        self._hash.update(line)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""

@@ -10,6 +10,7 @@ from .parameters import DECODER as DECODER
 from .parameters import ROLES as ROLES
 from .parameters import UNEMBEDDING as UNEMBEDDING
 from .parameters import Weights as Weights
+from .parameters import buffers as buffers
 from .parameters import d_vocab_out as d_vocab_out
 from .parameters import dtype_of as dtype_of
 from .parameters import in_scope as in_scope

@@ -4,12 +4,19 @@ opening      create a run, or reopen it to resume, for one process at a time
 writer       everything that training puts on disk
 reader       open a run: config, metrics, weights, models, trajectories
 verify       check every file of a run against its recorded digest
+repair       the way back from what is damaged or lost
 listing      all runs below a directory
 named        weights by name, which know the nearest name
 milestones   memorisation, grok and sustained-grok steps
 
 record       config.json and status.json
 manifest     the list of checkpoints, which is the truth about them; one checkpoint on disk
+seals        what the other files of a run must be; how they are chained
+closing      the seal of a run that a process leaves
+content      what must be in a checkpoint, by the config
+environment  versions, processor and threads, and which of them round otherwise
+file_record  a file and what is known of its content
+summary      the row that a listing shows of a run
 metrics      metrics.jsonl while training, metrics.parquet at the end
 probes       probes.jsonl: what was recorded about training itself
 state        what a resume continues from
@@ -29,8 +36,10 @@ A run directory:
     metrics.parquet   the same as a table, once the run has ended
     probes.jsonl      a line per step that was recorded (`Run.probes`)
     state.json        the resume state, and which of state.0.safetensors and state.1.safetensors belongs to it
+    seals.jsonl       what all these files must be, as of each time that they were known to belong together
     run.lock          held by the process that writes
     analysis/         results computed from the run, by `grokscope.analysis`
+    quarantine/       what a repair has set aside
 """
 
 from grokscope.runs.errors import RunError, RunLocked
@@ -40,6 +49,7 @@ from grokscope.runs.milestones import Milestones, milestones
 from grokscope.runs.opening import create_run, is_locked, reopen_run
 from grokscope.runs.reader import Run, open_run
 from grokscope.runs.record import ENDED
+from grokscope.runs.repair import Repair, repair_run
 from grokscope.runs.verify import Finding, verify_run
 from grokscope.runs.writer import RunWriter
 
@@ -47,6 +57,7 @@ __all__ = [
     "ENDED",
     "Finding",
     "Milestones",
+    "Repair",
     "Run",
     "RunError",
     "RunLocked",
@@ -57,6 +68,7 @@ __all__ = [
     "milestones",
     "open_run",
     "reopen_run",
+    "repair_run",
     "run_name",
     "task_label",
     "verify_run",

@@ -17,10 +17,12 @@ METRICS = "metrics.jsonl"
 METRICS_TABLE = "metrics.parquet"
 PROBES = "probes.jsonl"
 STATE = "state.json"
+SEALS = "seals.jsonl"
 TASK = "task.safetensors"
 LOCK = "run.lock"
 CHECKPOINTS = "checkpoints"
 ANALYSIS = "analysis"
+QUARANTINE = "quarantine"
 
 _CHECKPOINT = re.compile(r"step_(\d{8,})\.safetensors")
 _LONGEST_NAME = 255

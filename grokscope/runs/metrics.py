@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grokscope.disk.files import read_rows, write_atomic
+from grokscope.disk.files import write_atomic
 from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.layout import METRICS, METRICS_TABLE
+from grokscope.runs.seals import REPAIR, Seals, read_log_rows
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -38,9 +40,26 @@ def metric_row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {"step": step, **values}
 
 
-def metric_rows(path: Path) -> list[dict[str, Any]]:
-    """All rows that a run has logged. Raises `RunError` for a missing or damaged file."""
-    return read_rows(path / METRICS, RunError)
+def metric_rows(path: Path, seals: Seals | None = None) -> list[dict[str, Any]]:
+    """All rows that a run has logged, by increasing step; of rows of one step the last holds.
+
+    Raises `RunError` for a missing or damaged file, and for one that does not begin with what is sealed of it.
+    """
+    return last_by_step(path / METRICS, read_log_rows(path, METRICS, seals))
+
+
+def last_by_step(file: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows by increasing step, the last of each: a kill during a resume may leave those that it makes again.
+
+    Raises `RunError` naming the file for a row without a step.
+    """
+    by_step: dict[int, dict[str, Any]] = {}
+    for row in rows:
+        step = row.get("step")
+        if type(step) is not int or step < 0:
+            raise RunError(f"{file} is damaged: a row has step = {step!r}. {REPAIR}")
+        by_step[step] = row
+    return [by_step[step] for step in sorted(by_step)]
 
 
 def write_table(path: Path) -> None:
@@ -55,20 +74,22 @@ def write_table(path: Path) -> None:
     write_atomic(path / METRICS_TABLE, buffer.getvalue())
 
 
-def read_table(path: Path) -> DataFrame:
-    """The metrics of a run, finished or not. Raises `RunError` for missing or damaged files."""
+def read_table(path: Path, seals: Seals | None = None) -> DataFrame:
+    """The metrics of a run, finished or not; from the table if there is one that is as it was written.
+
+    Raises `RunError` as `metric_rows` does.
+    """
     import pandas as pd
     from pyarrow import ArrowException
 
     file = path / METRICS_TABLE
-    if not file.exists():
-        return as_table(metric_rows(path))
-    try:
-        with run_errors(f"read {file}"):
-            return pd.read_parquet(file)
-    except (ArrowException, RunError):
-        # It can be made again from the lines, which raise an error of their own where they cannot be read.
-        return as_table(metric_rows(path))
+    with suppress(ArrowException, RunError):  # it can be made again from the lines, which have errors of their own
+        if seals is not None and METRICS_TABLE in seals.whole:
+            return pd.read_parquet(io.BytesIO(seals.whole[METRICS_TABLE].read(path)))
+        if seals is None and file.exists():
+            with run_errors(f"read {file}"):
+                return pd.read_parquet(file)
+    return as_table(metric_rows(path, seals))
 
 
 def as_table(rows: list[dict[str, Any]]) -> DataFrame:

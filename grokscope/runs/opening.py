@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,12 +14,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from grokscope.config import RunConfig, differences
-from grokscope.disk.files import TEMPORARY, sync_directory, write_atomic
+from grokscope.disk.files import TEMPORARY, json_bytes, sync_directory, write_atomic
 from grokscope.runs import layout
+from grokscope.runs.environment import environment, other_rounding
 from grokscope.runs.errors import RunError, RunLocked, run_errors
+from grokscope.runs.file_record import FileRecord
 from grokscope.runs.manifest import read_manifest
 from grokscope.runs.metrics import metric_rows
-from grokscope.runs.record import read_config, read_origin, read_status, write_config, write_status
+from grokscope.runs.probes import probe_lines
+from grokscope.runs.record import Record, new_record, read_record, read_status, write_status
+from grokscope.runs.seals import Seals, SealWriter, read_seals
+from grokscope.runs.state import refuse_unsealed_state
 from grokscope.runs.task_file import write_task
 from grokscope.runs.writer import RunWriter, last_step
 
@@ -42,7 +49,7 @@ def create_run(
         _check_vacant(run)
         if made:
             sync_directory(run.parent)
-    lock = _locked(run)
+    lock = locked(run)
     try:
         _check_vacant(run)  # again: another process may have made a run here before it gave up the lock
         with run_errors(f"make run directory {run}"):
@@ -55,15 +62,23 @@ def create_run(
             origin = {"imported": imported, "parent": parent}
             origin = {kind: value for kind, value in origin.items() if value is not None}
             write_task(run, config)
-            write_config(run, config, origin)  # last of the files: what has a config.json is a run
-            return RunWriter(run, config, lock, {}, [])
+            record = new_record(config, origin)
+            write_atomic(run / layout.SEALS, b"")
+            seals = SealWriter(run)
+            content = json_bytes(record)
+            seals.begin("created", record, {layout.CONFIG: content} | _task_content(run))
+            write_atomic(run / layout.CONFIG, content)  # last of the files: what has a config.json is a run
+            return RunWriter(run, config, lock, seals, {}, [])
     except BaseException:
         lock.release()
         raise
 
 
-def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) -> RunWriter:
+def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None, *, strict: bool = False) -> RunWriter:
     """Open a run to continue it, and clear away what an interruption left: torn last lines, temporary files.
+
+    An environment that may round otherwise than the one that the run was trained in last is a warning, and is recorded
+    in the run; with `strict` it is a `RunError`.
 
     Raises `RunLocked` if another process is training it; `RunError` if its manifest is missing or damaged, and, naming
     the settings, if `config` is given and is not the config of the run.
@@ -71,28 +86,71 @@ def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None) ->
     run = layout.check_path(path)
     if not layout.is_run(run):
         raise RunError(f"{run} is not a run: it has no {layout.CONFIG}")
-    lock = _locked(run)
+    lock = locked(run)
     try:
-        own, _ = read_config(run)
+        seals = read_seals(run)
+        record = read_record(run, seals)
+        own = record.config
         changed = differences(own, config) if config is not None else {}
         if changed:
             listed = "; ".join(f"{name} = {old!r} in the run, {new!r} given" for name, (old, new) in changed.items())
             raise RunError(f"the config of {run} cannot be changed: {listed}. Start a new run for another config")
-        entries = read_manifest(run)
-        rows = metric_rows(run)
+        entries = read_manifest(run, seals)
+        rows = metric_rows(run, seals)
+        probe_lines(run, seals)
+        if (run / layout.STATE).exists():
+            refuse_unsealed_state(run, seals)
+        moved = _moved(run, record, seals, strict=strict)
         with run_errors(f"write {run}"):
             for leftover in (*run.glob(f"*{TEMPORARY}"), *(run / layout.CHECKPOINTS).glob(f"*{TEMPORARY}")):
                 leftover.unlink()
-            (run / layout.METRICS_TABLE).unlink(missing_ok=True)
             (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
             status = None
             with suppress(RunError):
                 status = read_status(run)
+            writer = SealWriter(run)
+            if seals is None:
+                adopt(run, writer)
+            # Before anything is changed: from here on the run is not the one that was closed.
+            writer.add("reopened", last_step(entries, rows), more=moved)
+            (run / layout.METRICS_TABLE).unlink(missing_ok=True)
             write_status(run, "running", last_step(entries, rows), None)
-            return RunWriter(run, own, lock, entries, rows, status)
+            return RunWriter(run, own, lock, writer, entries, rows, status)
     except BaseException:
         lock.release()
         raise
+
+
+def adopt(run: Path, seals: SealWriter) -> None:
+    """Begin the seals of a run that has none, with its config, its task and its state as they are. Raises OSError."""
+    content, state = (run / layout.CONFIG).read_bytes(), run / layout.STATE
+    seals.begin("adopted", json.loads(content), {layout.CONFIG: content} | _task_content(run))
+    if state.exists():
+        seals.add("state", None, whole=[FileRecord.of(layout.STATE, state.read_bytes())])
+
+
+def _task_content(run: Path) -> dict[str, bytes]:
+    file = run / layout.TASK
+    return {layout.TASK: file.read_bytes()} if file.exists() else {}
+
+
+def _moved(run: Path, record: Record, seals: Seals | None, *, strict: bool) -> dict[str, Any]:
+    """What a seal says of the environment: nothing where it rounds as the one before it does."""
+    before = record.environment if seals is None else seals.environments[-1][1]
+    here = environment()
+    changed = other_rounding(before, here)
+    if not changed:
+        return {}
+    said = f"{run} was trained in an environment that may round otherwise: {'; '.join(changed)}"
+    if strict:
+        raise RunError(f"{said}. Continue it there, or without strict")
+    warnings.warn(
+        f"{said}. Checkpoints of steps that are trained again are compared with those that are there; the run records "
+        "this environment from here on",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+    return {"environment": here}
 
 
 def remove_unfinished_import(path: str | os.PathLike[str]) -> None:
@@ -101,7 +159,7 @@ def remove_unfinished_import(path: str | os.PathLike[str]) -> None:
     Anything else there, a run that was trained or an import that is still being written among it, is left as it is.
     """
     run = layout.check_path(path)
-    if not layout.is_run(run) or read_origin(run, "imported") is None:
+    if not layout.is_run(run) or read_record(run).imported is None:
         return
     if read_status(run).state not in ("interrupted", "failed") or is_locked(run):
         return
@@ -118,7 +176,7 @@ def is_locked(path: str | os.PathLike[str]) -> bool:
     if not (run / layout.LOCK).exists():
         return False
     try:
-        _locked(run).release()
+        locked(run).release()
     except RunLocked:
         return True
     return False
@@ -128,7 +186,15 @@ def _check_vacant(run: Path) -> None:
     """Raise `RunError` unless the directory is empty or holds only what a creation that was killed leaves."""
     if (run / layout.CONFIG).exists():
         raise RunError(f"{run} is a run already: resume it, or choose another directory")
-    traces = (layout.LOCK, layout.MANIFEST, layout.METRICS, layout.STATUS, layout.TASK, layout.CHECKPOINTS)
+    traces = (
+        layout.LOCK,
+        layout.MANIFEST,
+        layout.METRICS,
+        layout.STATUS,
+        layout.TASK,
+        layout.SEALS,
+        layout.CHECKPOINTS,
+    )
     with run_errors(f"read {run}"):
         names = [name for name in sorted(os.listdir(run)) if not name.endswith(TEMPORARY)]
         held = [name for name in names if name not in traces]
@@ -139,7 +205,7 @@ def _check_vacant(run: Path) -> None:
         raise RunError(f"{run} is not empty (it holds {listed}): choose a new directory for the run")
 
 
-def _locked(run: Path) -> FileLock:
+def locked(run: Path) -> FileLock:
     # Not bound to a thread: a notebook may finish a run in another one.
     lock = FileLock(run / layout.LOCK, thread_local=False)
     with run_errors(f"lock {run / layout.LOCK}"):

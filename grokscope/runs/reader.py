@@ -4,26 +4,28 @@ from __future__ import annotations
 
 import operator
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, SupportsIndex, get_args
 
 from jaxtyping import Shaped
-from safetensors import safe_open
 from torch import Tensor
 
 from grokscope.config import RunConfig
 from grokscope.config.nearest import hint, near
 from grokscope.model import Weights, load_model, parameter_shapes
 from grokscope.runs import layout
+from grokscope.runs.content import CheckpointContent, opened_checkpoint, read_checkpoint
 from grokscope.runs.errors import RunError
-from grokscope.runs.manifest import Entry, deserialise, read_manifest
+from grokscope.runs.manifest import Entry, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
 from grokscope.runs.milestones import Milestones, milestones
 from grokscope.runs.named import NamedWeights, UnknownParameter
 from grokscope.runs.probes import read_margins, read_probes, read_trace
-from grokscope.runs.record import State, Status, read_config, read_forward, read_origin, read_status
+from grokscope.runs.record import Record, State, Status, read_record, read_status
+from grokscope.runs.seals import REPAIR, Seals, read_seals
 from grokscope.tasks import Task, run_task
 
 if TYPE_CHECKING:
@@ -42,15 +44,20 @@ class Run:
     """A run directory, as it was when it was opened: to see what training has added since, open it again.
 
     No number comes from a file that has changed since it was written: weights are checked against the
-    manifest's digest whenever they are read, and a trajectory checks each file the first time it needs it.
+    manifest's digest, and their names, shapes and values against the config, whenever they are read, and a trajectory
+    checks each file the first time it needs it; logs are compared with what is sealed of them.
     """
 
-    def __init__(self, path: Path, config: RunConfig, status: Status, entries: dict[int, Entry]) -> None:
+    def __init__(
+        self, path: Path, record: Record, status: Status, entries: dict[int, Entry], seals: Seals | None = None
+    ) -> None:
         """For `open_run`."""
         self.path = path
-        self.config = config
+        self.config: RunConfig = record.config
+        self._record = record
         self._status = status
         self._entries = entries
+        self._seals = seals
         self._verified: set[int] = set()
         self.basis: BasisChoice | None = None
         """The basis that analyses read the operands in; None: that of the task's own group. See `in_basis`."""
@@ -66,7 +73,7 @@ class Run:
         """
         if basis is not None and basis not in get_args(BasisChoice):
             raise RunError(f"basis = {basis!r} is not accepted: use {' or '.join(get_args(BasisChoice))}")
-        other = Run(self.path, self.config, self._status, self._entries)
+        other = Run(self.path, self._record, self._status, self._entries, self._seals)
         other.basis = basis
         return other
 
@@ -105,21 +112,29 @@ class Run:
         """Where results computed from this run are cached. It need not exist."""
         return self.path / layout.ANALYSIS
 
-    @cached_property
+    @property
     def imported(self) -> dict[str, Any] | None:
         """Where the weights of a network trained elsewhere are from: `files`, `skipped`, `notes`; else None."""
-        return read_origin(self.path, "imported")
+        return self._record.imported
 
-    @cached_property
-    def forward(self) -> dict[str, Any] | None:
+    @property
+    def forward(self) -> Mapping[str, Any] | None:
         """The path that trained it: `name` (`compiled`, `engine`, `hooked`), and `why` it is not the one that the
         config asks for (None where it is). None for imported networks, and for runs older than the record."""
-        return read_forward(self.path)
+        return self._record.forward
 
-    @cached_property
+    @property
     def parent(self) -> dict[str, Any] | None:
         """The run that this one branched off: `run` (its name), `step`, `sha256` of that checkpoint; else None."""
-        return read_origin(self.path, "parent")
+        return self._record.parent
+
+    @property
+    def environments(self) -> list[tuple[int, Mapping[str, Any]]]:
+        """The environments that it was trained in: versions, processor, threads; each with the step it began at.
+
+        There is more than one where a resume found another that may round otherwise.
+        """
+        return [(0, self._record.environment)] if self._seals is None else list(self._seals.environments)
 
     @cached_property
     def task(self) -> Task:
@@ -128,7 +143,7 @@ class Run:
 
     @cached_property
     def _metrics(self) -> DataFrame:
-        return read_table(self.path)
+        return read_table(self.path, self._seals)
 
     @property
     def metrics(self) -> DataFrame:
@@ -140,7 +155,7 @@ class Run:
 
     @cached_property
     def _probe_table(self) -> DataFrame:
-        return read_probes(self.path)
+        return read_probes(self.path, self._seals)
 
     @property
     def probes(self) -> DataFrame:
@@ -158,7 +173,7 @@ class Run:
         `stage` is `before`, `updated` (by the optimizer) or `after` (norm control); the other columns are those of
         `grokscope.probes.margin_rows`. A run that recorded none has a table without rows.
         """
-        return read_margins(self.path)
+        return read_margins(self.path, self._seals)
 
     @property
     def trace(self) -> Trace:
@@ -166,7 +181,7 @@ class Run:
 
         Raises `RunError` for a run without `probes.trace`.
         """
-        return read_trace(self.path)
+        return read_trace(self.path, self._seals)
 
     @cached_property
     def milestones(self) -> Milestones:
@@ -175,7 +190,8 @@ class Run:
         What came before the first evaluation of an imported network or a branch is not known here: `grok_by` and the
         like stand for a milestone that lies at or before it.
         """
-        return milestones(metric_rows(self.path), history_known=self.imported is None and self.parent is None)
+        rows = metric_rows(self.path, self._seals)
+        return milestones(rows, history_known=self.imported is None and self.parent is None)
 
     @property
     def memorisation_step(self) -> int | None:
@@ -208,10 +224,13 @@ class Run:
         if isinstance(step, str):
             self._refuse_name(step)
         entry = self._entry(step)
-        stored = deserialise(entry.read(self.path))
-        order = parameter_shapes(self.config.model, self.task)
-        names = (*order, *sorted(stored.keys() - order.keys()))
-        return NamedWeights((name, stored[name]) for name in names if name in stored)
+        stored = read_checkpoint(self.path, entry)
+        self._content.check(self.path / entry.file, stored)
+        return NamedWeights((name, stored[name]) for name in self._content.expected)
+
+    @cached_property
+    def _content(self) -> CheckpointContent:
+        return CheckpointContent.of(self.config.model, self.task, may_diverge=self.status == "diverged")
 
     def model(self, step: SupportsIndex) -> HookedTransformer | TransformerBridge:
         """The network in evaluation mode with the weights of `step` (see `weights`), for hooks and caches.
@@ -275,25 +294,28 @@ class Run:
         raise RunError(f"{self.path} has no checkpoint at step {number}; nearest: {', '.join(map(str, near))}")
 
     def _parameter(self, entry: Entry, name: str) -> Tensor:
+        path = self.path / entry.file
         if entry.step not in self._verified:
             problem = entry.check(self.path)
             if problem is not None:
-                raise RunError(problem[1])
-            self._verified.add(entry.step)
-        with safe_open(self.path / entry.file, "pt") as file:
+                raise RunError(f"{problem[1]}. {REPAIR}")
+        with opened_checkpoint(path) as file:
             names = list(file.keys())
+            if entry.step not in self._verified:
+                self._content.check_names(path, names)
+                self._verified.add(entry.step)
             if name not in names:
-                raise RunError(
-                    f"{self.path / entry.file} has no parameter {name!r}; {hint(name, sorted(names), 'parameters')}"
-                )
-            return file.get_tensor(name)
+                raise RunError(f"{path} has no parameter {name!r}; {hint(name, sorted(names), 'parameters')}")
+            value = file.get_tensor(name)
+        self._content.check(path, {name: value}, all_names=False)
+        return value
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:
     """Open a run directory for reading, finished or still training.
 
     Raises `RunError` if there is no run (naming similar ones beside it), or if its config, status or manifest
-    is missing or damaged.
+    is missing, damaged, or not what was sealed.
     """
     run = layout.check_path(path)
     if not layout.is_run(run):
@@ -302,5 +324,8 @@ def open_run(path: str | os.PathLike[str]) -> Run:
             siblings = [other.name for other in run.parent.iterdir() if (other / layout.CONFIG).is_file()]
         beside = ", ".join(str(run.parent / name) for name in near(run.name, siblings))
         raise RunError(f"there is no run at {run}{'; nearest: ' if beside else ''}{beside}")
-    config, _ = read_config(run)
-    return Run(run, config, read_status(run), read_manifest(run))
+    seals = read_seals(run)
+    record = read_record(run, seals)
+    if seals is not None:
+        seals.refuse_changed(layout.STATUS)
+    return Run(run, record, read_status(run), read_manifest(run, seals), seals)

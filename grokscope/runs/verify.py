@@ -7,15 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from grokscope.disk.files import read_lines
+from grokscope.disk.files import digest, parse_lines
 from grokscope.runs import layout
+from grokscope.runs.content import CheckpointContent
 from grokscope.runs.errors import RunError, run_errors
-from grokscope.runs.manifest import FileRecord, Problem, parse_manifest
-from grokscope.runs.record import read_config, read_status
-from grokscope.runs.state import state_record
+from grokscope.runs.file_record import FileRecord, Problem
+from grokscope.runs.manifest import deserialise, manifest_data, parse_manifest
+from grokscope.runs.record import Record, read_record, read_status
+from grokscope.runs.seals import parse_seals
+from grokscope.runs.state import SavedState, saved_states
 from grokscope.runs.task_file import task_record
+from grokscope.tasks import run_task
 
-Verdict = Problem | Literal["ok", "damaged", "torn", "unlisted"]
+Verdict = Problem | Literal["ok", "damaged", "torn", "unlisted", "unsealed"]
+
+_HARMLESS = ("ok", "torn", "unlisted", "unsealed")
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -25,96 +32,194 @@ class Finding:
     file: str
     """Path relative to the run directory."""
     verdict: Verdict
-    """ok. missing, truncated, digest mismatch: not as recorded. damaged: cannot be read. torn (ends within a
-    line) and unlisted (a file that the manifest does not know) are what a kill leaves, and harmless."""
+    """ok: as it was written. missing, truncated, digest mismatch: not as recorded. link: it leads out of the run.
+    damaged: it cannot be read, or holds what no training of the config wrote. torn (it ends within a line) and unlisted
+    (the manifest does not know it) are what a kill leaves. unsealed: it can be read, and nothing is recorded of it, or
+    of its end: a run that no process has left yet, or that is older than seals."""
     detail: str = ""
     """The finding in a sentence; empty if ok."""
 
     @property
     def is_bad(self) -> bool:
         """Whether something that the run had is lost or not to be trusted."""
-        return self.verdict not in ("ok", "torn", "unlisted")
+        return self.verdict not in _HARMLESS
 
 
 def verify_run(path: str | os.PathLike[str]) -> list[Finding]:
-    """Check every file of a run: checkpoints and the resume state by size and sha256, the rest by reading.
+    """Compare every file of a run with what is recorded of it, and every checkpoint with the config.
 
     Raises `RunError` if there is no run, or if its manifest is missing, saying what is unlisted.
     """
     run = layout.check_path(path)
     if not layout.is_run(run):
         raise RunError(f"{run} is not a run: it has no {layout.CONFIG}")
-    # Before the manifest: what a training process adds in between is listed by the time that is read.
-    folder = run / layout.CHECKPOINTS
-    with run_errors(f"read {folder}"):
-        present = sorted(os.listdir(folder)) if folder.is_dir() else []
-    entries, lines, problems = parse_manifest(run)
-    findings = [_readable(run, layout.CONFIG), _readable(run, layout.STATUS), *_task(run)]
-    findings += [Finding(layout.MANIFEST, "damaged", problem) for problem in problems]
-    if lines.torn:
-        findings.append(Finding(layout.MANIFEST, "torn", f"{run / layout.MANIFEST} ends in the middle of a line"))
-    elif not problems:
-        findings.append(Finding(layout.MANIFEST, "ok"))
-    findings.append(_lines(run, layout.METRICS))
-    if (run / layout.PROBES).exists():
-        findings.append(_lines(run, layout.PROBES))
-    findings += [_checked(run, entry) for entry in entries.values()]
-    listed = {entry.file for entry in entries.values()}
-    for name in present:
-        file = f"{layout.CHECKPOINTS}/{name}"
-        if file not in listed:
-            findings.append(Finding(file, "unlisted", f"{run / file} is not in the manifest"))
-    return findings + _state(run)
+    for _ in range(_TRIES - 1):
+        before = _seals_as_they_are(run)
+        findings = _Verification(run).findings()
+        if not any(finding.is_bad for finding in findings) or _seals_as_they_are(run) == before:
+            return findings
+        # A process has written to the run in between: once more.
+    return _Verification(run).findings()
 
 
-def _checked(run: Path, record: FileRecord) -> Finding:
-    try:
-        wrong = record.check(run)
-    except RunError as error:
-        return Finding(record.file, "damaged", str(error))
-    return Finding(record.file, "ok") if wrong is None else Finding(record.file, *wrong)
+def _seals_as_they_are(run: Path) -> bytes:
+    with run_errors(f"read {run / layout.SEALS}"):
+        return (run / layout.SEALS).read_bytes() if (run / layout.SEALS).exists() else b""
 
 
-def _readable(run: Path, file: str) -> Finding:
-    if not (run / file).exists():
-        return Finding(file, "missing", f"{run / file} is missing")
-    try:
-        if file == layout.CONFIG:
-            read_config(run)
+class _Verification:
+    """One look at all files of a run."""
+
+    def __init__(self, run: Path) -> None:
+        self.run = run
+        self.seals, self.seal_lines, self.seal_problem = parse_seals(run)
+        self.record: Record | None = None
+
+    def findings(self) -> list[Finding]:
+        # The folder before the manifest: what a training process adds in between is listed by the time that is read.
+        folder = self.run / layout.CHECKPOINTS
+        with run_errors(f"read {folder}"):
+            present = sorted(os.listdir(folder)) if folder.is_dir() else []
+        findings = [*self._of_seals(), self._of_config(), self._of_status(), *self._of_task(), *self._of_table()]
+        manifest, entries = self._of_manifest()
+        findings += [manifest, self._of_log(layout.METRICS)]
+        if (self.run / layout.PROBES).exists() or (self.seals is not None and layout.PROBES in self.seals.starts):
+            findings.append(self._of_log(layout.PROBES))
+        content = self._content()
+        findings += [self._of_file(entry, content) for entry in entries]
+        listed = {entry.file for entry in entries}
+        for name in present:
+            file = f"{layout.CHECKPOINTS}/{name}"
+            if file not in listed:
+                findings.append(Finding(file, "unlisted", f"{self.run / file} is not in the manifest"))
+        return findings + self._of_state()
+
+    def _of_seals(self) -> list[Finding]:
+        file = self.run / layout.SEALS
+        if self.seal_problem is not None:
+            return [Finding(layout.SEALS, "damaged", self.seal_problem)]
+        if self.seals is None:
+            return []  # a run that is older than seals; for one that lost them the finding of its config says so
+        if self.seal_lines.torn:
+            return [Finding(layout.SEALS, "torn", f"{file} ends in the middle of a line")]
+        return [Finding(layout.SEALS, "ok")]
+
+    def _of_config(self) -> Finding:
+        try:
+            self.record = read_record(self.run, self.seals)
+        except RunError as error:
+            changed = self.seals is not None and self.seals.whole[layout.CONFIG].check(self.run) is not None
+            readable = changed and "has changed" in str(error)
+            return Finding(layout.CONFIG, "digest mismatch" if readable else "damaged", str(error))
+        return self._sealed(layout.CONFIG)
+
+    def _of_status(self) -> Finding:
+        if not (self.run / layout.STATUS).exists():
+            return Finding(layout.STATUS, "missing", f"{self.run / layout.STATUS} is missing")
+        try:
+            read_status(self.run)
+        except RunError as error:
+            return Finding(layout.STATUS, "damaged", str(error))
+        return self._sealed(layout.STATUS)
+
+    def _of_table(self) -> list[Finding]:
+        is_sealed = self.seals is not None and layout.METRICS_TABLE in self.seals.whole
+        there = (self.run / layout.METRICS_TABLE).exists()
+        return [self._sealed(layout.METRICS_TABLE)] if is_sealed or there else []
+
+    def _sealed(self, file: str) -> Finding:
+        """Of a file that is sealed as a whole, if at all."""
+        if self.seals is None or file not in self.seals.whole:
+            return Finding(file, "unsealed", f"{self.run / file} can be read; nothing is recorded of it")
+        wrong = self.seals.whole[file].check(self.run)
+        return Finding(file, "ok") if wrong is None else Finding(file, *wrong)
+
+    def _of_task(self) -> list[Finding]:
+        """Of the file of a task that is given by its content; nothing for other tasks."""
+        try:
+            record = task_record(self.run)
+        except RunError:
+            return []  # the finding of config.json says so
+        return [] if record is None else [self._of_file(record)]
+
+    def _of_manifest(self) -> tuple[Finding, list[FileRecord]]:
+        """Of the manifest; and the files that it lists."""
+        try:
+            data = manifest_data(self.run, self.seals)
+        except RunError:
+            data = manifest_data(self.run, None)  # raises where it is missing
+            finding = self._of_log(layout.MANIFEST)
         else:
-            read_status(run)
-    except RunError as error:
-        return Finding(file, "damaged", str(error))
-    return Finding(file, "ok")
+            finding = self._of_log(layout.MANIFEST, data)
+        entries, _, problems = parse_manifest(self.run, data)
+        if problems and not finding.is_bad:
+            finding = Finding(layout.MANIFEST, "damaged", problems[0])
+        return finding, list(entries.values())
 
+    def _of_log(self, file: str, data: bytes | None = None) -> Finding:
+        full = self.run / file
+        sealed = None if self.seals is None else self.seals.starts.get(file)
+        if self.seals is not None and sealed is not None and data is None:
+            wrong = sealed.check(self.run, start=self.seals.closing is None)
+            if wrong is not None:
+                return Finding(file, *wrong)
+        if not full.exists():
+            return Finding(file, "missing", f"{full} is missing")
+        with run_errors(f"read {full}"):
+            data = full.read_bytes() if data is None else data
+        lines = parse_lines(data)
+        if lines.damaged:
+            return Finding(file, "damaged", f"{full} is damaged: line {lines.damaged[0]} is no JSON object")
+        if lines.torn:
+            return Finding(file, "torn", f"{full} ends in the middle of a line")
+        size = 0 if sealed is None else sealed.bytes
+        if size < len(data):
+            return Finding(file, "unsealed", f"{full} can be read; of {len(data)} bytes {size} are sealed")
+        return Finding(file, "ok")
 
-def _task(run: Path) -> list[Finding]:
-    """What was found of the file of a task that is given by its content; nothing for other tasks."""
-    try:
-        record = task_record(run)
-    except RunError:
-        return []  # the finding of config.json says so
-    return [] if record is None else [_checked(run, record)]
+    def _content(self) -> CheckpointContent | None:
+        if self.record is None:
+            return None
+        diverged = False
+        try:
+            diverged = read_status(self.run).state == "diverged"
+            return CheckpointContent.of(self.record.config.model, run_task(self.record.config), may_diverge=diverged)
+        except RunError:
+            return CheckpointContent.of(self.record.config.model, run_task(self.record.config), may_diverge=True)
 
+    def _of_file(self, record: FileRecord, content: CheckpointContent | None = None) -> Finding:
+        """Of a file that is recorded as a whole; with `content`, of a checkpoint."""
+        try:
+            wrong = record.check(self.run)
+            if wrong is None and content is not None:
+                file = self.run / record.file
+                content.check(file, deserialise(record.read(self.run), file))
+        except RunError as error:
+            return Finding(record.file, "damaged", str(error))
+        return Finding(record.file, "ok") if wrong is None else Finding(record.file, *wrong)
 
-def _lines(run: Path, name: str) -> Finding:
-    file = run / name
-    if not file.exists():
-        return Finding(name, "missing", f"{file} is missing")
-    lines = read_lines(file, RunError)
-    if lines.damaged:
-        return Finding(name, "damaged", f"{file} is damaged: line {lines.damaged[0]} is no JSON object")
-    return Finding(name, "torn", f"{file} ends in the middle of a line") if lines.torn else Finding(name, "ok")
+    def _of_state(self) -> list[Finding]:
+        file = self.run / layout.STATE
+        if not file.exists():
+            closed = self.seals is not None and layout.STATE in self.seals.whole
+            return [Finding(layout.STATE, "missing", f"{file} is missing")] if closed else []
+        try:
+            last, *before = saved_states(self.run)
+        except RunError as error:
+            return [Finding(layout.STATE, "damaged", str(error))]
+        with run_errors(f"read {file}"):
+            is_sealed = self.seals is not None and digest(file.read_bytes()) in self.seals.states
+        if self.seals is None:
+            finding = Finding(layout.STATE, "unsealed", f"{file} can be read; nothing is recorded of it")
+        elif not is_sealed:
+            finding = Finding(layout.STATE, "digest mismatch", f"{file} is no state that was sealed")
+        else:
+            finding = Finding(layout.STATE, "ok")
+        return [finding, self._of_file(last.record), *(self._of_state_before(one) for one in before)]
 
-
-def _state(run: Path) -> list[Finding]:
-    try:
-        record = state_record(run)
-        if record is None:
-            return []
-        finding = _checked(run, record)
-        if finding.is_bad and state_record(run) != record:
-            return _state(run)  # a training process has replaced it in between
-    except RunError as error:
-        return [Finding(layout.STATE, "damaged", str(error))]
-    return [Finding(layout.STATE, "ok"), finding]
+    def _of_state_before(self, state: SavedState) -> Finding:
+        """Of the state before the last, which is only there for `grokscope repair`."""
+        finding = self._of_file(state.record)
+        if not finding.is_bad:
+            return finding
+        return Finding(finding.file, "unlisted", f"{self.run / finding.file} is not the state before the last any more")

@@ -18,11 +18,15 @@ from grokscope.disk.files import LineAppender, digest, write_atomic
 from grokscope.model import Weights
 from grokscope.runs import layout
 from grokscope.runs.background import BackgroundWriter
+from grokscope.runs.closing import seal_closed
+from grokscope.runs.environment import environment
 from grokscope.runs.errors import RunError, run_errors
+from grokscope.runs.file_record import FileRecord
 from grokscope.runs.manifest import Entry, serialise, snapshot
 from grokscope.runs.metrics import metric_row, write_table
 from grokscope.runs.probes import probe_line, probe_lines
-from grokscope.runs.record import State, Status, environment, read_config, write_status
+from grokscope.runs.record import State, Status, read_record, write_status
+from grokscope.runs.seals import SealWriter, read_seals
 from grokscope.runs.state import read_state, write_state
 from grokscope.stopping import Stopped
 
@@ -46,6 +50,7 @@ class RunWriter:
         path: Path,
         config: RunConfig,
         lock: FileLock,
+        seals: SealWriter,
         entries: dict[int, Entry],
         rows: list[dict[str, Any]],
         reopened_at: Status | None = None,
@@ -56,6 +61,7 @@ class RunWriter:
         self.reopened_at = reopened_at
         """The status that the run had when it was reopened, if it could be read."""
         self._lock = lock
+        self._seals = seals
         self._entries = entries  # from here on the background thread's
         self._rows = rows
         self._last_step = last_step(entries, rows)
@@ -64,6 +70,8 @@ class RunWriter:
         self._probes: LineAppender | None = None  # opened with the first line, so that a run without has no file
         recorded = probe_lines(path)
         self._probed = recorded[-1]["step"] if recorded else -1
+        if recorded:
+            self._probes = LineAppender(path / layout.PROBES)
         self._background = BackgroundWriter(_CAPACITY)
         self._closed = False
 
@@ -111,28 +119,27 @@ class RunWriter:
     def truncate(self, after_step: int) -> None:
         """Drop metrics and probes later than `after_step`, which a resume from a state at that step makes again."""
         self.flush()
-        self._truncate_metrics(after_step)
+        rows = [row for row in self._rows if row["step"] <= after_step]
         lines = probe_lines(self.path)
         kept = [line for line in lines if line["step"] <= after_step]
-        if len(kept) < len(lines):
-            file = self.path / layout.PROBES
-            with run_errors(f"write {file}"):
-                if self._probes is not None:
-                    self._probes.close()
-                write_atomic(file, "".join(json.dumps(line) + "\n" for line in kept).encode())
-                self._probes = None
-        self._probed = kept[-1]["step"] if kept else -1
-
-    def _truncate_metrics(self, after_step: int) -> None:
-        kept = [row for row in self._rows if row["step"] <= after_step]
-        if len(kept) == len(self._rows):
-            return
-        file = self.path / layout.METRICS
-        with run_errors(f"write {file}"):
+        logs = {layout.METRICS: (rows, len(self._rows)), layout.PROBES: (kept, len(lines))}
+        contents = {file: _as_lines(left) for file, (left, before) in logs.items() if len(left) < before}
+        if contents:
+            with run_errors(f"write {self.path / layout.SEALS}"):
+                # Before the logs are cut: a kill in between leaves them longer than they are said to be, not shorter.
+                start = [FileRecord.of(file, content) for file, content in contents.items()]
+                self._seals.add("resumed", after_step, start=start)
+        for file, content in contents.items():
+            with run_errors(f"write {self.path / file}"):
+                write_atomic(self.path / file, content)
+        if layout.METRICS in contents:
             self._metrics.close()
-            write_atomic(file, "".join(json.dumps(row) + "\n" for row in kept).encode())
-            self._metrics = LineAppender(file)
-        self._rows = kept
+            self._metrics = LineAppender(self.path / layout.METRICS)
+        if layout.PROBES in contents and self._probes is not None:
+            self._probes.close()
+            self._probes = LineAppender(self.path / layout.PROBES)
+        self._rows = rows
+        self._probed = kept[-1]["step"] if kept else -1
 
     def save_state(self, tensors: dict[str, Tensor], info: Mapping[str, Any]) -> None:
         """Replace the resume state: tensors (copied before this returns) and values that JSON can hold."""
@@ -146,7 +153,7 @@ class RunWriter:
     def load_state(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
         """The last resume state, verified; None if none was saved."""
         self.flush()
-        return read_state(self.path)
+        return read_state(self.path, read_seals(self.path))
 
     def flush(self) -> None:
         """Return when all that was saved and logged is durable."""
@@ -166,26 +173,29 @@ class RunWriter:
             self._background.close()
             failure = self._background.error
             if failure is None:
-                try:
-                    with run_errors(f"write {self.path / layout.METRICS_TABLE}"):
-                        write_table(self.path)
-                except RunError as error:
-                    failure = error
+                failure = self._leave(status, reason, step)
             if failure is not None:
-                status, reason = "failed", str(failure)
-            try:
-                with run_errors(f"write {self.path / layout.STATUS}"):
-                    write_status(self.path, status, self._last_step if step is None else step, reason)
-            except RunError as error:
-                failure = failure or error
-            if failure is not None:
+                self._leave("failed", str(failure), step)
                 raise RunError(str(failure)) from failure
         finally:
-            self._manifest.close()
-            self._metrics.close()
-            if self._probes is not None:
-                self._probes.close()
+            for file in (self._manifest, self._metrics, self._probes, self._seals):
+                if file is not None:
+                    file.close()
             self._lock.release()
+
+    def _leave(self, status: State, reason: str | None, step: int | None) -> RunError | None:
+        """Write the table, the status and the seal of the closed run; returns the first thing that went wrong."""
+        step = self._last_step if step is None else step
+        try:
+            with run_errors(f"write {self.path / layout.METRICS_TABLE}"):
+                write_table(self.path)
+            with run_errors(f"write {self.path / layout.STATUS}"):
+                write_status(self.path, status, step, reason)
+            with run_errors(f"write {self.path / layout.SEALS}"):
+                seal_closed(self.path, self.config, status, step)
+        except RunError as error:
+            return error
+        return None
 
     def __enter__(self) -> RunWriter:
         return self
@@ -249,8 +259,16 @@ class RunWriter:
             self._probes.append(line)
 
     def _write_state(self, tensors: dict[str, Tensor], info: str) -> None:
+        def seal(state: FileRecord) -> None:
+            self._seals.add("state", json.loads(info).get("step"), whole=[state], start=self._logs())
+
         with run_errors(f"write resume state {self.path / layout.STATE}"):
-            write_state(self.path, tensors, info)
+            write_state(self.path, tensors, info, seal)
+
+    def _logs(self) -> list[FileRecord]:
+        """What the logs hold now."""
+        logs = {layout.MANIFEST: self._manifest, layout.METRICS: self._metrics, layout.PROBES: self._probes}
+        return [FileRecord(file, log.bytes, log.digest) for file, log in logs.items() if log is not None]
 
 
 def last_step(entries: dict[int, Entry], rows: list[dict[str, Any]]) -> int | None:
@@ -258,8 +276,12 @@ def last_step(entries: dict[int, Entry], rows: list[dict[str, Any]]) -> int | No
     return max([*entries, *(row["step"] for row in rows[-1:])], default=None)
 
 
+def _as_lines(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
 def _changes(path: Path) -> str:
-    made_in, here = read_config(path)[1], environment()
+    made_in, here = read_record(path).environment, environment()
     changed = [f"{name} was {made_in.get(name)}, is {here[name]}" for name in here if made_in.get(name) != here[name]]
     if not changed:
         return "Versions and CPU threads are as they were; does the machine differ, or the program?"

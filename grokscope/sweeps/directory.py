@@ -7,7 +7,7 @@ from pathlib import Path
 from grokscope.config import RunConfig, differences
 from grokscope.runs import RunError
 from grokscope.runs.layout import check_new_path, is_run
-from grokscope.runs.record import read_config
+from grokscope.runs.record import read_record
 from grokscope.sweeps.board import Place
 from grokscope.sweeps.job import Job
 
@@ -22,7 +22,7 @@ def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
         if not is_run(place.path):
             continue
         try:
-            config = read_config(place.path)[0]
+            config = read_record(place.path).config
             place.before = look(place)
         except RunError as error:
             place.give_up(str(error))

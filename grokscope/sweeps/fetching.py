@@ -15,6 +15,7 @@ from grokscope.sweeps.hub import Hub, answer, standing
 from grokscope.sweeps.job import Job
 from grokscope.sweeps.local import LOGS, work_through
 from grokscope.sweeps.transfer import Files, read_files, write_files
+from grokscope.training.loop import threads
 
 _LOOK_AGAIN = 2.0
 """Seconds until a run that another process trains is asked for once more."""
@@ -41,7 +42,8 @@ class FileHub(Hub):
         path, config = self._folder / name, job.config
         if name not in self._writers:
             try:
-                writer = reopen_run(path, config) if is_run(path) else create_run(path, config)
+                with threads(config.training.threads):  # which a run records
+                    writer = reopen_run(path, config) if is_run(path) else create_run(path, config)
             except RunLocked:
                 return None
             if writer.reopened_at is not None and writer.reopened_at.state in ENDED:  # since the sweep looked
@@ -49,7 +51,7 @@ class FileHub(Hub):
                 return 0, read_files(path)
             self._writers[name] = writer
         self._turns[name] = self._turns.get(name, 0) + 1
-        return self._turns[name], read_files(path) if (path / STATE).exists() else {}
+        return self._turns[name], read_files(path)
 
     def put(self, name: str, turn: int, files: Files) -> None:
         """Write files of a run."""

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from grokscope.disk.files import digest, write_atomic
 from grokscope.runs import RunError
-from grokscope.runs.layout import CHECKPOINTS, CONFIG, MANIFEST, METRICS, PROBES, STATE, STATUS, checkpoint_file
-from grokscope.runs.manifest import read_manifest
+from grokscope.runs.layout import CHECKPOINTS, CONFIG, MANIFEST, METRICS, PROBES, SEALS, STATE, STATUS
+from grokscope.runs.manifest import manifest_data, parse_manifest
 
 Files = dict[str, bytes]
 """Content by path relative to the run directory."""
@@ -29,16 +29,21 @@ def read_files(run: Path, sent: Collection[str] = ()) -> Files:
     Raises `RunError` where they cannot be read.
     """
     state = _state(run)
-    steps = read_manifest(run)
-    # After the manifest was parsed, so that what is sent lists no less; a line more is cut off below.
-    names = [checkpoint_file(step) for step in steps]
+    # What is sealed is there, and what is read later is no less.
+    seals = (run / SEALS).read_bytes()
+    seals = seals[: seals.rfind(b"\n") + 1]
+    manifest = manifest_data(run, None)
+    manifest = manifest[: manifest.rfind(b"\n") + 1]
+    # After the manifest was read, so that what is sent is no less than it lists.
+    names = [entry.file for entry in parse_manifest(run, manifest)[0].values()]
     files = {name: (run / name).read_bytes() for name in names if name not in sent}
-    files[MANIFEST] = "".join(json.dumps(entry.row()) + "\n" for entry in steps.values()).encode()
+    files[MANIFEST] = manifest
     for name in (METRICS, PROBES):
         with suppress(FileNotFoundError):
             data = (run / name).read_bytes()
             files[name] = data[: data.rfind(b"\n") + 1]
-    return files | state | {name: (run / name).read_bytes() for name in (CONFIG, STATUS)}
+    # The logs before their seals, so that a kill while they are written leaves none shorter than it should be.
+    return files | {SEALS: seals} | state | {name: (run / name).read_bytes() for name in (CONFIG, STATUS)}
 
 
 def _state(run: Path) -> Files:

@@ -105,11 +105,13 @@ def resume(
     transform: Step | None = None,
     norm_control: Step | None = None,
     callbacks: Iterable[Any] = (),
+    strict: bool = False,
 ) -> Run:
     """Continue an interrupted run from its last saved state; a finished one is returned as it is.
 
-    A run that was trained with callables (see `train`) needs the same ones again. Raises `ConfigError`, naming them,
-    where they are not given or others are.
+    A machine, versions or threads that may round otherwise are a warning, and are recorded in the run from there on
+    (`Run.environments`); with `strict` they are an error. A run that was trained with callables (see `train`) needs the
+    same ones again. Raises `ConfigError`, naming them, where they are not given or others are.
 
     The result is bit-identical to an uninterrupted run: steps after the saved state are trained again, and
     their checkpoints compared with those on disk. Raises `RunError` where that is impossible, and for a network that
@@ -127,7 +129,7 @@ def resume(
     given.check(config, f"the run {path}")
     with threads(config.training.threads):
         trainer = Trainer(config, run_task(config), given, begun_from(run))
-        with reopen_run(path, config) as writer:
+        with reopen_run(path, config, strict=strict) as writer:
             if (
                 writer.reopened_at is not None and writer.reopened_at.state in ENDED
             ):  # by another process, since it was opened

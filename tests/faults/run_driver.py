@@ -21,7 +21,9 @@ from pathlib import Path
 import torch
 
 from grokscope.config import ModelConfig, RunConfig, TaskConfig
+from grokscope.model import initial_weights
 from grokscope.runs import RunError, RunWriter, create_run, list_runs, open_run, reopen_run, verify_run
+from grokscope.tasks import build_task
 
 STEPS = 40
 CONFIG = RunConfig(task=TaskConfig(modulus=5), model=ModelConfig(n_layers=1, d_model=8, n_heads=2, d_mlp=16))
@@ -32,22 +34,24 @@ def say(text: object) -> None:
     sys.stdout.flush()
 
 
+TASK = build_task(CONFIG.task)
+
+
 def weights_at(step: int) -> dict[str, torch.Tensor]:
-    source = torch.Generator().manual_seed(step)
-    return {"w": torch.randn(20, 50, generator=source), "flag": torch.tensor(step % 2 == 0)}
+    return initial_weights(CONFIG.model, TASK, seed=step)
 
 
 def train(writer: RunWriter) -> None:
     state = writer.load_state()
     start = 0 if state is None else state[1]["step"] + 1
     if state is not None:
-        assert state[0]["w"].equal(weights_at(state[1]["step"])["w"] * 2)
+        assert state[0]["w"].equal(weights_at(state[1]["step"])["embed.W_E"] * 2)
     writer.truncate(start - 1)
     for step in range(start, STEPS):
         writer.log({"step": step, "train_accuracy": 1.0, "val_accuracy": step / STEPS})
         writer.checkpoint(step, weights_at(step))
         if step % 3 == 0:
-            writer.save_state({"w": weights_at(step)["w"] * 2}, {"step": step})
+            writer.save_state({"w": weights_at(step)["embed.W_E"] * 2}, {"step": step})
         time.sleep(0.001)
     writer.finish("finished")
 

@@ -81,17 +81,18 @@ def test_views_of_one_flat_buffer_and_transposed_tensors_are_saved_as_they_look(
     assert all(stored[name].equal(value) for name, value in views.items())
 
 
-def test_weights_changed_in_place_after_the_call_are_saved_as_they_were(tmp_path, config):
-    weight = torch.zeros(1000, requires_grad=True)
+def test_weights_changed_in_place_after_the_call_are_saved_as_they_were(tmp_path, config, weights_at):
+    weights = weights_at(0)
+    weight = weights["embed.W_E"].fill_(0).requires_grad_()
     with create_run(tmp_path / "run", config) as writer:
         for step in range(50):
-            writer.checkpoint(step, {"w": weight})
+            writer.checkpoint(step, weights)
             with torch.no_grad():
                 weight += 1
         writer.finish("finished")
     run = open_run(tmp_path / "run")
     assert run.steps == list(range(50))
-    assert all(run.weights(step)["w"].eq(step).all() for step in run.steps)
+    assert all(run.weights(step)["embed.W_E"].eq(step).all() for step in run.steps)
 
 
 def test_trajectory_is_the_stack_of_that_parameter_over_the_checkpoints(trained, weights_at):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 
 import pytest
@@ -26,7 +27,7 @@ def test_an_untouched_run_is_all_ok(trained):
     assert {finding.verdict for finding in findings} == {"ok"}
     files = {finding.file for finding in findings}
     on_disk = {str(p.relative_to(trained)) for p in trained.rglob("*") if p.is_file()}
-    assert on_disk - files == {"run.lock", "metrics.parquet"}
+    assert on_disk - files == {"run.lock"}
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -103,28 +104,36 @@ def test_a_deleted_manifest_is_an_error_that_names_the_unlisted_checkpoints(trai
     assert len(list((trained / "checkpoints").iterdir())) == 6
 
 
-def test_a_last_line_torn_at_any_byte_is_dropped_by_readers_and_repaired_by_the_next_writer(trained, tmp_path):
-    content = (trained / "manifest.jsonl").read_bytes()
+def test_a_last_line_torn_at_any_byte_is_dropped_by_readers_and_repaired_by_the_next_writer(killed, tmp_path):
+    content = (killed / "manifest.jsonl").read_bytes()
+    weights = open_run(killed).weights(50)
     start = content[:-1].rfind(b"\n") + 1
-    copy = tmp_path / "copy"
-    shutil.copytree(trained, copy)
+    unsealed = dict.fromkeys(("status.json", "manifest.jsonl", "metrics.jsonl"), "unsealed")
     for end in range(start, len(content)):
-        (copy / "manifest.jsonl").write_bytes(content[:end])
-        assert open_run(copy).steps == [0, 10, 20, 30, 40], end
-        verdicts = {f.file: f.verdict for f in verify_run(copy) if f.verdict != "ok"}
+        (killed / "manifest.jsonl").write_bytes(content[:end])
+        assert open_run(killed).steps == [0, 10, 20, 30, 40], end
+        verdicts = {f.file: f.verdict for f in verify_run(killed) if f.verdict != "ok"}
         torn = {"manifest.jsonl": "torn"} if end > start else {}
-        assert verdicts == torn | {"checkpoints/step_00000050.safetensors": "unlisted"}, end
-        assert not bad(copy)
+        last = {"checkpoints/step_00000050.safetensors": "unlisted"}
+        expected = unsealed | torn | last
+        expected = expected if torn else {file: expected[file] for file in expected if file != "manifest.jsonl"}
+        assert verdicts == expected, end
+        assert not bad(killed)
+    copy = tmp_path / "copy"
     for end in (start + 1, (start + len(content)) // 2, len(content) - 1):
+        shutil.copytree(killed, copy)
         (copy / "manifest.jsonl").write_bytes(content[:end])
         with reopen_run(copy) as writer:
             assert (copy / "manifest.jsonl").read_bytes() == content[:start]
-            writer.checkpoint(50, open_run(trained).weights(50))
+            writer.checkpoint(50, weights)
             writer.finish("finished")
         assert (copy / "manifest.jsonl").read_bytes() == content
+        shutil.rmtree(copy)
 
 
-def test_a_damaged_line_in_the_middle_of_the_manifest_is_an_error_and_not_a_guess(trained):
+def test_a_damaged_line_in_the_middle_of_the_manifest_is_an_error_and_not_a_guess(trained, without_seals):
+    """In a run that is older than seals, of which the beginning is compared with what was sealed of it."""
+    without_seals(trained)
     lines = (trained / "manifest.jsonl").read_bytes().splitlines(keepends=True)
     for replaced in (
         b"{\n",
@@ -142,7 +151,107 @@ def test_a_damaged_line_in_the_middle_of_the_manifest_is_an_error_and_not_a_gues
         assert [(f.file, f.verdict) for f in bad(trained)] == [("manifest.jsonl", "damaged")]
 
 
-def test_a_manifest_cannot_point_out_of_its_run(trained, tmp_path):
+@pytest.mark.parametrize("file", ["manifest.jsonl", "metrics.jsonl", "probes.jsonl", "status.json", "metrics.parquet"])
+def test_a_byte_that_changes_in_what_is_sealed_is_found_by_verify_and_refused_by_whoever_reads_it(recorded, file):
+    content = (recorded / file).read_bytes()
+    for place in (0, len(content) // 2, len(content) - 2):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        (recorded / file).write_bytes(changed)
+        assert [finding.file for finding in bad(recorded)] == [file]
+        if file == "metrics.parquet":  # made anew from the lines
+            assert open_run(recorded).metrics["step"].tolist() == [0, 10]
+            (recorded / file).write_bytes(content)
+            continue
+        with pytest.raises(RunError, match=re.escape(f"{file} has changed")):
+            read_all(recorded)
+        if file != "status.json":  # the status is only told; a new one is written
+            with pytest.raises(RunError, match=re.escape(f"{file} has changed")):
+                reopen_run(recorded)
+        (recorded / file).write_bytes(content)
+    assert not bad(recorded)
+    (recorded / file).write_bytes(content[:-10])
+    assert [finding.file for finding in bad(recorded)] == [file]
+
+
+def test_a_grok_step_out_of_nothing_is_refused(recorded):
+    rows = [json.loads(line) for line in (recorded / "metrics.jsonl").read_text().splitlines()]
+    rows[0]["val_accuracy"] = 1.0
+    (recorded / "metrics.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(RunError, match=r"metrics\.jsonl (has changed|is truncated|is too long)"):
+        open_run(recorded).milestones  # noqa: B018
+
+
+def test_what_is_added_after_a_run_was_closed_is_found(recorded):
+    with (recorded / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 20, "train_accuracy": 1.0, "val_accuracy": 1.0}\n')
+    (finding,) = bad(recorded)
+    assert (finding.file, finding.verdict) == ("metrics.jsonl", "truncated")
+    assert "too long" in finding.detail
+    with pytest.raises(RunError, match=r"metrics\.jsonl is too long"):
+        open_run(recorded).milestones  # noqa: B018
+
+
+@pytest.mark.parametrize("change", ["remove", "edit", "insert", "swap", "first"])
+def test_seals_that_do_not_follow_from_each_other_are_refused(recorded, change):
+    file = recorded / "seals.jsonl"
+    lines = file.read_bytes().splitlines(keepends=True)
+    changed = {
+        "remove": [*lines[:1], *lines[2:]],
+        "edit": [lines[0], lines[1].replace(b'"step": 0', b'"step": 1'), *lines[2:]],
+        "insert": [*lines[:2], lines[1], *lines[2:]],
+        "swap": [lines[0], lines[2], lines[1], *lines[3:]],
+        "first": lines[1:],
+    }[change]
+    assert changed != lines
+    file.write_bytes(b"".join(changed))
+    assert [finding.file for finding in bad(recorded)][:1] == ["seals.jsonl"]
+    for use in (open_run, reopen_run):
+        with pytest.raises(RunError, match=r"seals\.jsonl is damaged: line \d is not the one that followed line"):
+            use(recorded)
+
+
+def test_a_run_that_has_lost_its_seals_is_refused_and_one_that_is_older_is_not(trained, without_seals):
+    (trained / "seals.jsonl").unlink()
+    for use in (open_run, reopen_run):
+        with pytest.raises(RunError, match=r"seals\.jsonl is missing: .*grokscope repair"):
+            use(trained)
+    assert [finding.file for finding in bad(trained)] == ["config.json"]
+    without_seals(trained)
+    assert open_run(trained).steps == [0, 10, 20, 30, 40, 50]
+    assert {f.verdict for f in verify_run(trained)} == {"ok", "unsealed"}
+    reopen_run(trained).finish("finished")
+    assert {f.verdict for f in verify_run(trained)} == {"ok"}
+    reopen_run(trained).finish("finished")  # its old state among what is sealed now
+
+
+def test_a_kill_between_the_seal_of_a_cut_and_the_cut_loses_nothing(killed, monkeypatch):
+    rows = (killed / "metrics.jsonl").read_bytes()
+    with reopen_run(killed) as writer:
+        monkeypatch.setattr("grokscope.runs.writer.write_atomic", _killing)
+        with pytest.raises(KeyboardInterrupt):
+            writer.truncate(20)
+        monkeypatch.undo()
+        assert (killed / "metrics.jsonl").read_bytes() == rows
+        assert not bad(killed)
+        writer.truncate(20)
+        assert not bad(killed)
+        writer.finish("finished")
+    assert list(open_run(killed).metrics.step) == [0, 10, 20]
+    assert {finding.verdict for finding in verify_run(killed)} == {"ok"}
+
+
+def _killing(*_):
+    raise KeyboardInterrupt
+
+
+def read_all(path):
+    run = open_run(path)
+    return run.milestones, run.probes, run.recorded_margins
+
+
+def test_a_manifest_cannot_point_out_of_its_run(trained, tmp_path, without_seals):
+    without_seals(trained)
     (tmp_path / "secret").write_bytes(b"x")
     row = {"step": 60, "file": "../../secret", "bytes": 1, "sha256": "0" * 64}
     with (trained / "manifest.jsonl").open("a") as file:
@@ -152,7 +261,8 @@ def test_a_manifest_cannot_point_out_of_its_run(trained, tmp_path):
 
 
 @pytest.mark.parametrize("file", ["config.json", "status.json", "state.json"])
-def test_a_damaged_json_file_is_found_and_named(trained, file):
+def test_a_damaged_json_file_is_found_and_named(trained, file, without_seals):
+    without_seals(trained)
     for content in (b"", b"{", b"[]", b"{}", b"\xff", b'{"format": 99}'):
         (trained / file).write_bytes(content)
         assert [(f.file, f.verdict) for f in bad(trained)] == [(file, "damaged")]
@@ -170,7 +280,8 @@ def test_a_flipped_bit_in_the_resume_state_is_found_and_refused(trained):
         load_state(trained)
 
 
-def test_damaged_metrics_are_found_and_named_with_their_line(trained):
+def test_damaged_metrics_are_found_and_named_with_their_line(trained, without_seals):
+    without_seals(trained)
     lines = (trained / "metrics.jsonl").read_bytes().splitlines(keepends=True)
     (trained / "metrics.jsonl").write_bytes(b"".join([lines[0], b"?\n", *lines[2:]]))
     (finding,) = bad(trained)

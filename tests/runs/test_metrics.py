@@ -73,18 +73,30 @@ def test_parquet_that_cannot_be_read_is_made_up_for_by_the_lines(trained):
     pd.testing.assert_frame_equal(open_run(trained).metrics, expected)
 
 
-def test_a_last_line_torn_at_any_byte_leaves_the_rows_before_it(trained):
-    (trained / "metrics.parquet").unlink()
-    content = (trained / "metrics.jsonl").read_bytes()
+def test_a_last_line_torn_at_any_byte_leaves_the_rows_before_it(killed):
+    content = (killed / "metrics.jsonl").read_bytes()
     start = content[:-1].rfind(b"\n") + 1
     for end in range(start, len(content)):
-        (trained / "metrics.jsonl").write_bytes(content[:end])
-        assert list(open_run(trained).metrics.step) == [0, 10, 20, 30, 40]
-    with reopen_run(trained) as writer:
-        assert (trained / "metrics.jsonl").read_bytes() == content[:start]
+        (killed / "metrics.jsonl").write_bytes(content[:end])
+        assert list(open_run(killed).metrics.step) == [0, 10, 20, 30, 40]
+    with reopen_run(killed) as writer:
+        assert (killed / "metrics.jsonl").read_bytes() == content[:start]
         writer.log(json.loads(content[start:]))
         writer.finish("finished")
-    assert (trained / "metrics.jsonl").read_bytes() == content
+    assert (killed / "metrics.jsonl").read_bytes() == content
+
+
+def test_of_rows_of_one_step_the_last_holds(killed):
+    """As a kill during a resume may leave them."""
+    rows = [json.loads(line) for line in (killed / "metrics.jsonl").read_text().splitlines()]
+    again = {**rows[-1], "val_accuracy": 0.97}
+    with (killed / "metrics.jsonl").open("a") as file:
+        for row in (rows[-2], again):
+            file.write(json.dumps(row) + "\n")
+    run = open_run(killed)
+    assert list(run.metrics.step) == [0, 10, 20, 30, 40, 50]
+    assert list(run.metrics.val_accuracy) == [0.0, 0.1, 0.2, 0.3, 0.4, 0.97]
+    assert run.grok_step == 50
 
 
 def test_truncate_drops_later_rows_on_disk_and_in_memory(trained):

@@ -70,10 +70,12 @@ def test_an_old_config_is_the_config_that_it_was_made_of(name):
 
 
 @pytest.mark.parametrize("name", CONFIGS)
-def test_every_file_of_an_old_run_is_as_written(name, old, capsys):
+def test_every_file_of_an_old_run_can_be_read_and_its_checkpoints_are_as_written(name, old, capsys):
     assert main(["verify", str(old(name))]) == 0
-    assert "all as they were written" in capsys.readouterr().out
-    assert {finding.verdict for finding in gs.verify_run(DATA / name)} == {"ok"}
+    assert "none bad" in capsys.readouterr().out
+    verdicts = {finding.file: finding.verdict for finding in gs.verify_run(DATA / name)}
+    assert set(verdicts.values()) == {"ok", "unsealed"}
+    assert {verdict for file, verdict in verdicts.items() if file.endswith(".safetensors")} == {"ok"}
 
 
 def test_an_old_finished_run_tells_what_it_told_then():
@@ -108,6 +110,11 @@ def test_all_analyses_of_an_old_run_are_made_and_those_kept_then_come_out_equal(
         now = tables[name][list(then)]
         if name == "restricted_loss":  # sets that have been added since
             now = now[now["set"].isin(then["set"].unique())].reset_index(drop=True)
+        if (
+            name == "spectra"
+        ):  # what a part is made of that carries less of the variance than rounding does, is rounding
+            carries = then["of_variance"] > 1e-6
+            now, then = now[carries], then[carries]
         pd.testing.assert_frame_equal(now, then, rtol=1e-4, atol=1e-5, check_dtype=False)
 
 

@@ -49,17 +49,18 @@ def test_state_is_a_copy_of_the_moment(tmp_path, config):
     assert loaded[1] == {"step": 1}
 
 
-def test_there_is_one_state_and_state_json_describes_it(tmp_path, config):
+def test_there_are_the_last_state_and_the_one_before_and_state_json_describes_both(tmp_path, config):
     run = tmp_path / "run"
     with create_run(run, config) as writer:
         for step in range(5):
             writer.save_state({"w": torch.full((3,), float(step))}, {"step": step})
             writer.flush()
-            (file,) = run.glob("state.*.safetensors")
             record = json.loads((run / "state.json").read_text())
-            assert record["file"] == file.name
+            there = {file.name: safetensors.torch.load_file(file)["w"][0] for file in run.glob("state.*.safetensors")}
+            expected = {record["file"]: step} | ({record["previous"]["file"]: step - 1} if step else {})
+            assert there == expected
             assert record["info"] == {"step": step}
-            assert safetensors.torch.load_file(file)["w"].eq(step).all()
+            assert (record["previous"] or {"info": {"step": -1}})["info"] == {"step": step - 1}
         writer.finish("interrupted")
 
 
@@ -68,6 +69,12 @@ def test_information_that_json_cannot_hold_is_refused(tmp_path, config):
         with pytest.raises(RunError, match="info must be JSON"):
             writer.save_state({}, {"w": torch.zeros(1)})
         writer.finish("interrupted")
+
+
+def test_a_state_that_was_not_sealed_is_refused(trained, killed):
+    (trained / "state.json").write_bytes((killed / "state.json").read_bytes())
+    with pytest.raises(RunError, match=r"state\.json has changed since it was written"):
+        reopen_run(trained)
 
 
 def test_a_state_file_that_is_gone_is_named(trained):

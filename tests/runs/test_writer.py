@@ -9,7 +9,8 @@ import socket
 import pytest
 import torch
 
-from grokscope.runs import RunError, create_run, open_run, reopen_run
+from grokscope.runs import RunError, create_run, open_run, reopen_run, verify_run
+from grokscope.runs.environment import environment
 
 
 def save_again(path, step, weights):
@@ -22,7 +23,7 @@ def test_config_and_environment_are_recorded_and_the_config_round_trips(trained,
     record = json.loads((trained / "config.json").read_text())
     assert record["format"] == 1
     assert record["environment"].keys() == {
-        "grokscope", "torch", "transformer-lens", "python", "platform", "machine", "threads", "products"
+        "grokscope", "torch", "transformer-lens", "python", "platform", "machine", "capability", "threads", "products"
     }  # fmt: skip
     assert (
         record["environment"]["torch"] == torch.__version__.split("+")[0]
@@ -102,13 +103,55 @@ def test_a_step_saved_again_with_other_weights_is_an_error_and_never_overwrites(
     assert open_run(trained).status == "failed"
 
 
-def test_that_error_says_what_changed_on_this_machine(trained, weights_at):
-    record = json.loads((trained / "config.json").read_text())
-    record["environment"]["threads"] = 64
-    record["environment"]["torch"] = "1.0"
-    (trained / "config.json").write_text(json.dumps(record))
-    with pytest.raises(RunError, match=r"torch was 1\.0, is .*; threads was 64, is 1"):
+def test_that_error_says_what_changed_on_this_machine(trained, weights_at, monkeypatch):
+    here = environment()
+    for module in ("opening", "writer"):
+        monkeypatch.setattr(f"grokscope.runs.{module}.environment", lambda: here | {"torch": "9.0", "threads": 64})
+    with pytest.raises(RunError, match=r"torch was 2\..*, is 9\.0; threads was 1, is 64"):
         save_again(trained, 30, weights_at(31))
+
+
+@pytest.mark.parametrize("name", ["torch", "machine", "capability", "threads", "products", "grokscope"])
+def test_an_environment_that_may_round_otherwise_is_recorded_from_that_step_on(killed, monkeypatch, name):
+    here = environment()
+    monkeypatch.setattr("grokscope.runs.opening.environment", lambda: here | {name: "another"})
+    for _ in range(2):  # once: the second time it is the one of before
+        reopen_run(killed).finish("interrupted")
+    run = open_run(killed)
+    assert [(step, made_in[name]) for step, made_in in run.environments] == [(0, here[name]), (50, "another")]
+
+
+def test_another_python_or_kernel_is_not_another_environment(killed, monkeypatch):
+    here = environment()
+    monkeypatch.setattr("grokscope.runs.opening.environment", lambda: here | {"python": "3", "platform": "Plan 9"})
+    reopen_run(killed).finish("interrupted")
+    assert len(open_run(killed).environments) == 1
+
+
+@pytest.mark.parametrize("name", ["torch", "threads", "products", "capability"])
+def test_an_edited_environment_is_refused(trained, name):
+    record = json.loads((trained / "config.json").read_text())
+    record["environment"][name] = "other"
+    (trained / "config.json").write_text(json.dumps(record))
+    with pytest.raises(RunError, match=rf"config\.json has changed .*: environment\.{name} is 'other', was"):
+        open_run(trained)
+
+
+def test_an_edited_config_is_refused_field_by_field_and_points_to_a_branch(killed):
+    record = json.loads((killed / "config.json").read_text())
+    record["config"]["optimizer"]["lr"] = 0.5
+    record["config"]["norms"]["max_norm"] = 3.0
+    record["config"]["training"]["steps"] = 7
+    (killed / "config.json").write_text(json.dumps(record))
+    message = (
+        r"optimizer\.lr is 0\.5, was 0\.001; norms\.max_norm is 3\.0, was None; training\.steps is 7, was \d+\. .*"
+        "grokscope branch"
+    )
+    for use in (open_run, reopen_run):
+        with pytest.raises(RunError, match=message):
+            use(killed)
+    (finding,) = [finding for finding in verify_run(killed) if finding.is_bad]
+    assert (finding.file, finding.verdict) == ("config.json", "digest mismatch")
 
 
 def test_a_lost_checkpoint_is_restored_when_its_step_is_trained_again(trained, weights_at):
@@ -188,19 +231,26 @@ def test_an_unknown_status_is_refused(trained):
         writer.finish("done")  # type: ignore[arg-type]
 
 
-def test_a_running_status_counts_only_as_long_as_its_process_lives(trained):
-    with reopen_run(trained) as writer:
-        record = json.loads((trained / "status.json").read_text())
-        assert open_run(trained).status == "running"
-        writer.finish("finished")
-    file = trained / "status.json"
+def test_a_running_status_counts_only_as_long_as_its_process_lives(killed):
+    file = killed / "status.json"
+    record = json.loads(file.read_text())
+    assert open_run(killed).status == "running"  # this process, which made the run
     file.write_text(json.dumps(record | {"process_started": record["process_started"] - 1000}))
-    assert open_run(trained).status == "interrupted"  # the number belongs to another process by now
-    file.write_text(json.dumps(record | {"pid": 2**22 + 1}))
-    assert open_run(trained).status == "interrupted"
-    assert "ended without finishing" in (open_run(trained).reason or "")
+    assert open_run(killed).status == "interrupted"  # the number belongs to another process by now
+    for pid in (2**22 + 1, -1, 2**70):
+        file.write_text(json.dumps(record | {"pid": pid}))
+        assert open_run(killed).status == "interrupted"
+    assert "ended without finishing" in (open_run(killed).reason or "")
     file.write_text(json.dumps(record | {"pid": 2**22 + 1, "host": socket.gethostname() + "-other"}))
-    assert open_run(trained).status == "running"  # nothing is known of other machines
+    assert open_run(killed).status == "running"  # nothing is known of other machines
+
+
+@pytest.mark.parametrize(("name", "value"), [("step", "3"), ("pid", "x"), ("reason", 3), ("host", None), ("state", 1)])
+def test_a_status_with_a_value_of_another_kind_is_named(killed, name, value):
+    record = json.loads((killed / "status.json").read_text())
+    (killed / "status.json").write_text(json.dumps(record | {name: value}))
+    with pytest.raises(RunError, match=rf"status\.json is damaged: {name} = "):
+        open_run(killed)
 
 
 @pytest.mark.parametrize("step", [-1, 1.0, True, "3", None])
@@ -221,14 +271,16 @@ def test_reopening_clears_temporary_files_and_the_table_that_will_be_behind(trai
     assert (trained / "metrics.parquet").exists()
 
 
-def test_a_run_of_a_later_format_is_refused(trained):
+def test_a_run_of_a_later_format_is_refused(trained, without_seals):
+    without_seals(trained)
     record = json.loads((trained / "config.json").read_text())
     (trained / "config.json").write_text(json.dumps(record | {"format": 2}))
     with pytest.raises(RunError, match="has format 2; this version of grokscope reads format 1"):
         open_run(trained)
 
 
-def test_a_config_with_a_setting_that_cannot_be_run_is_named(trained):
+def test_a_config_with_a_setting_that_cannot_be_run_is_named(trained, without_seals):
+    without_seals(trained)
     record = json.loads((trained / "config.json").read_text())
     record["config"]["task"]["modulus"] = 96
     (trained / "config.json").write_text(json.dumps(record))
