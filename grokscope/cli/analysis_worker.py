@@ -78,7 +78,7 @@ def analyse_run(order: dict[str, Any], channel: Channel) -> None:
     heartbeat = Heartbeat(channel)
     heartbeat.step(0)
     set_num_threads(1)
-    run = open_run(order["path"]).in_basis(order["basis"])
+    run = open_run(order["path"]).in_basis(order["basis"]).sound()  # what is left out has been named
     tables = run_all(run, order["only"] or None, order["at_a_time"], progress=heartbeat.step)
     if order["out"] is not None:
         write_tables(run, tables, Path(order["out"]))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
+from grokscope.cli.opening import opened
 from grokscope.cli.output import print_table, say, say_error
 from grokscope.cli.sweeping import Display
 from grokscope.config import ConfigError
@@ -17,6 +18,7 @@ from grokscope.config.checks import integer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from grokscope.runs import Run
     from grokscope.runs.reader import BasisChoice
     from grokscope.sweeps import Outcome, Place
 
@@ -32,6 +34,7 @@ def analyze(
     ray: str | None = None,
     hang_seconds: float = HANG_SECONDS,
     basis: Literal["additive", "multiplicative"] | None = None,
+    strict: bool = False,
     show_list: Annotated[FlagCreatePairsOff[bool], arg(name="list")] = False,
 ) -> int:
     """Read the circuit out of every checkpoint of some runs; tables that are kept already are not made again.
@@ -49,6 +52,7 @@ def analyze(
         hang_seconds: A worker that says nothing for so long is killed, and its run retried.
         basis: Read operands as residues in this basis, whatever the task: spectra, keys, neurons and circles of tasks
             that compute in no group; left out: in the task's own group.
+        strict: Refuse a run that has a damaged checkpoint; else it is named and left out.
         show_list: Print the name, the family and one line of each analysis, and analyse nothing.
     """
     if show_list:
@@ -62,8 +66,8 @@ def analyze(
     if workers is not None:
         integer("workers", workers, 1)
     if len(runs) == 1 and ray is None:
-        return _analyze_here(runs[0], only, out, workers or os.cpu_count() or 1, basis)
-    return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds, basis)
+        return _analyze_here(opened(runs[0], basis, strict=strict), only, out, workers or os.cpu_count() or 1)
+    return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds, basis, strict)
 
 
 def _list_analyses() -> int:
@@ -79,17 +83,14 @@ def _list_analyses() -> int:
     return 0
 
 
-def _analyze_here(
-    path: Path, only: tuple[str, ...], out: Path | None, at_a_time: int, basis: BasisChoice | None
-) -> int:
+def _analyze_here(run: Run, only: tuple[str, ...], out: Path | None, at_a_time: int) -> int:
     """Analyse one run in this process, so many checkpoints at a time."""
     from torch import get_num_threads, set_num_threads
 
     from grokscope.analysis import run_all
     from grokscope.cli.analysis_worker import sizes, write_tables
-    from grokscope.runs import open_run
 
-    threads, run = get_num_threads(), open_run(path).in_basis(basis)
+    threads = get_num_threads()
     set_num_threads(1)  # checkpoints go side by side, one thread each
     try:
         tables = run_all(run, only or None, at_a_time, progress=True)
@@ -110,13 +111,14 @@ def _analyze_side_by_side(
     ray: str | None,
     hang_seconds: float,
     basis: BasisChoice | None,
+    strict: bool,
 ) -> int:
     """Analyse several runs, each in a process of its own."""
     from grokscope.sweeps.local import usable_cores, work_through
 
     if workers is None:
         workers = usable_cores()
-    places = places_of(paths, only, out, 1 if ray is not None else workers, basis)
+    places = places_of(paths, only, out, 1 if ray is not None else workers, basis, strict=strict)
     try:
         with Display("checkpoint", measures=False) as display:
             if ray is None:
@@ -138,6 +140,8 @@ def places_of(
     out: Path | None,
     workers: int,
     basis: BasisChoice | None = None,
+    *,
+    strict: bool = False,
 ) -> list[Place]:
     """The runs, each once; one that cannot be opened has failed.
 
@@ -148,26 +152,26 @@ def places_of(
     from grokscope.analysis.tables.identity import check_names
     from grokscope.analysis.tables.registry import resolve
     from grokscope.cli.analysis_worker import AnalysisWork
-    from grokscope.runs import RunError, open_run
+    from grokscope.runs import RunError
     from grokscope.sweeps import Place
 
     absolute = list(dict.fromkeys(path.absolute() for path in paths))
     common = os.path.commonpath([path.parent for path in absolute])
     at_a_time = max(1, workers // len(absolute))
-    opened, places = [], []
+    runs, places = [], []
     for path in absolute:
         name, folder = os.path.relpath(path, common), out and str(out.absolute())
         try:
-            run = open_run(path).in_basis(basis)
+            run = opened(path, basis, strict=strict)
         except RunError as error:
             places.append(Place(AnalysisWork(name, 0, only, folder, at_a_time), path))
             places[-1].give_up(str(error))
         else:
             places.append(Place(AnalysisWork(name, len(run.steps), only, folder, at_a_time, basis), path))
-            opened.append(run)
-    resolve(only, opened, explain=False)
-    if out is not None and opened:
-        check_names(opened)
+            runs.append(run)
+    resolve(only, runs, explain=False)
+    if out is not None and runs:
+        check_names(runs)
     return places
 
 

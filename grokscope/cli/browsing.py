@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
+from grokscope.cli.opening import opened
 from grokscope.cli.output import console, one_line, print_table, say, say_error
 from grokscope.config import ConfigError, RunConfig, presets
 
@@ -119,6 +120,7 @@ def report(
     runs: Positional[tuple[Path, ...]],
     out: Path | None = None,
     basis: Literal["additive", "multiplicative"] | None = None,
+    strict: bool = False,
 ) -> int:
     """Write a report on one or more runs: one page, with figures and tables beside it.
 
@@ -127,13 +129,13 @@ def report(
         runs: The run directories, in the order in which they are shown.
         out: The report's directory; left out: reports/NAME.
         basis: Read operands as residues in this basis, whatever the tasks; left out: in each task's own group.
+        strict: Refuse a run that has a damaged checkpoint; else it is named, left out, and counted on the page.
     """
     from grokscope.report import build_report
-    from grokscope.runs import open_run
 
     if not runs:
         raise ValueError(f"name the runs to report on: grokscope report {name} RUN...")
-    say(str(build_report(name, [open_run(run).in_basis(basis) for run in runs], out)))
+    say(str(build_report(name, [opened(run, basis, strict=strict) for run in runs], out)))
     return 0
 
 
@@ -145,9 +147,8 @@ def scrub(runs: Positional[tuple[Path, ...]], out: Path = Path("reports", "scrub
         out: The page.
     """
     from grokscope.report import scrubber_page
-    from grokscope.runs import open_run
 
-    say(str(scrubber_page([open_run(run) for run in runs], out)))
+    say(str(scrubber_page([opened(run) for run in runs], out)))
     return 0
 
 

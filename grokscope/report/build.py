@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from grokscope.analysis import check_names
 from grokscope.report.draw import draw_sections
 from grokscope.report.findings import findings as findings_of
+from grokscope.report.findings import left_out
 from grokscope.report.page import write_page
 from grokscope.report.sections import SECTIONS
 from grokscope.report.tables import differing_settings, full_settings, summary
@@ -39,16 +40,18 @@ def build_report(
 
     The page shows every plate that is declared (see `grokscope.figures.plates`) and that the runs have something for.
     Written are `index.html`, and into `figures/` each figure as PNG, PDF and CSV. Everything is computed and drawn
-    before anything is written, and the page is written last: after an error or a crash it is the old one.
+    before anything is written, and the page is written last: after an error or a crash it is the old one. Checkpoints
+    that are damaged are left out, and counted on the page.
     Raises ValueError for a name that is not one plain folder name, for no runs, for two runs of one name, and for a
     plate of a section that does not exist; `DiskError` where the folder cannot be written to.
     """
     check_report_name(name)
     check_names(runs)
+    runs = [run.sound() for run in runs]
     sections = draw_sections(runs, SECTIONS)
     values = {
         "title": title or f"{', '.join(dict.fromkeys(run.task.name for run in runs))}: {name}",
-        "findings": findings_of(runs) if findings is None else findings,
+        "findings": [*(findings_of(runs) if findings is None else findings), *left_out(runs)],
         "summary": summary(runs),
         "sections": sections,
         "differing": differing_settings(runs),

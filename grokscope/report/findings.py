@@ -37,6 +37,18 @@ def findings(runs: Sequence[Run]) -> list[str]:
     return sentences
 
 
+def left_out(runs: Sequence[Run]) -> list[str]:
+    """A sentence for each run of which checkpoints are damaged (`grokscope.runs.Run.sound`)."""
+    sentences = []
+    for run in runs:
+        if run.damaged:
+            steps, every = ", ".join(map(str, run.damaged)), len(run.damaged) + len(run.steps)
+            sentences.append(
+                f"{run.name}: {len(run.damaged)} of {every} checkpoints are damaged and left out, of step {steps}."
+            )
+    return sentences
+
+
 class _Arm(NamedTuple):
     name: str
     clipped: bool

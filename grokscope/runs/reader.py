@@ -61,6 +61,8 @@ class Run:
         self._verified: set[int] = set()
         self.basis: BasisChoice | None = None
         """The basis that analyses read the operands in; None: that of the task's own group. See `in_basis`."""
+        self.damaged: dict[int, str] = {}
+        """The steps whose checkpoints were left out, and why; see `sound`."""
 
     def in_basis(self, basis: BasisChoice | None) -> Run:
         """The same run, whose analyses read token i as the residue i: in Z_n (`additive`) or the units mod n.
@@ -74,7 +76,28 @@ class Run:
         if basis is not None and basis not in get_args(BasisChoice):
             raise RunError(f"basis = {basis!r} is not accepted: use {' or '.join(get_args(BasisChoice))}")
         other = Run(self.path, self._record, self._status, self._entries, self._seals)
-        other.basis = basis
+        other.basis, other.damaged = basis, self.damaged
+        return other
+
+    def sound(self, *, strict: bool = False) -> Run:
+        """The same run without the checkpoints that are damaged or missing, which `damaged` of it names.
+
+        Every checkpoint is read and compared with its digest, its tensors with the config. So what is wrong with one
+        does not keep analyses from the others. With `strict`, raises `RunError` for the first that is damaged.
+        """
+        damaged: dict[int, str] = {}
+        for step, entry in self._entries.items():
+            try:
+                self._stored(entry)
+            except RunError as error:
+                if strict:
+                    raise
+                damaged[step] = str(error)
+        if not damaged:
+            return self
+        left = {step: entry for step, entry in self._entries.items() if step not in damaged}
+        other = Run(self.path, self._record, self._status, left, self._seals)
+        other.basis, other.damaged = self.basis, damaged
         return other
 
     @property
@@ -224,9 +247,13 @@ class Run:
         if isinstance(step, str):
             self._refuse_name(step)
         entry = self._entry(step)
+        stored = self._stored(entry)
+        return NamedWeights((name, stored[name]) for name in self._content.expected)
+
+    def _stored(self, entry: Entry) -> Weights:
         stored = read_checkpoint(self.path, entry)
         self._content.check(self.path / entry.file, stored)
-        return NamedWeights((name, stored[name]) for name in self._content.expected)
+        return stored
 
     @cached_property
     def _content(self) -> CheckpointContent:
@@ -295,20 +322,25 @@ class Run:
 
     def _parameter(self, entry: Entry, name: str) -> Tensor:
         path = self.path / entry.file
-        if entry.step not in self._verified:
-            problem = entry.check(self.path)
-            if problem is not None:
-                raise RunError(f"{problem[1]}. {REPAIR}")
+        self._check(entry)
         with opened_checkpoint(path) as file:
-            names = list(file.keys())
-            if entry.step not in self._verified:
-                self._content.check_names(path, names)
-                self._verified.add(entry.step)
-            if name not in names:
-                raise RunError(f"{path} has no parameter {name!r}; {hint(name, sorted(names), 'parameters')}")
+            if name not in self._content.expected:
+                names = sorted(self._content.expected)
+                raise RunError(f"{path} has no parameter {name!r}; {hint(name, names, 'parameters')}")
             value = file.get_tensor(name)
         self._content.check(path, {name: value}, all_names=False)
         return value
+
+    def _check(self, entry: Entry) -> None:
+        """Raise `RunError` for a checkpoint that is not as recorded, or has other tensors than the config says."""
+        if entry.step in self._verified:
+            return
+        problem = entry.check(self.path)
+        if problem is not None:
+            raise RunError(f"{problem[1]}. {REPAIR}")
+        with opened_checkpoint(self.path / entry.file) as file:
+            self._content.check_names(self.path / entry.file, list(file.keys()))
+        self._verified.add(entry.step)
 
 
 def open_run(path: str | os.PathLike[str]) -> Run:

@@ -9,6 +9,7 @@ import torch
 
 import grokscope.training.loop as loop
 from grokscope.runs import RunError, open_run, reopen_run, verify_run
+from grokscope.runs.environment import environment
 from grokscope.training import Trainer, resume, train
 
 
@@ -188,14 +189,48 @@ def test_a_config_that_was_edited_by_hand_is_noticed(config, tmp_path, monkeypat
     record = json.loads(file.read_text())
     record["config"]["optimizer"]["lr"] = 0.5
     file.write_text(json.dumps(record))
-    digests = open_run(tmp_path / "run").digests
+    before = {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()}
+    with pytest.raises(RunError, match=r"optimizer\.lr is 0\.5, was 0\.001\. .*grokscope branch"):
+        resume(tmp_path / "run", progress=False)
+    assert {file: file.read_bytes() for file in (tmp_path / "run").rglob("*") if file.is_file()} == before
+
+
+def test_training_that_arrives_elsewhere_than_the_checkpoints_is_refused_and_overwrites_nothing(
+    config, tmp_path, monkeypatch
+):
+    """Of a run that is older than seals, whose config was edited."""
+    with monkeypatch.context() as patch:
+        _interrupt_after(11, KeyboardInterrupt, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(config(), tmp_path / "run", progress=False)
+    record = json.loads((tmp_path / "run" / "config.json").read_text())
+    record["config"]["optimizer"]["lr"] = 0.5
+    del record["sealed"]
+    (tmp_path / "run" / "config.json").write_text(json.dumps(record))
     # Without the state of step 8 it trains from the start, and arrives elsewhere at step 4.
-    for state in (tmp_path / "run").glob("state*"):
-        state.unlink()
+    for file in (*(tmp_path / "run").glob("state*"), tmp_path / "run" / "seals.jsonl"):
+        file.unlink()
+    digests = open_run(tmp_path / "run").digests
     with pytest.raises(RunError, match="differ from those in"):
         resume(tmp_path / "run", progress=False)
     assert open_run(tmp_path / "run").digests == digests
     assert not any(finding.is_bad for finding in verify_run(tmp_path / "run"))
+
+
+def test_another_environment_is_a_warning_and_with_strict_an_error(config, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        _interrupt_after(11, KeyboardInterrupt, patch)
+        with pytest.raises(KeyboardInterrupt):
+            train(config(), tmp_path / "run", progress=False)
+    here = environment()
+    monkeypatch.setattr("grokscope.runs.opening.environment", lambda: here | {"torch": "9.0"})
+    with pytest.raises(RunError, match=r"may round otherwise: torch was .*, is 9\.0.*without strict"):
+        resume(tmp_path / "run", progress=False, strict=True)
+    with pytest.warns(RuntimeWarning, match=r"may round otherwise: torch was .*, is 9\.0"):
+        run = resume(tmp_path / "run", progress=False)
+    assert run.status == "finished"
+    assert [made_in["torch"] for _, made_in in run.environments] == [here["torch"], "9.0"]
+    assert {finding.verdict for finding in verify_run(run.path)} == {"ok"}
 
 
 def test_a_damaged_state_is_refused_and_nothing_is_lost(config, tmp_path, monkeypatch):
@@ -203,7 +238,7 @@ def test_a_damaged_state_is_refused_and_nothing_is_lost(config, tmp_path, monkey
         _interrupt_after(11, KeyboardInterrupt, patch)
         with pytest.raises(KeyboardInterrupt):
             train(config(), tmp_path / "run", progress=False)
-    (file,) = (tmp_path / "run").glob("state.*.safetensors")
+    file = tmp_path / "run" / json.loads((tmp_path / "run" / "state.json").read_text())["file"]
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
