@@ -69,8 +69,8 @@ def small_config():
         gs.RunConfig(),
         {
             "task.modulus": 7, "model.n_layers": 1, "model.d_model": 8, "model.n_heads": 2, "model.d_mlp": 8,
-            "training.steps": 60, "training.batch_size": None, "training.eval_every": 3, "checkpoints.schedule": "every",
-            "checkpoints.every": 3, "probes.record_every": 6, "norms.max_norm": 2.0,
+            "training.steps": 60, "training.batch_size": None, "training.eval_every": 3,
+            "checkpoints.schedule": "every", "checkpoints.every": 3, "probes.record_every": 6, "norms.max_norm": 2.0,
         },
     )  # fmt: skip
 
@@ -280,10 +280,9 @@ def _write(out: Path, part: str, times: int, seed: int, counts: Counts) -> None:
         {"part": part, "times": times, "seed": seed, "what": name, "count": value, "processor": processor}
         for name, value in counts.items()
     ]
-    known = pd.read_csv(out) if out.exists() else pd.DataFrame()
-    kept = known[known["part"] != part] if len(known) else known
+    known = pd.read_csv(out).to_dict("records") if out.exists() else []
     out.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(out, csv_bytes(pd.concat([kept, pd.DataFrame(rows)], ignore_index=True)))
+    write_atomic(out, csv_bytes(pd.DataFrame([*(row for row in known if row["part"] != part), *rows])))
 
 
 PARTS: dict[str, Callable[[Path, int, random.Random], Counts]] = {

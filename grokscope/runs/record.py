@@ -67,7 +67,7 @@ def new_record(config: RunConfig, origin: Mapping[str, Any]) -> dict[str, Any]:
         record["forward"] = asdict(forward_path(config))
     if loaded_plugins():  # for the reader alone: nothing that a run names is ever imported
         record["plugins"] = list(loaded_plugins())
-    return record | origin
+    return {**record, **origin}
 
 
 def read_record(path: Path, seals: Seals | None = None) -> Record:

@@ -110,9 +110,8 @@ def test_all_analyses_of_an_old_run_are_made_and_those_kept_then_come_out_equal(
         now = tables[name][list(then)]
         if name == "restricted_loss":  # sets that have been added since
             now = now[now["set"].isin(then["set"].unique())].reset_index(drop=True)
-        if (
-            name == "spectra"
-        ):  # what a part is made of that carries less of the variance than rounding does, is rounding
+        if name == "spectra":
+            # Rounding differs from machine to machine: a part that carries no more of the variance is made of it.
             carries = then["of_variance"] > 1e-6
             now, then = now[carries], then[carries]
         pd.testing.assert_frame_equal(now, then, rtol=1e-4, atol=1e-5, check_dtype=False)
