@@ -358,6 +358,12 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         raise RunError(f"there is no run at {run}{'; nearest: ' if beside else ''}{beside}")
     seals = read_seals(run)
     record = read_record(run, seals)
-    if seals is not None:
-        seals.refuse_changed(layout.STATUS)
-    return Run(run, record, read_status(run), read_manifest(run, seals), seals)
+    try:
+        if seals is not None:
+            seals.refuse_changed(layout.STATUS)
+        return Run(run, record, read_status(run), read_manifest(run, seals), seals)
+    except RunError:
+        later = read_seals(run)
+        if seals is None or later is None or len(later.events) == len(seals.events):
+            raise
+        return open_run(run)  # a process has taken it up between the two readings

@@ -241,6 +241,16 @@ def test_a_kill_between_the_seal_of_a_cut_and_the_cut_loses_nothing(killed, monk
     assert {finding.verdict for finding in verify_run(killed)} == {"ok"}
 
 
+def test_a_run_that_was_opened_before_training_went_on_reads_what_is_there_now(trained, weights_at):
+    run = open_run(trained)
+    with reopen_run(trained) as writer:
+        writer.checkpoint(60, weights_at(60))
+        writer.log({"step": 60, "train_accuracy": 1.0, "val_accuracy": 1.0})
+        writer.finish("interrupted")
+    assert list(run.metrics["step"]) == [0, 10, 20, 30, 40, 50, 60]
+    assert run.grok_step == 60
+
+
 def _killing(*_):
     raise KeyboardInterrupt
 
