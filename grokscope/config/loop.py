@@ -10,6 +10,9 @@ from grokscope.config.checks import boolean, choice, integer, refuse
 
 Schedule = Literal["every", "log", "dense", "ends"]
 
+MAX_THREADS = 1024
+"""More than a processor has cores; OpenMP ends the process where it cannot start a thread."""
+
 
 @dataclass(frozen=True)
 class ProbeConfig:
@@ -51,7 +54,7 @@ class TrainingConfig:
         for name, low in (("batch_size", 1), ("eval_every", 1), ("stop_evaluations", 0)):
             if getattr(self, name) is not None:
                 integer(f"training.{name}", getattr(self, name), low)
-        integer("training.threads", self.threads, 1)
+        integer("training.threads", self.threads, 1, MAX_THREADS)
         if not isinstance(self.device, str) or not self.device:
             refuse("training.device", self.device, "use a torch device such as cpu or cuda:0")
 

@@ -191,7 +191,7 @@ def _dense_seeds(disk: Mapping[str, Any] | None, seeds: Sequence[int]) -> Sequen
 def _resources(table: Mapping[str, Any]) -> Resources:
     _known("[ray]", table, [field.name for field in fields(Resources)])
     for name, value in table.items():
-        number(f"[ray] {name}", value, 0.0, open_low=False, open_high=True)
+        number(f"[ray] {name}", value, 0.0, open_low=False)
     return Resources(**table)
 
 

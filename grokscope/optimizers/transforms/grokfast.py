@@ -68,7 +68,7 @@ class GrokfastMA(GradientConfig):
 
 def _check_lamb(lamb: float | None) -> None:
     if lamb is not None:
-        number("gradient.lamb", lamb, 0.0, open_low=False, open_high=True)
+        number("gradient.lamb", lamb, 0.0, open_low=False)
 
 
 class AverageTransform(GradientTransform):
