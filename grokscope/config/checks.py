@@ -9,8 +9,8 @@ from grokscope.config.parameter_groups import ScopeName, is_pattern
 from grokscope.groups.names import MAX_ORDER, Rows
 
 LARGEST_NUMBER = 1e15
-"""The largest number that a setting takes where its check names no other bound: a norm, a radius, a rate. Its square can
-be summed in float32 over all entries of a network."""
+"""The largest number that a setting takes where its check names no other bound: a norm, a radius, a rate. Its square
+can be summed in float32 over all entries of a network."""
 LARGEST_COUNT = 10**9
 """The largest integer that a setting takes where its check names no other bound. Most count steps: so many take eleven
 days at a thousand a second."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Literal
@@ -10,6 +11,8 @@ from grokscope.config.checks import boolean, choice, integer, refuse
 
 Schedule = Literal["every", "log", "dense", "ends"]
 
+DEVICE = re.compile(r"cpu|mps|cuda(:(0|[1-9]\d?))?")
+"""What networks can be trained on; whether a machine has it is seen to when training begins."""
 MAX_THREADS = 1024
 """More than a processor has cores; OpenMP ends the process where it cannot start a thread."""
 
@@ -48,6 +51,7 @@ class TrainingConfig:
     threads: int = 1
     """CPU threads. They change float results, so they belong to the run."""
     device: str = "cpu"
+    """cpu, cuda, cuda:N or mps."""
 
     def __post_init__(self) -> None:
         integer("training.steps", self.steps, 1)
@@ -55,8 +59,8 @@ class TrainingConfig:
             if getattr(self, name) is not None:
                 integer(f"training.{name}", getattr(self, name), low)
         integer("training.threads", self.threads, 1, MAX_THREADS)
-        if not isinstance(self.device, str) or not self.device:
-            refuse("training.device", self.device, "use a torch device such as cpu or cuda:0")
+        if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
+            refuse("training.device", self.device, "use cpu, cuda, cuda:N (the first is cuda:0) or mps")
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from math import factorial, prod
 MAX_ORDER = 720
 """The largest group that a task accepts: that of S6, with 518,400 pairs."""
 MAX_TABLE = 10_000
-"""Rows of the largest Cayley table that is built, which takes 800 MB: the bound on cyclic and dihedral groups, and on the
-modulus of a task."""
+"""Rows of the largest Cayley table that is built, which takes 800 MB: the bound on cyclic and dihedral groups, and on
+the modulus of a task."""
 
 NAMES = "Zn, Dn (the 2n symmetries of the n-gon), Sn, An (n = 2..6), or products of them joined by x, as in Z3xS3"
 """What `factors` reads, in words."""

@@ -212,7 +212,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "training.eval_every": (NO_COUNT_OR_NONE, ">= 1"),
     "training.stop_evaluations": ([-1, 1.5, "0", True], ">= 0"),
     "training.threads": (NO_COUNT, "from 1 to 1024"),
-    "training.device": (["", None, 0], "torch device"),
+    "training.device": (
+        ["", None, 0, "meta", "cuda:", "cuda:-1", "cuda:01", "cuda:100", "cpu:0", "cpu\n", "CPU", "mps:0", "gpu"],
+        "use cpu, cuda, cuda:N",
+    ),
     "checkpoints.schedule": (NO_CHOICE, "every, log, dense, ends"),
     "checkpoints.every": (NO_COUNT, ">= 1"),
     "checkpoints.per_decade": (NO_COUNT, ">= 1"),
