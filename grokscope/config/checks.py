@@ -15,6 +15,9 @@ LARGEST_COUNT = 10**9
 """The largest integer that a setting takes where its check names no other bound. Most count steps: so many take eleven
 days at a thousand a second."""
 
+DEEPEST = 10
+"""Levels of lists and tables inside one another: a list of tables of groups in a sweep's grid has five."""
+
 _LONGEST_VALUE = 200
 """Characters of a value in a message; a Cayley table would fill the screen."""
 
@@ -25,16 +28,30 @@ class ConfigError(ValueError):
 
 def refuse(name: str, value: object, accepted: str) -> None:
     """Raise `ConfigError`; a long value is cut in its message."""
-    raise ConfigError(f"{name} = {shown(value)} is not accepted: {accepted}")
+    raise ConfigError(f"{name} = {shortened(value)} is not accepted: {accepted}")
 
 
-def shown(value: object) -> str:
+def shortened(value: object) -> str:
     """A value as a message shows it: cut where it is long, and its type where Python would not write it."""
     try:
         text = repr(value)
     except (ValueError, RecursionError):  # an integer of thousands of digits, lists thousands deep
         return f"({type(value).__name__})"
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def is_too_deep(value: object) -> bool:
+    """Whether lists, tuples and tables are inside one another more than `DEEPEST` levels."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, list | tuple | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, list | tuple | dict)
+        ]
+    return bool(level)
 
 
 def choice(name: str, value: object, allowed: object) -> None:

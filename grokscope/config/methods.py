@@ -16,7 +16,7 @@ from inspect import get_annotations
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
 
 from grokscope.collecting import import_modules
-from grokscope.config.checks import ConfigError, refuse
+from grokscope.config.checks import ConfigError, refuse, shortened
 from grokscope.config.nearest import near
 
 ROOMS = {
@@ -133,10 +133,10 @@ def method(section: str, name: object) -> Any:
     known = methods(section)
     if isinstance(name, str) and name in known:
         return known[name]
-    found = near(str(name).lower(), known)
+    found = near(name.lower(), known) if isinstance(name, str) else []
     others = [other for other in known if other not in found]
-    shown = f"{section}.name = {name!r} is not accepted"
-    raise UnknownMethod(f"{shown}: use one of {', '.join([*found, *others])}")
+    named = f"{section}.name = {shortened(name)} is not accepted"
+    raise UnknownMethod(f"{named}: use one of {', '.join([*found, *others])}")
 
 
 def readers(section: str, setting: str) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, get_type_hints
 
-from grokscope.config.checks import ConfigError
+from grokscope.config.checks import DEEPEST, ConfigError, is_too_deep, refuse, shortened
 from grokscope.config.methods import OpenSection, kinds, setting_names, setting_types
 from grokscope.config.methods import readers as method_readers
 from grokscope.config.model import ATTENTION_IS_NEEDED
@@ -59,7 +59,7 @@ def from_dict(values: Mapping[str, Any], *, recorded: bool = False) -> RunConfig
     imported module declares.
     """
     if recorded:
-        frozen = {name: _frozen_items(value) for name, value in values.items()}
+        frozen = {name: _frozen_items(name, value) for name, value in values.items()}
         values = {
             name: SECTIONS[name].recorded(value) if name in OPEN and isinstance(value, Mapping) else value
             for name, value in frozen.items()
@@ -130,9 +130,9 @@ def resolve(name: str) -> str:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise ConfigError(f"setting {name!r} is ambiguous: write {' or '.join(matches)}")
+        raise ConfigError(f"setting {shortened(name)} is ambiguous: write {' or '.join(matches)}")
     why = next((reason for part, reason in _LEFT_OUT.items() if part in name), None)
-    raise ConfigError(f"there is no setting {name!r}; {why or hint(name, names, 'settings')}")
+    raise ConfigError(f"there is no setting {shortened(name)}; {why or hint(name, names, 'settings')}")
 
 
 def name_setting(section: str) -> str | None:
@@ -157,7 +157,7 @@ def by_full_name(changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, str) and (full := name_setting(name)) is not None:
             yield full, value
         else:
-            raise ConfigError(f"{name} = {value!r} is not accepted: use a table of its settings")
+            raise ConfigError(f"{name} = {shortened(value)} is not accepted: use a table of its settings")
 
 
 def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
@@ -176,7 +176,7 @@ def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
         target = parts.setdefault(section, {}) if section else top
         if leaf in target:
             raise ConfigError(f"setting {full} is given twice")
-        target[leaf] = _frozen(value)
+        target[leaf] = _frozen(full, value)
     sections = {section: _changed(getattr(config, section), values) for section, values in parts.items()}
     return dataclasses.replace(config, **top, **sections)
 
@@ -185,13 +185,21 @@ def _changed(section: Any, values: Mapping[str, Any]) -> Any:
     return section.changed(values) if isinstance(section, OpenSection) else dataclasses.replace(section, **values)
 
 
-def _frozen(value: Any) -> Any:
-    """Lists, at any depth, as tuples."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+def _frozen(name: str, value: Any) -> Any:
+    """Lists, inside one another too, as tuples. Raises `ConfigError`, naming the setting, where they nest too deep."""
+    if is_too_deep(value):
+        refuse(name, value, f"use lists inside one another at most {DEEPEST} levels deep")
+    return _as_tuples(value)
 
 
-def _frozen_items(value: Any) -> Any:
-    return {name: _frozen(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _frozen_items(name: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return _frozen(name, value)
+    return {leaf: _frozen(f"{name}.{leaf}", item) for leaf, item in value.items()}
 
 
 def differences(first: RunConfig, second: RunConfig) -> dict[str, tuple[Any, Any]]:
