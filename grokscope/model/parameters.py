@@ -17,7 +17,7 @@ from torch import Tensor
 from grokscope.config import ConfigError, GroupName, ModelConfig
 from grokscope.config.nearest import hint
 from grokscope.config.parameter_groups import is_pattern
-from grokscope.tasks import Task
+from grokscope.tasks import Task, TaskSize
 
 Weights: TypeAlias = dict[str, Tensor]
 ROLES: tuple[GroupName, ...] = get_args(GroupName)
@@ -26,7 +26,7 @@ DECODER: tuple[GroupName, ...] = tuple(role for role in ROLES if role not in ("e
 """What the scope `decoder` stands for."""
 
 
-def d_vocab_out(config: ModelConfig, task: Task) -> int:
+def d_vocab_out(config: ModelConfig, task: Task | TaskSize) -> int:
     """Width of the unembedding: every token, or the answers only (`model.output`)."""
     return task.d_vocab if config.output == "vocab" else task.n_answers
 
@@ -36,7 +36,7 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
     return {"float32": torch.float32, "float64": torch.float64}[config.dtype]
 
 
-def parameter_shapes(config: ModelConfig, task: Task) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(config: ModelConfig, task: Task | TaskSize) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter by its `HookedTransformer` name, in the order of `named_parameters()`."""
     d, h, e, m = config.d_model, config.n_heads, config.head_width, config.d_mlp
     layer_norm = config.normalization == "LN"
