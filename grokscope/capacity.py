@@ -24,20 +24,21 @@ class CapacityError(ValueError):
     """Work that needs more memory or disk than there is; the message says which, how much, and how much there is."""
 
 
-def check_memory(needed: int, work: str) -> None:
+def check_memory(needed: int, work: str, less: str | None = None) -> None:
     """Raise `CapacityError` where work needs more memory than is free; warn where it needs nearly all of it.
 
     Arguments:
         needed: bytes, beside those that this process holds already.
         work: what needs them, as in "training mul-lion-clip-seed0".
+        less: what would need less, in words, if there is such a thing.
     """
-    _check(needed, free_memory(), work, "of memory", "available")
+    _check(needed, free_memory(), work, "of memory", "available", less)
 
 
-def check_disk(needed: int, path: str | PathLike[str], work: str) -> None:
+def check_disk(needed: int, path: str | PathLike[str], work: str, less: str | None = None) -> None:
     """The same for bytes that are written below a path, which need not exist yet."""
     there = _existing(Path(path))
-    _check(needed, free_disk(there), work, "of disk", f"free at {there}")
+    _check(needed, free_disk(there), work, "of disk", f"free at {there}", less)
 
 
 def free_memory() -> int:
@@ -67,10 +68,10 @@ def in_words(count: float) -> str:
     return f"{count:.3g} {_UNITS[-1]}"
 
 
-def _check(needed: int, free: int, work: str, kind: str, where: str) -> None:
+def _check(needed: int, free: int, work: str, kind: str, where: str, less: str | None) -> None:
     sentence = f"{work} needs about {in_words(needed)} {kind}, and {in_words(free)} are {where}"
     if needed > free:
-        raise CapacityError(sentence)
+        raise CapacityError(sentence if less is None else f"{sentence}; {less}")
     if needed > NEAR * free:
         warnings.warn(f"{sentence}: it may not be enough", RuntimeWarning, stacklevel=4)
 

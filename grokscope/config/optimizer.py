@@ -126,6 +126,12 @@ class OptimizerConfig(NamedMethod):
         """The weight decay that the update rule applies."""
         return self.weight_decay if self.decays_itself else 0.0
 
+    @property
+    def kept_vectors(self) -> int:
+        """How many vectors, as long as that of all trained parameters, the rule keeps from step to step, for estimates
+        of memory and disk: those of Adam, where a rule says nothing else."""
+        return 2
+
     def build(self, parameters: Any) -> Any:
         """The rule, a `grokscope.optimizers.Rule`, on a `grokscope.optimizers.FlatParameters`."""
         raise NotImplementedError(f"{type(self).__name__} does not say how its rule is built")

@@ -7,6 +7,8 @@ torch makes as many, and lets some go.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from grokscope.config import ModelConfig
 from grokscope.engine.evaluation import CHUNK
 from grokscope.model import d_vocab_out, dtype_of
@@ -26,6 +28,7 @@ def tables(task: TaskSize, *, compiled: bool) -> int:
     return INDEX * task.n_examples * (kept + 6)
 
 
+@lru_cache(maxsize=256)
 def activations(config: ModelConfig, task: TaskSize, n: int, *, backward: bool) -> int:
     """Bytes of all arrays that a network laid out for n examples computes on.
 
@@ -36,8 +39,8 @@ def activations(config: ModelConfig, task: TaskSize, n: int, *, backward: bool) 
 
 
 def evaluation(config: ModelConfig, task: TaskSize) -> int:
-    """Bytes of an evaluation of any number of examples in operations of torch, a chunk at a time."""
-    return activations(config, task, min(CHUNK, task.n_examples), backward=False)
+    """Bytes of the tables of all examples, and of an evaluation in operations of torch, a chunk at a time."""
+    return tables(task, compiled=False) + activations(config, task, min(CHUNK, task.n_examples), backward=False)
 
 
 def _rows(config: ModelConfig, task: TaskSize, n: int) -> list[int]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable
+from math import prod
 from typing import TypeAlias, get_args
 
 import torch
@@ -56,6 +57,13 @@ def parameter_shapes(config: ModelConfig, task: Task | TaskSize) -> dict[str, tu
         shapes |= {"ln_final.w": (d,), "ln_final.b": (d,)}
     out = d_vocab_out(config, task)
     return shapes | {UNEMBEDDING: (d, out), "unembed.b_U": (out,)}
+
+
+def parameter_bytes(config: ModelConfig, task: Task | TaskSize, *, trained: bool = False) -> int:
+    """Bytes of all parameters, or of those that are trained, told from their shapes."""
+    shapes = parameter_shapes(config, task).items()
+    numbers = sum(prod(shape) for name, shape in shapes if not trained or is_trained(name, config))
+    return dtype_of(config).itemsize * numbers
 
 
 _MEMORY_ORDER = {"W_Q": (1, 0, 2), "W_K": (1, 0, 2), "W_V": (1, 0, 2)}

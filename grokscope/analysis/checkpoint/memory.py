@@ -13,14 +13,18 @@ from typing import TYPE_CHECKING
 from grokscope import capacity
 from grokscope.analysis.checkpoint.blocks import BLOCK, KEPT_BYTES
 from grokscope.analysis.checkpoint.frames import has_basis
+from grokscope.tasks import task_size
 
 if TYPE_CHECKING:
     from grokscope.analysis.checkpoint.checkpoint import RunContext
+    from grokscope.runs import Run
 
 AT_ONCE = 5
 """Arrays of one block that are held at a time: what is transformed, what comes of it, and what is in between."""
 FLOAT64 = 8
 GIGABYTE = 1e9
+PAIR = 32 * FLOAT64
+"""Bytes of a pair of operands: its tokens, where each prefix of them is, its place in tables of the group."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,14 @@ def all_pairs(context: RunContext) -> Footprint:
         temporary = max(temporary, ablated)
         wholes = [context.bytes_of(frame.operation, (name,)) for name in context.activation_names]
         transforms += sum(size for size in wholes if size <= item * BLOCK)
-    return Footprint(small.shared + maps + pairs * 32 * FLOAT64, small.each + activations + transforms + temporary)
+    return Footprint(small.shared + maps + pairs * PAIR, small.each + activations + transforms + temporary)
+
+
+def check_pairs(run: Run) -> None:
+    """Raise `CapacityError` where the pairs of operands need more memory than is free; none of them is made yet."""
+    size = task_size(run.config.task)
+    needed = size.bytes + PAIR * size.n_examples
+    capacity.check_memory(needed, f"looking at {size.n_examples:,} pairs of operands of run {run.name!r}")
 
 
 def check_memory(context: RunContext, footprints: Mapping[str, Footprint], workers: int) -> None:

@@ -62,6 +62,10 @@ class GrokfastMA(GradientConfig):
         """lambda: given, or the default of this kind of average."""
         return self.SLOW_FACTOR if self.lamb is None else self.lamb
 
+    @property
+    def kept_vectors(self) -> int:
+        return self.window + 2  # gradients, and their sum in float64
+
     def build(self, parameters: FlatParameters, seed: int) -> WindowTransform:
         return WindowTransform(parameters, self.window, self.slow_factor)
 

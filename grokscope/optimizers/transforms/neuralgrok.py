@@ -85,6 +85,14 @@ class NeuralGrok(GradientConfig):
         """Whether there are outer steps."""
         return self.amplifier == "trained"
 
+    @property
+    def kept_vectors(self) -> int:
+        return 0
+
+    @property
+    def passing_vectors(self) -> int:
+        return 16  # gradients, logits, pieces and what comes of them, in float64
+
     def extra_evaluations(self, steps: int) -> int:
         """Two of every outer step: on the inner batch and on the outer examples."""
         return 2 * (steps // self.outer_every) if self.trains_amplifier else 0
