@@ -2,6 +2,7 @@
 
 app            the table of commands, and what becomes of errors
 settings       `--lr 1e-4` on the command line to changes of a config
+unforeseen     errors of memory, of torch and of depth, in one line
 output         lines, tables, errors
 
 training       train, resume, branch

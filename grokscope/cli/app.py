@@ -1,8 +1,8 @@
 """The table of commands, and what becomes of errors.
 
-Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run or a full disk, told in one
-line; 3 a run has diverged; 130 interrupted, 143 terminated, 129 the terminal has gone. Anything else that goes wrong
-is a bug, and shows its traceback.
+Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run, a full disk, no memory left, or an error of
+torch's (`RuntimeError`), told in one line; 3 a run has diverged; 130 interrupted, 143 terminated, 129 the terminal has
+gone. Anything else that goes wrong is a bug, and shows its traceback. GROKSCOPE_DEBUG=1 shows that of every error.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from grokscope.cli.output import say_error
 from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
 from grokscope.cli.training import branch, resume, train
+from grokscope.cli.unforeseen import unforeseen
 from grokscope.config import load_plugins
 from grokscope.config.nearest import hint
 from grokscope.stopping import Stopped, raising
@@ -62,10 +63,10 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt as interrupt:
         say_error(f"interrupted{'; ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")
         return interrupt.code if isinstance(interrupt, Stopped) else 130
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RuntimeError, MemoryError, RecursionError) as error:
         if os.environ.get("GROKSCOPE_DEBUG"):
             traceback.print_exc()
-        say_error(_message(error))
+        say_error(_message(error) if isinstance(error, ValueError | OSError) else unforeseen(error, words))
         return 2
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
@@ -13,6 +13,10 @@ from tyro.conf import arg
 from grokscope.cli.output import one_line, say, say_note
 from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, preset, read_settings
+from grokscope.config.checks import integer
+
+MOST_STEPS = 10**6
+"""Checkpoints of one import: a directory of so many files is slow, and longer series are mistyped."""
 
 _USAGE = "grokscope import FILE... --task NAME --activation NAME [--setting value ...] [--out DIR]"
 
@@ -78,19 +82,25 @@ def _one(groups: dict[str, list[str]], name: str) -> str | None:
 
 def _integer(name: str, word: str) -> int:
     try:
-        return int(word)
-    except ValueError:
-        raise ConfigError(f"--{name} {word} is not accepted: use an integer >= 0") from None
+        number: object = int(word)
+    except ValueError:  # no number, or one of thousands of digits
+        number = word
+    integer(f"--{name}", number, 0)
+    assert isinstance(number, int)
+    return number
 
 
-def _steps(word: str) -> list[int]:
+def _steps(word: str) -> Sequence[int]:
     """A step, or the steps FIRST:LAST:EVERY, the last included."""
     if ":" not in word:
         return [_integer("step", word)]
     parts = [_integer("step", part) for part in word.split(":")]
     if len(parts) != 3 or parts[2] < 1 or parts[0] > parts[1]:
         raise ConfigError(f"--step {word} is not accepted: use FIRST:LAST:EVERY, as in 0:40000:100")
-    return list(range(parts[0], parts[1] + 1, parts[2]))
+    steps = range(parts[0], parts[1] + 1, parts[2])
+    if len(steps) > MOST_STEPS:
+        raise ConfigError(f"--step {word} is {len(steps)} steps: use at most {MOST_STEPS}, one for each checkpoint")
+    return steps
 
 
 def _config(name: str) -> RunConfig | Mapping[str, Any]:

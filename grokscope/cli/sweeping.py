@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
-from grokscope.cli.output import console, one_line, print_table, say, say_error
+from grokscope.cli.output import console, one_line, print_table, say, say_error, say_note
 from grokscope.config import ConfigError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def sweep(
     fetch: bool = False,
     hang_seconds: float = 300.0,
     dry_run: bool = False,
+    many: bool = False,
 ) -> int:
     """Train all runs that a TOML file describes; started again, it goes on where it was. Exit code 2 if one failed.
 
@@ -37,6 +38,7 @@ def sweep(
         fetch: With --ray: nodes share no path with this one, so the runs are sent back here.
         hang_seconds: A worker that says nothing for so long is killed, and its run retried.
         dry_run: List the runs, with an estimate of time and disk, and train none.
+        many: More than 100,000 runs are meant; without this they are counted and refused.
     """
     from grokscope.sweeps import load_sweep, run_sweep
 
@@ -46,7 +48,7 @@ def sweep(
         )
     if fetch and ray is None:
         raise ConfigError("--fetch belongs to --ray ADDRESS")
-    wanted = load_sweep(file)
+    wanted = load_sweep(file, many=many)
     if dry_run:
         return _dry_run(wanted, out, workers)
     try:
@@ -65,17 +67,19 @@ def sweep(
 
 def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
     """Print every run, whether it is done, and what the rest will take."""
+    from grokscope.capacity import in_words
     from grokscope.sweeps.directory import places
     from grokscope.sweeps.estimate import estimate
     from grokscope.sweeps.local import default_workers
 
     folder = wanted.out if out is None else out
     jobs_in_place = places(wanted.jobs, folder)
+    say_note(f"{len(jobs_in_place)} runs; how long each kind takes is measured, a few seconds a kind")
     costs = estimate([job for job, place in zip(wanted.jobs, jobs_in_place, strict=True) if not place.over])
     rows = []
     for job, place in zip(wanted.jobs, jobs_in_place, strict=True):
         cost = costs.runs.get(job.name)
-        last = (None, None) if cost is None else (_duration(cost.seconds), _size(cost.bytes))
+        last = (None, None) if cost is None else (_duration(cost.seconds), in_words(cost.bytes))
         rows.append((job.name, job.config.arm, job.config.seed, job.budget, place.standing, *last))
     print_table(
         ("run", "arm", "seed", "budget", "standing", "time", "disk"), rows, numbers=("seed", "budget", "time", "disk")
@@ -84,7 +88,8 @@ def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
     if costs.runs:
         numbers = sorted({1, default_workers(wanted.jobs) if workers is None else workers})
         times = ", ".join(f"{_duration(costs.seconds(n))} with {n} worker{'s' * (n > 1)}" for n in numbers)
-        say(f"at most {times}; {_size(costs.bytes)} on disk (if every run uses its budget)")
+        told = f"at most {times}" if costs.seconds(1) is not None else f"{costs.kinds} kinds of run are not timed"
+        say(f"{told}; {in_words(costs.bytes)} on disk (if every run uses its budget)")
     return 0
 
 
@@ -180,14 +185,8 @@ def _table(board: Board, unit: str, measures: bool) -> Group:
     return Group(table, ", ".join(parts))
 
 
-def _duration(seconds: float) -> str:
+def _duration(seconds: float | None) -> str | None:
+    if seconds is None:
+        return None
     minutes, hours = seconds / 60, seconds / 3600
     return f"{seconds:.0f} s" if seconds < 90 else f"{minutes:.0f} min" if minutes < 90 else f"{hours:.1f} h"
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "kB", "MB"):
-        if count < 1000:
-            return f"{count:.0f} {unit}"
-        count /= 1000
-    return f"{count:.1f} GB"

@@ -38,11 +38,13 @@ def train(words: list[str]) -> int:
 
     from grokscope.runs import run_name
     from grokscope.tasks import build_task
+    from grokscope.training import check_room
     from grokscope.training import train as train_run
 
+    path = Path(out[0]) if out else Path("checkpoints", run_name(config))
+    check_room(config, path, f"training {path.name}")  # before the task is built, for what is to be said of it
     for note in build_task(config.task).notes:
         say_note(note)
-    path = Path(out[0]) if out else Path("checkpoints", run_name(config))
     callbacks = _loggers(log)
     with _resumable(path):
         run = train_run(config, out=path, callbacks=callbacks)

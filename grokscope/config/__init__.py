@@ -34,6 +34,7 @@ from grokscope.config.norm_control import NormConfig, declare_control
 from grokscope.config.optimizer import OptimizerConfig, declare_optimizer
 from grokscope.config.overrides import (
     NOT_READ,
+    Variants,
     by_full_name,
     differences,
     field_names,
@@ -78,6 +79,7 @@ __all__ = [
     "TaskConfig",
     "TrainingConfig",
     "UnknownMethod",
+    "Variants",
     "by_full_name",
     "config_from_file",
     "declare_control",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import get_args
 
 from grokscope.config.parameter_groups import ScopeName, is_pattern
 from grokscope.groups.names import MAX_ORDER, Rows
+
+LARGEST_NUMBER = 1e15
+"""The largest number that a setting takes where its check names no other bound: a norm, a radius, a rate. Its square
+can be summed in float32 over all entries of a network."""
+LARGEST_COUNT = 10**9
+"""The largest integer that a setting takes where its check names no other bound. Most count steps: so many take eleven
+days at a thousand a second."""
+
+DEEPEST = 10
+"""Levels of lists and tables inside one another: a list of tables of groups in a sweep's grid has five."""
 
 _LONGEST_VALUE = 200
 """Characters of a value in a message; a Cayley table would fill the screen."""
@@ -19,10 +28,30 @@ class ConfigError(ValueError):
 
 def refuse(name: str, value: object, accepted: str) -> None:
     """Raise `ConfigError`; a long value is cut in its message."""
-    shown = repr(value)
-    if len(shown) > _LONGEST_VALUE:
-        shown = f"{shown[:_LONGEST_VALUE]}..."
-    raise ConfigError(f"{name} = {shown} is not accepted: {accepted}")
+    raise ConfigError(f"{name} = {shortened(value)} is not accepted: {accepted}")
+
+
+def shortened(value: object) -> str:
+    """A value as a message shows it: cut where it is long, and its type where Python would not write it."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits, lists thousands deep
+        return f"({type(value).__name__})"
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."
+
+
+def is_too_deep(value: object) -> bool:
+    """Whether lists, tuples and tables are inside one another more than `DEEPEST` levels."""
+    level = [value]
+    for _ in range(DEEPEST + 1):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, list | tuple | dict)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, list | tuple | dict)
+        ]
+    return bool(level)
 
 
 def choice(name: str, value: object, allowed: object) -> None:
@@ -33,17 +62,21 @@ def choice(name: str, value: object, allowed: object) -> None:
 
 
 def integer(name: str, value: object, low: int, high: int | None = None) -> None:
-    """An integer, and no boolean, from `low` to `high`."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < low or (high is not None and value > high):
-        span = f"an integer >= {low}" if high is None else f"an integer from {low} to {high}"
+    """An integer, and no boolean, from `low` to `high`; left out: to `LARGEST_COUNT`."""
+    most = LARGEST_COUNT if high is None else high
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= most:
+        span = f"an integer >= {low}, up to {most}" if high is None else f"an integer from {low} to {high}"
         refuse(name, value, f"use {span}")
 
 
-def number(name: str, value: object, low: float, high: float = math.inf, *, open_low: bool, open_high: bool) -> None:
-    """A finite number from `low` to `high`, of which an open end is not accepted itself."""
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def number(
+    name: str, value: object, low: float, high: float = LARGEST_NUMBER, *, open_low: bool, open_high: bool = False
+) -> None:
+    """A number from `low` to `high`, of which an open end is not accepted itself."""
+    ok = isinstance(value, int | float) and not isinstance(value, bool)
     if ok:
         assert isinstance(value, int | float)
+        # What is not a number, and infinity, fail these too; an integer that no float holds can be compared.
         ok = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
     if not ok:
         left, right = "(" if open_low else "[", ")" if open_high else "]"
@@ -51,8 +84,8 @@ def number(name: str, value: object, low: float, high: float = math.inf, *, open
 
 
 def positive(name: str, value: object) -> None:
-    """A finite number > 0."""
-    number(name, value, 0.0, open_low=True, open_high=True)
+    """A number > 0, up to `LARGEST_NUMBER`."""
+    number(name, value, 0.0, open_low=True)
 
 
 def averaging_pair(name: str, value: object) -> None:

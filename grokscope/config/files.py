@@ -5,16 +5,20 @@ Matrices are read by `grokscope.config.matrices`, in every form that is told the
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grokscope.config.checks import ConfigError
+from grokscope.config.checks import DEEPEST, ConfigError, is_too_deep, shortened
 from grokscope.config.labels import labels_of_matrix
 from grokscope.config.matrices import Cell, Matrix, Note, read_integers, read_matrix, read_text, tell_nobody
 from grokscope.config.plugins import load_plugins
 from grokscope.groups.names import MAX_ORDER, Rows, wrong_element, wrong_table_row
+
+_LONG_KEY = re.compile(r"""(?<![\w"'-])(?:[\w"'-]++[ \t]*+\.[ \t]*+){100}""")
+"""Tables inside one another by a dotted key: to read one takes the time of its length squared."""
 
 
 def read_elements(path: str | Path) -> Rows:
@@ -89,15 +93,24 @@ def read_settings(path: str | Path, note: Note = tell_nobody) -> dict[str, Any]:
 
     Where a setting of `FILE_READERS` has a text for a value, that names a file, relative to the TOML file's folder.
     Modules that the file names, `[plugins] modules = ["my_optimizers"]`, are imported (see `plugins`), from its folder
-    too. Raises `ConfigError` for a file that cannot be read or is no TOML, and as `load_plugins` does.
+    too. Raises `ConfigError` for a file that cannot be read, is no TOML or nests too deep, and as `load_plugins` does.
     """
+    text = read_text("config", path)
     try:
-        settings = tomllib.loads(read_text("config", path))
-    except tomllib.TOMLDecodeError as error:
+        settings = None if _LONG_KEY.search(text) else tomllib.loads(text)
+    except ValueError as error:  # TOMLDecodeError, and that of an integer of thousands of digits
         raise ConfigError(f"config: {path} is not TOML: {error}") from None
+    except RecursionError:
+        settings = None
+    if settings is None or is_too_deep(settings):
+        raise ConfigError(
+            f"config: {path} has lists or tables inside one another, more than {DEEPEST} levels deep: no setting does"
+        )
     named = settings.pop("plugins", {"modules": []})
     if not isinstance(named, dict) or set(named) != {"modules"} or not isinstance(named["modules"], list):
-        raise ConfigError(f'config: {path}: plugins = {named!r} is not accepted: use [plugins] modules = ["MODULE"]')
+        raise ConfigError(
+            f'config: {path}: plugins = {shortened(named)} is not accepted: use [plugins] modules = ["MODULE"]'
+        )
     load_plugins(named["modules"], Path(path).parent)
     for full, read in FILE_READERS.items():
         section, _, leaf = full.rpartition(".")
@@ -136,7 +149,7 @@ def _integers(matrix: Matrix, names: Sequence[str] = ()) -> list[tuple[int, ...]
                 raise matrix.error(number, "an entry is empty: use an element in every place")
             if isinstance(cell, str) and cell not in place:
                 known = f"use one of the names {_short(names)}" if names else "use a row of integers"
-                raise matrix.error(number, f"{cell!r} is not an {'element' if names else 'integer'}: {known}")
+                raise matrix.error(number, f"{shortened(cell)} is not an {'element' if names else 'integer'}: {known}")
         rows.append(tuple(_number(cell, place, by_name) for cell in row.cells))
     return rows
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any, get_args
 
-from grokscope.config.checks import ConfigError
+from grokscope.config.checks import ConfigError, shortened
 from grokscope.config.files import FILE_READERS, read_settings
 from grokscope.config.matrices import tell_nobody
 from grokscope.config.overrides import by_full_name, override, setting_type
@@ -53,7 +53,9 @@ def config_from_file(path: str | os.PathLike[str]) -> RunConfig:
     try:
         name = table.pop("preset", None)
         if name is not None and not isinstance(name, str):
-            raise ConfigError(f"preset = {name!r} is not accepted: use the name of a preset (`grokscope presets`)")
+            raise ConfigError(
+                f"preset = {shortened(name)} is not accepted: use the name of a preset (`grokscope presets`)"
+            )
         values: dict[str, Any] = {}
         for full, value in by_full_name(table):
             if full in values:

@@ -33,6 +33,17 @@ class GradientConfig(NamedMethod):
         """Whether those examples are trained on too."""
         return False
 
+    @property
+    def kept_vectors(self) -> int:
+        """How many vectors, as long as that of all trained parameters, the transform keeps from step to step, for
+        estimates of memory and disk: one, where a transform says nothing else."""
+        return 1
+
+    @property
+    def passing_vectors(self) -> int:
+        """How many more it makes in a step and lets go."""
+        return 1
+
     def extra_evaluations(self, steps: int) -> int:
         """Gradients that the transform asks for in so many steps, beside that of each step."""
         return 0

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grokscope.config.checks import ConfigError
+from grokscope.config.checks import ConfigError, shortened
 from grokscope.config.matrices import Cell, Matrix
 from grokscope.config.stored import Stored
 from grokscope.groups.names import MAX_ORDER
@@ -36,7 +36,7 @@ def labels_of_matrix(matrix: Matrix) -> tuple[Stored, str]:
             raise matrix.error(number, f"has {len(row)} entries where the first row has {len(rows[0])}")
         for cell in row:
             if isinstance(cell, int) and not 0 <= cell < MAX_TOKENS:
-                raise matrix.error(number, f"{cell} is no label: use 0 to {MAX_TOKENS - 1}, or names")
+                raise matrix.error(number, f"{shortened(cell)} is no label: use 0 to {MAX_TOKENS - 1}, or names")
     said = ""
     numbers = [cell for row in rows for cell in row if isinstance(cell, int)]
     has_words = any(isinstance(cell, str) for row in rows for cell in row)
@@ -82,7 +82,8 @@ def labels_of(
             is_name = isinstance(cell, str) and cell != ""
             if not (cell is None or is_name or is_number):
                 raise ConfigError(
-                    f"task.labels: row {number}: {cell!r} is no label: use 0 to {MAX_TOKENS - 1}, a name, or None"
+                    f"task.labels: row {number}: {shortened(cell)} is no label: use 0 to {MAX_TOKENS - 1}, a name, or "
+                    "None"
                 )
     if not 2 <= sum(cell is not None for row in rows for cell in row) <= MAX_EXAMPLES:
         size = f"{len(rows)} x {width} entries"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from math import ceil, floor, log10
 from typing import Literal
@@ -9,6 +10,13 @@ from typing import Literal
 from grokscope.config.checks import boolean, choice, integer, refuse
 
 Schedule = Literal["every", "log", "dense", "ends"]
+
+DEVICE = re.compile(r"cpu|mps|cuda(:(0|[1-9]\d?))?")
+"""What networks can be trained on; whether a machine has it is seen to when training begins."""
+MOST_PER_DECADE = 10_000
+"""Of a logarithmic schedule: more save every step up to the 4343rd, as so many do."""
+MAX_THREADS = 1024
+"""More than a processor has cores; OpenMP ends the process where it cannot start a thread."""
 
 
 @dataclass(frozen=True)
@@ -45,15 +53,16 @@ class TrainingConfig:
     threads: int = 1
     """CPU threads. They change float results, so they belong to the run."""
     device: str = "cpu"
+    """cpu, cuda, cuda:N or mps."""
 
     def __post_init__(self) -> None:
         integer("training.steps", self.steps, 1)
         for name, low in (("batch_size", 1), ("eval_every", 1), ("stop_evaluations", 0)):
             if getattr(self, name) is not None:
                 integer(f"training.{name}", getattr(self, name), low)
-        integer("training.threads", self.threads, 1)
-        if not isinstance(self.device, str) or not self.device:
-            refuse("training.device", self.device, "use a torch device such as cpu or cuda:0")
+        integer("training.threads", self.threads, 1, MAX_THREADS)
+        if not isinstance(self.device, str) or not DEVICE.fullmatch(self.device):
+            refuse("training.device", self.device, "use cpu, cuda, cuda:N (the first is cuda:0) or mps")
 
 
 @dataclass(frozen=True)
@@ -76,7 +85,7 @@ class CheckpointConfig:
             integer("checkpoints.steps", step, 0)
         choice("checkpoints.schedule", self.schedule, Schedule)
         for name in ("every", "per_decade", "sparse_every"):
-            integer(f"checkpoints.{name}", getattr(self, name), 1)
+            integer(f"checkpoints.{name}", getattr(self, name), 1, MOST_PER_DECADE if name == "per_decade" else None)
 
     def due(self, step: int, sustained_since: int | None) -> bool:
         """Whether the schedule saves the weights after `step` updates. Step 0 is due in every schedule.
@@ -107,3 +116,23 @@ class CheckpointConfig:
         if self.schedule == "dense" and sustained_since is not None and step > sustained_since:
             return step % self.sparse_every == 0
         return step % self.every == 0
+
+    def count(self, steps: int, begin: int = 0) -> int:
+        """How many checkpoints are kept of training from one step to another, the first and the last among them.
+
+        A dense schedule is taken to stay dense: an upper bound.
+        """
+        if steps <= begin:
+            return 1
+        return 2 + self._due_before(steps) - self._due_before(begin + 1)
+
+    def _due_before(self, end: int) -> int:
+        """How many of the steps 1 .. end - 1 are due."""
+        if self.steps:
+            return sum(0 < step < end for step in set(self.steps))
+        if self.schedule == "ends":
+            return 0
+        if self.schedule == "log":
+            last = ceil(self.per_decade * log10(end)) if end > 1 else -1
+            return sum(step < end for step in {round(10 ** (k / self.per_decade)) for k in range(last + 1)})
+        return (end - 1) // self.every

@@ -19,15 +19,18 @@ import io
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from grokscope.config.checks import ConfigError
+from grokscope.config.checks import ConfigError, shortened
 
 LARGEST_FILE = 64 * 2**20
 """Bytes; a table of the largest group has about two million, or thirteen as `np.savetxt` writes it."""
+MOST_LINES = 2**20
+"""Lines of a text; as many examples has the longest task whose train indices are given, one a line."""
 HOLES = ("", "-", "nan", "na", "null", "none")
 """Entries that are none, in small letters."""
 
@@ -95,7 +98,7 @@ def read_matrix(field: str, path: str | Path, *, square: bool = False, packed: b
     if not rows:
         raise ConfigError(f"{field}: {file} holds names and no entries: use a row of entries per line")
     for axis, names in (("row", row_names), ("column", column_names)):
-        twice = next((name for name in names or () if (names or ()).count(name) > 1), None)
+        twice = next((name for name, count in Counter(names or ()).items() if count > 1), None)
         if twice is not None:
             raise ConfigError(f"{field}: {file}: the {axis} name {twice!r} occurs twice: use a name for each {axis}")
     return Matrix(field, file, rows, row_names, column_names, f"{form}{named}", is_gap)
@@ -108,7 +111,7 @@ def read_integers(field: str, path: str | Path) -> tuple[int, ...]:
         for cell in row.cells:
             if not isinstance(cell, int):
                 raise ConfigError(
-                    f"{field}: {path}, {row.place}: {'' if cell is None else cell!r} is not an integer: "
+                    f"{field}: {path}, {row.place}: {'' if cell is None else shortened(cell)} is not an integer: "
                     "use a row of integers"
                 )
             integers.append(cell)
@@ -163,7 +166,7 @@ def _array_rows(field: str, path: Path) -> tuple[Row, ...]:
 
     try:
         array = np.load(io.BytesIO(read_bytes(field, path)), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+    except (ValueError, EOFError, OSError, MemoryError) as error:
         if isinstance(error, ConfigError):
             raise
         raise ConfigError(f"{field}: {path} is no .npy file of numbers: {error}") from None
@@ -206,6 +209,8 @@ def _list_rows(field: str, path: Path, value: Any) -> tuple[Row, ...]:
 
 
 def _text_rows(field: str, path: Path, text: str, packed: bool) -> tuple[tuple[Row, ...], str]:
+    if text.count("\n") > MOST_LINES:
+        raise ConfigError(f"{field}: {path} has more than {MOST_LINES} lines: use several entries a line")
     lines = [(number, line) for number, line in enumerate(text.splitlines(), start=1) if line.strip()]
     split = [re.split(r"[\s,;]+", re.sub(r"[()\[\]]", " ", line).strip(" \t\r,;")) for _, line in lines]
     if packed and all(len(words) == 1 and 1 < len(words[0]) <= 10 and words[0].isdecimal() for words in split):
@@ -232,7 +237,11 @@ def _named_words(line: str, delimiter: str | None) -> list[str]:
         bare = bare.rstrip(",;")[1:-1]
     if delimiter is None:
         return bare.split()
-    return [word.strip() for word in next(csv.reader([bare], delimiter=delimiter, skipinitialspace=True))]
+    try:
+        words = next(csv.reader([bare], delimiter=delimiter, skipinitialspace=True))
+    except csv.Error:  # a field is longer than csv reads: it is no number, and no name either
+        words = [bare]
+    return [word.strip() for word in words]
 
 
 def _cell_rows(

@@ -16,7 +16,7 @@ from inspect import get_annotations
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
 
 from grokscope.collecting import import_modules
-from grokscope.config.checks import ConfigError, refuse
+from grokscope.config.checks import ConfigError, refuse, shortened
 from grokscope.config.nearest import near
 
 ROOMS = {
@@ -70,6 +70,10 @@ class OpenSection:
 
 _declared: dict[str, dict[str, Any]] = {section: {} for section in ROOMS}
 """The methods of each section by name."""
+_in_order: dict[str, dict[str, Any]] = {}
+"""What `methods` returns, until another method is declared."""
+_count = 0
+"""How many times a method was declared."""
 
 
 def declare(section: str, names: Iterable[str], kind: type) -> None:
@@ -91,6 +95,9 @@ def declare(section: str, names: Iterable[str], kind: type) -> None:
                     f"{theirs[setting]}: a setting has one type"
                 )
     known |= dict.fromkeys(names, kind)
+    _in_order.pop(section, None)
+    global _count
+    _count += 1
 
 
 def _is_again(kind: type, other: type) -> bool:
@@ -104,13 +111,23 @@ def _types(kind: type) -> dict[str, Any]:
     return {name: hints[name] for name in setting_names(kind) if name != "name"}
 
 
-def methods(section: str) -> dict[str, Any]:
+def methods(section: str) -> Mapping[str, Any]:
     """The declared methods of a section by name; the modules of its room are imported for it.
 
     They are in an order that does not depend on which module was imported first: by `ORDER`, then by module.
     """
     import_modules(ROOMS[section])
-    return dict(sorted(_declared[section].items(), key=lambda pair: (pair[1].ORDER, pair[1].__module__)))
+    if section not in _in_order:
+        ordered = sorted(_declared[section].items(), key=lambda pair: (pair[1].ORDER, pair[1].__module__))
+        _in_order[section] = dict(ordered)
+    return _in_order[section]
+
+
+def count_declared() -> int:
+    """How many times a method of any section was declared: what is worked out from all methods holds until it grows."""
+    for room in ROOMS.values():
+        import_modules(room)
+    return _count
 
 
 def declared_methods(section: str) -> dict[str, Any]:
@@ -133,10 +150,10 @@ def method(section: str, name: object) -> Any:
     known = methods(section)
     if isinstance(name, str) and name in known:
         return known[name]
-    found = near(str(name).lower(), known)
+    found = near(name.lower(), known) if isinstance(name, str) else []
     others = [other for other in known if other not in found]
-    shown = f"{section}.name = {name!r} is not accepted"
-    raise UnknownMethod(f"{shown}: use one of {', '.join([*found, *others])}")
+    named = f"{section}.name = {shortened(name)} is not accepted"
+    raise UnknownMethod(f"{named}: use one of {', '.join([*found, *others])}")
 
 
 def readers(section: str, setting: str) -> tuple[str, ...]:

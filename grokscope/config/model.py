@@ -15,6 +15,11 @@ Residual = Literal["normed", "pre_ln"]
 Output = Literal["vocab", "answers"]
 AttentionDir = Literal["causal", "bidirectional"]
 
+MAX_WIDTH = 2**16
+"""The largest width of the stream, of a head and of an MLP, and the most heads: a square matrix of it takes 17 GB."""
+MAX_LAYERS = 1000
+"""The most blocks: those of DeepNet (Wang et al. 2022), the deepest transformer that we know of."""
+
 ATTENTION_IS_NEEDED = (
     "networks here are HookedTransformers, whose every block has attention; another architecture, such as an MLP of "
     "one hidden layer, cannot be trained or imported"
@@ -58,9 +63,9 @@ class ModelConfig:
         for name in ("n_layers", "d_model", "n_heads", "d_mlp"):
             if name == "n_layers" and self.n_layers == 0 and not isinstance(self.n_layers, bool):
                 refuse("model.n_layers", 0, f"use an integer >= 1; {ATTENTION_IS_NEEDED}")
-            integer(f"model.{name}", getattr(self, name), 1)
+            integer(f"model.{name}", getattr(self, name), 1, MAX_LAYERS if name == "n_layers" else MAX_WIDTH)
         if self.d_head is not None:
-            integer("model.d_head", self.d_head, 1)
+            integer("model.d_head", self.d_head, 1, MAX_WIDTH)
         elif self.d_model % self.n_heads:
             divisors = [h for h in range(1, self.d_model + 1) if self.d_model % h == 0]
             near = sorted(sorted(divisors, key=lambda h: abs(h - self.n_heads))[:2])

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 
 SIMILAR = 0.6
 """The share of letters in common (`difflib.SequenceMatcher.ratio`) from which on a name is near another."""
+_LONGEST = 100
+"""Characters of a name that is compared with others: to compare takes the time of a product of lengths."""
 
 
 def near(name: str, known: Iterable[str], count: int = 3) -> list[str]:
@@ -14,6 +16,8 @@ def near(name: str, known: Iterable[str], count: int = 3) -> list[str]:
 
     Names with a dot in them go by their last part too: `W_E` and `max_nrom` are near `embed.W_E` and `norms.max_norm`.
     """
+    if len(name) > _LONGEST:
+        return []
     known = list(dict.fromkeys(known))
     leaf = name.rpartition(".")[2]
     exact = [full for full in known if full.rpartition(".")[2] == leaf]

@@ -143,7 +143,7 @@ def declare_control(name: str, *, switches: tuple[str, ...], order: int = 100) -
     return declared
 
 
-def controls() -> dict[str, type[NormConfig]]:
+def controls() -> Mapping[str, type[NormConfig]]:
     """All norm controls by name, in the order in which they act."""
     return methods("norms")
 
@@ -164,7 +164,8 @@ def _read(values: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _defaults(control: type[NormConfig]) -> dict[str, Any]:
+@cache
+def _defaults(control: type[NormConfig]) -> Mapping[str, Any]:
     return {one.name: one.default for one in fields(control)}
 
 

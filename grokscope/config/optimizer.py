@@ -84,7 +84,7 @@ class OptimizerConfig(NamedMethod):
         choice("optimizer.schedule", self.schedule, Schedule)
         if self.schedule_steps is not None:
             integer("optimizer.schedule_steps", self.schedule_steps, self.warmup_steps + 1)
-        number("optimizer.schedule_end", self.schedule_end, 0.0, open_low=False, open_high=True)
+        number("optimizer.schedule_end", self.schedule_end, 0.0, open_low=False)
         integer("optimizer.step_every", self.step_every, 1)
         positive("optimizer.step_factor", self.step_factor)
         for name, schedules in _READ_BY.items():
@@ -99,7 +99,7 @@ class OptimizerConfig(NamedMethod):
         return self.schedule == "constant" and self.warmup_steps <= 1
 
     def _check_decay(self) -> None:
-        number("optimizer.weight_decay", self.weight_decay, 0.0, open_low=False, open_high=True)
+        number("optimizer.weight_decay", self.weight_decay, 0.0, open_low=False)
         choice("optimizer.decay_form", self.decay_form, DecayForm)
         group_names("optimizer.decay_scope", self.decay_scope, GroupName)
         group_values("optimizer.group_decay", self.group_decay, get_args(GroupName))
@@ -125,6 +125,12 @@ class OptimizerConfig(NamedMethod):
     def rule_decay(self) -> float:
         """The weight decay that the update rule applies."""
         return self.weight_decay if self.decays_itself else 0.0
+
+    @property
+    def kept_vectors(self) -> int:
+        """How many vectors, as long as that of all trained parameters, the rule keeps from step to step, for estimates
+        of memory and disk: those of Adam, where a rule says nothing else."""
+        return 2
 
     def build(self, parameters: Any) -> Any:
         """The rule, a `grokscope.optimizers.Rule`, on a `grokscope.optimizers.FlatParameters`."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator, Mapping
-from functools import cache
+from functools import lru_cache
 from typing import Any, get_type_hints
 
-from grokscope.config.checks import ConfigError
-from grokscope.config.methods import OpenSection, kinds, setting_names, setting_types
+from grokscope.config.checks import DEEPEST, ConfigError, is_too_deep, refuse, shortened
+from grokscope.config.methods import OpenSection, count_declared, kinds, setting_names, setting_types
 from grokscope.config.methods import readers as method_readers
 from grokscope.config.model import ATTENTION_IS_NEEDED
 from grokscope.config.nearest import hint
@@ -59,7 +59,7 @@ def from_dict(values: Mapping[str, Any], *, recorded: bool = False) -> RunConfig
     imported module declares.
     """
     if recorded:
-        frozen = {name: _frozen_items(value) for name, value in values.items()}
+        frozen = {name: _frozen_items(name, value) for name, value in values.items()}
         values = {
             name: SECTIONS[name].recorded(value) if name in OPEN and isinstance(value, Mapping) else value
             for name, value in frozen.items()
@@ -69,17 +69,22 @@ def from_dict(values: Mapping[str, Any], *, recorded: bool = False) -> RunConfig
 
 def field_names() -> tuple[str, ...]:
     """Every setting by its full name: `seed`, `task.modulus`, `optimizer.lr`, ...; those of all methods."""
-    return _field_names(tuple((section, kinds(section)) for section in OPEN))
+    return tuple(_known_names())
 
 
-@cache  # every name that is resolved asks
-def _field_names(kinds_of_sections: tuple[tuple[str, tuple[type, ...]], ...]) -> tuple[str, ...]:
+def _known_names() -> dict[str, None]:
+    return _names_of(count_declared())
+
+
+@lru_cache(maxsize=1)  # every name that is resolved asks
+def _names_of(_: int) -> dict[str, None]:
+    """All settings, of so many declared methods."""
     names = [field.name for field in dataclasses.fields(RunConfig) if field.name not in SECTIONS]
     for section, base in SECTIONS.items():
-        kinds_here = (base, *dict(kinds_of_sections).get(section, ()))
+        kinds_here = (base, *(kinds(section) if section in OPEN else ()))
         leaves = dict.fromkeys(leaf for kind in kinds_here for leaf in setting_names(kind))
         names += [f"{section}.{leaf}" for leaf in leaves]
-    return tuple(names)
+    return dict.fromkeys(names)
 
 
 def setting(config: RunConfig, name: str) -> Any:
@@ -122,7 +127,7 @@ def resolve(name: str) -> str:
 
     Raises `ConfigError` naming the nearest settings, or the candidates where a short name is ambiguous.
     """
-    names = field_names()
+    names = _known_names()
     if name in names:
         return name
     matches = [full for full in names if full.rpartition(".")[2] == name]
@@ -130,9 +135,9 @@ def resolve(name: str) -> str:
     if len(matches) == 1:
         return matches[0]
     if matches:
-        raise ConfigError(f"setting {name!r} is ambiguous: write {' or '.join(matches)}")
+        raise ConfigError(f"setting {shortened(name)} is ambiguous: write {' or '.join(matches)}")
     why = next((reason for part, reason in _LEFT_OUT.items() if part in name), None)
-    raise ConfigError(f"there is no setting {name!r}; {why or hint(name, names, 'settings')}")
+    raise ConfigError(f"there is no setting {shortened(name)}; {why or hint(name, names, 'settings')}")
 
 
 def name_setting(section: str) -> str | None:
@@ -157,7 +162,7 @@ def by_full_name(changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, str) and (full := name_setting(name)) is not None:
             yield full, value
         else:
-            raise ConfigError(f"{name} = {value!r} is not accepted: use a table of its settings")
+            raise ConfigError(f"{name} = {shortened(value)} is not accepted: use a table of its settings")
 
 
 def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
@@ -168,30 +173,61 @@ def override(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
 
     Raises `ConfigError` for names that do not exist and for values that are not accepted.
     """
-    parts: dict[str, dict[str, Any]] = {}
-    top: dict[str, Any] = {}
+    return Variants(config).of(changes)
 
-    for full, value in by_full_name(changes):
-        section, _, leaf = full.rpartition(".")
-        target = parts.setdefault(section, {}) if section else top
-        if leaf in target:
-            raise ConfigError(f"setting {full} is given twice")
-        target[leaf] = _frozen(value)
-    sections = {section: _changed(getattr(config, section), values) for section, values in parts.items()}
-    return dataclasses.replace(config, **top, **sections)
+
+class Variants:
+    """Configs that are one config with some settings changed, each as `override` makes it.
+
+    A section that several of them share is made once. It is known by the very objects that its settings are given as.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self._made: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
+        """Sections, with the values that they were made of: as long as these are kept, no other object has their id."""
+
+    def of(self, changes: Mapping[str, Any]) -> RunConfig:
+        """The config with these settings. Raises `ConfigError` as `override` does."""
+        parts: dict[str, dict[str, Any]] = {}
+        for full, value in by_full_name(changes):
+            section, _, leaf = full.rpartition(".")
+            given = parts.setdefault(section, {})
+            if leaf in given:
+                raise ConfigError(f"setting {full} is given twice")
+            given[leaf] = value
+        top = {leaf: _frozen(leaf, value) for leaf, value in parts.pop("", {}).items()}
+        return dataclasses.replace(
+            self._config, **top, **{section: self._section(section, given) for section, given in parts.items()}
+        )
+
+    def _section(self, section: str, given: dict[str, Any]) -> Any:
+        key = (section, *((leaf, id(value)) for leaf, value in given.items()))
+        if key not in self._made:
+            values = {leaf: _frozen(f"{section}.{leaf}", value) for leaf, value in given.items()}
+            self._made[key] = _changed(getattr(self._config, section), values), given
+        return self._made[key][0]
 
 
 def _changed(section: Any, values: Mapping[str, Any]) -> Any:
     return section.changed(values) if isinstance(section, OpenSection) else dataclasses.replace(section, **values)
 
 
-def _frozen(value: Any) -> Any:
-    """Lists, at any depth, as tuples."""
-    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+def _frozen(name: str, value: Any) -> Any:
+    """Lists, inside one another too, as tuples. Raises `ConfigError`, naming the setting, where they nest too deep."""
+    if is_too_deep(value):
+        refuse(name, value, f"use lists inside one another at most {DEEPEST} levels deep")
+    return _as_tuples(value)
 
 
-def _frozen_items(value: Any) -> Any:
-    return {name: _frozen(item) for name, item in value.items()} if isinstance(value, Mapping) else value
+def _as_tuples(value: Any) -> Any:
+    return tuple(map(_as_tuples, value)) if isinstance(value, list | tuple) else value
+
+
+def _frozen_items(name: str, value: Any) -> Any:
+    if not isinstance(value, Mapping):
+        return _frozen(name, value)
+    return {leaf: _frozen(f"{name}.{leaf}", item) for leaf, item in value.items()}
 
 
 def differences(first: RunConfig, second: RunConfig) -> dict[str, tuple[Any, Any]]:

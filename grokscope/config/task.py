@@ -9,7 +9,7 @@ from grokscope.config.checks import ConfigError, check_indices, check_names, che
 from grokscope.config.expression import parse
 from grokscope.config.labels import labels_of
 from grokscope.config.stored import Stored, checked_stored
-from grokscope.groups.names import MAX_ORDER, NAMES, Rows, factors, order_of, wrong_element, wrong_table_row
+from grokscope.groups.names import MAX_ORDER, MAX_TABLE, NAMES, Rows, factors, order_of, wrong_element, wrong_table_row
 from grokscope.groups.primes import is_prime, nearest_primes
 
 Operation = Literal["add", "sub", "mul", "div", "square_sub"]
@@ -28,7 +28,7 @@ class TaskConfig:
     """add, sub, mul, div, square_sub (a*a - b), all modulo n; mixed (several of them); permutation (S_n); group (any);
     parity; expression (a formula in x and y modulo n); table (any labels of pairs); given (a Task made in Python)."""
     modulus: int = 97
-    """The n of the modular tasks; mul and div need a prime."""
+    """The n of the modular tasks, up to 10000, whose 10^8 pairs few machines hold; mul and div need a prime."""
     expression: str | None = None
     """The formula of the expression task: integers, x, y, + - * / ^, parentheses, and such as x/y if y odd else x-y."""
     labels: Stored | None = None
@@ -65,7 +65,7 @@ class TaskConfig:
 
     def __post_init__(self) -> None:
         choice("task.name", self.name, TaskName)
-        integer("task.modulus", self.modulus, 2)
+        integer("task.modulus", self.modulus, 2, MAX_TABLE)
         if not isinstance(self.operations, tuple) or not self.operations:
             refuse("task.operations", self.operations, f"use one or more of {', '.join(get_args(Operation))}")
         for operation in self.operations:

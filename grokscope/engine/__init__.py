@@ -13,6 +13,7 @@ kernels     attention's loops, compiled
 gather      rows by index, and its transpose in a fixed order
 linear      matrix products through the fastest exact kernel
 memory      keeping freed memory in the process
+estimate    how much memory the engine takes, before anything is made
 compiled    the fast path of training and evaluation
 """
 

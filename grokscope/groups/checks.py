@@ -6,15 +6,20 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from grokscope.groups.names import MAX_TABLE
+
 
 def checked_int(field: str, value: Any, low: int, high: int | None = None, what: str = "an integer") -> int:
-    """`value` as an int in `low..high`; a ValueError naming `field` and `what` otherwise."""
-    accepted = f">= {low}" if high is None else f"in {low}..{high}"
+    """`value` as an int in `low..high`; a ValueError naming `field` and `what` otherwise.
+
+    `high`: left out, it is `MAX_TABLE`.
+    """
+    accepted = f">= {low}, up to {MAX_TABLE}" if high is None else f"in {low}..{high}"
     try:
         number = operator.index(value)
     except TypeError:
         raise ValueError(f"{field} = {value!r} is not an integer; {what} needs {field} {accepted}") from None
-    if number < low or (high is not None and number > high):
+    if not low <= number <= (MAX_TABLE if high is None else high):
         raise ValueError(f"{field} = {number} is out of range; {what} needs {field} {accepted}")
     return number
 

@@ -20,11 +20,11 @@ class CyclicGroup(FiniteGroup):
     `irreps[k]` is the one of frequency k.
 
     Arguments:
-        n: order, at least 1.
+        n: order, 1 to MAX_TABLE.
         name: "Zn" if not given.
         labels: of the elements; "0".."n-1" if not given.
 
-    Raises ValueError if n is not an integer >= 1.
+    Raises ValueError if n is no such integer.
     Source: Serre, Linear Representations of Finite Groups (1977), section 5.1.
     """
 

@@ -6,6 +6,7 @@ from grokscope.groups.checks import checked_int
 from grokscope.groups.cyclic import rotations
 from grokscope.groups.finite import FiniteGroup
 from grokscope.groups.irreps import Irrep
+from grokscope.groups.names import MAX_TABLE
 
 
 class DihedralGroup(FiniteGroup):
@@ -21,14 +22,14 @@ class DihedralGroup(FiniteGroup):
     trivial irrep, which alone has frequency 0.
 
     Arguments:
-        n: number of corners, at least 1 (D_1 is Z_2, D_2 is Z_2 x Z_2).
+        n: number of corners, 1 to MAX_TABLE / 2 (D_1 is Z_2, D_2 is Z_2 x Z_2).
 
-    Raises ValueError if n is not an integer >= 1.
+    Raises ValueError if n is no such integer.
     Source: Serre, Linear Representations of Finite Groups (1977), section 5.3.
     """
 
     def __init__(self, n: int) -> None:
-        n = checked_int("n", n, low=1, what="a dihedral group")
+        n = checked_int("n", n, low=1, high=MAX_TABLE // 2, what="a dihedral group")
         self.corners = n
         turns = np.tile(np.arange(n), 2)
         reflected = np.repeat([0, 1], n)

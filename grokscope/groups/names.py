@@ -12,17 +12,24 @@ from math import factorial, prod
 
 MAX_ORDER = 720
 """The largest group that a task accepts: that of S6, with 518,400 pairs."""
+MAX_TABLE = 10_000
+"""Rows of the largest Cayley table that is built, which takes 800 MB: the bound on cyclic and dihedral groups, and on
+the modulus of a task."""
 
 NAMES = "Zn, Dn (the 2n symmetries of the n-gon), Sn, An (n = 2..6), or products of them joined by x, as in Z3xS3"
 """What `factors` reads, in words."""
 
 Rows = tuple[tuple[int, ...], ...]
 
+_LONGEST_NAME = 100
+"""Characters; a product of so many groups of order 2 is beyond every order that is accepted."""
 _FACTOR = re.compile(r"([ZDSA])([1-9]\d{0,3})")
 
 
 def factors(name: str) -> tuple[tuple[str, int], ...] | None:
     """A name such as "Z3xS3" as (("Z", 3), ("S", 3)); None if it is no such name."""
+    if len(name) > _LONGEST_NAME:
+        return None
     matches = [_FACTOR.fullmatch(part) for part in name.split("x")]
     parts = tuple((match[1], int(match[2])) for match in matches if match)
     if len(parts) < len(matches) or any(letter in "SA" and not 2 <= n <= 6 for letter, n in parts):

@@ -21,7 +21,7 @@ def prime_factors(n: int) -> list[int]:
 
 
 def checked_prime(p: int, what: str) -> int:
-    """p as an int; a ValueError naming p, `what` needs it and the nearest primes if it is not prime."""
+    """p as an int up to MAX_TABLE; a ValueError naming p, `what` needs it and the nearest primes if it is not prime."""
     p = checked_int("p", p, low=0, what=what)
     if not is_prime(p):
         nearest = ", ".join(map(str, nearest_primes(p)))

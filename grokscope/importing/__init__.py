@@ -10,6 +10,7 @@ copies       entries that are copies of a parameter, or that the user leaves out
 layout       matrices that lie the other way round
 fitting      which architecture a state dict has, and what in it does not fit
 evaluation   how well imported weights solve their task, and whether read in another way they would solve it better
+room         whether the machine has the memory and disk for it
 readings     the other ways in which the same weights can be read
 """
 

@@ -22,6 +22,7 @@ from grokscope.importing.evaluation import GOOD, Evaluation, own_table, sampled_
 from grokscope.importing.files import ForeignReader
 from grokscope.importing.fitting import Fitted, nonzero_biases
 from grokscope.importing.layout import Layout, Way, layout_of
+from grokscope.importing.room import check_room
 from grokscope.importing.settings import full_names, import_config, known_shape, split_words, with_steps
 from grokscope.runs import Run, RunWriter, create_run, open_run, run_name
 from grokscope.runs.layout import check_new_path
@@ -70,7 +71,8 @@ def import_run(
     Returns the run. `Run.imported` says which files, with sha256, what was skipped and what was changed, and the
     accuracy on the whole table at the last step; metrics are loss and accuracy of every checkpoint on the train and
     validation examples. Raises `ConfigError` for settings, `WeightsError` for files (naming every parameter at fault)
-    and `RunError` for the run directory; nothing is left on disk then.
+    `CapacityError` where the machine has not the memory or disk, and `RunError` for the run directory; nothing is left
+    on disk then.
     """
     paths = [Path(files)] if isinstance(files, str | os.PathLike) else [Path(file) for file in files]
     if not paths:
@@ -87,6 +89,8 @@ def import_run(
     run_config, read_off = import_config(config, given, checkpoints.layout.apply(first.tensors), own_split)
     if "training.steps" not in given:
         run_config = override(run_config, {"training.steps": max(checkpoints.steps[-1], 1)})
+    folder = Path("checkpoints") if out is None else Path(out)
+    check_room(run_config, len(places), folder, all_logits=from_argmax)
     task = build_task(run_config.task)
     notes += _settle_layout(checkpoints, run_config, task)
     checked, run_config = _check(checkpoints, run_config, read_off, task)

@@ -17,6 +17,7 @@ from .parameters import in_scope as in_scope
 from .parameters import is_buffer as is_buffer
 from .parameters import is_trained as is_trained
 from .parameters import memory_order as memory_order
+from .parameters import parameter_bytes as parameter_bytes
 from .parameters import parameter_shapes as parameter_shapes
 from .parameters import role as role
 from .parameters import tied as tied

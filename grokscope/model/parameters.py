@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable
+from math import prod
 from typing import TypeAlias, get_args
 
 import torch
@@ -17,7 +18,7 @@ from torch import Tensor
 from grokscope.config import ConfigError, GroupName, ModelConfig
 from grokscope.config.nearest import hint
 from grokscope.config.parameter_groups import is_pattern
-from grokscope.tasks import Task
+from grokscope.tasks import Task, TaskSize
 
 Weights: TypeAlias = dict[str, Tensor]
 ROLES: tuple[GroupName, ...] = get_args(GroupName)
@@ -26,7 +27,7 @@ DECODER: tuple[GroupName, ...] = tuple(role for role in ROLES if role not in ("e
 """What the scope `decoder` stands for."""
 
 
-def d_vocab_out(config: ModelConfig, task: Task) -> int:
+def d_vocab_out(config: ModelConfig, task: Task | TaskSize) -> int:
     """Width of the unembedding: every token, or the answers only (`model.output`)."""
     return task.d_vocab if config.output == "vocab" else task.n_answers
 
@@ -36,7 +37,7 @@ def dtype_of(config: ModelConfig) -> torch.dtype:
     return {"float32": torch.float32, "float64": torch.float64}[config.dtype]
 
 
-def parameter_shapes(config: ModelConfig, task: Task) -> dict[str, tuple[int, ...]]:
+def parameter_shapes(config: ModelConfig, task: Task | TaskSize) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter by its `HookedTransformer` name, in the order of `named_parameters()`."""
     d, h, e, m = config.d_model, config.n_heads, config.head_width, config.d_mlp
     layer_norm = config.normalization == "LN"
@@ -56,6 +57,13 @@ def parameter_shapes(config: ModelConfig, task: Task) -> dict[str, tuple[int, ..
         shapes |= {"ln_final.w": (d,), "ln_final.b": (d,)}
     out = d_vocab_out(config, task)
     return shapes | {UNEMBEDDING: (d, out), "unembed.b_U": (out,)}
+
+
+def parameter_bytes(config: ModelConfig, task: Task | TaskSize, *, trained: bool = False) -> int:
+    """Bytes of all parameters, or of those that are trained, told from their shapes."""
+    shapes = parameter_shapes(config, task).items()
+    numbers = sum(prod(shape) for name, shape in shapes if not trained or is_trained(name, config))
+    return dtype_of(config).itemsize * numbers
 
 
 _MEMORY_ORDER = {"W_Q": (1, 0, 2), "W_K": (1, 0, 2), "W_V": (1, 0, 2)}

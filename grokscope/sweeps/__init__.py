@@ -7,6 +7,7 @@ cluster    `run_on_ray`, `work_through_on_ray`: the same list, a Ray task per ru
 fetching   a task on a node that shares no path with the sweep: the run is sent back
 hub        what tasks tell the process that started them
 estimate   what a sweep will take, from a short calibration
+room       whether this machine has the memory and disk for it
 
 board      where every run stands, for whoever watches
 directory  what is in a run directory already

@@ -26,6 +26,7 @@ from grokscope.sweeps.fetching import FileHub, train_and_fetch
 from grokscope.sweeps.hub import Hub, answer, standing
 from grokscope.sweeps.job import Resources, Sweep, Work
 from grokscope.sweeps.local import HANG_SECONDS, LOGS, work_through
+from grokscope.sweeps.room import check_files
 
 NODE_LOSSES = 5
 """How many times a run is moved to another node."""
@@ -59,6 +60,7 @@ def run_on_ray(
     positive("hang_seconds", hang_seconds)
     folder = (sweep.out if out is None else Path(out)).absolute()
     jobs_in_place = places(sweep.jobs, folder)
+    check_files(jobs_in_place, folder)
     if fetch:
         kind = _Kind(FileHub, (str(folder),), train_and_fetch, lambda place: (place.job, hang_seconds))
     else:

@@ -1,31 +1,35 @@
-"""What a sweep will take, in time and on disk, from a few real steps of each kind of run.
+"""What a sweep will take: time from a few real steps of each kind of run, disk from what `training.estimate` counts.
 
 Upper bounds: every run is taken to use its whole budget, and a dense schedule to stay dense.
 """
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
-from functools import cache
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from itertools import count
-from math import ceil
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from grokscope.config import CheckpointConfig, RunConfig, to_dict
+from grokscope.capacity import check_memory
+from grokscope.config import SECTIONS, RunConfig
+from grokscope.config.methods import OpenSection
 from grokscope.runs import create_run
 from grokscope.sweeps.job import Job
 from grokscope.sweeps.process import environment
 from grokscope.tasks import run_task
 from grokscope.training import Diverged, MarginRecorder, Recorder, Trainer
-from grokscope.training.loop import FULL_BATCH_EVALUATION, threads
+from grokscope.training.estimate import counts, disk, memory
+from grokscope.training.loop import threads
+
+MOST_KINDS = 50
+"""Kinds of run that are measured: each takes a few seconds. The time of a sweep that has more is not estimated."""
 
 _SECONDS = 0.5
 """How long steps are measured for."""
@@ -36,43 +40,35 @@ _LENGTHS = ("steps", "eval_every", "stop_evaluations")
 
 @dataclass(frozen=True)
 class Cost:
-    """What one thing costs."""
+    """What one run costs."""
 
-    seconds: float
-    bytes: int = 0
+    seconds: float | None
+    """None: not measured."""
+    bytes: int
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the parts of a run cost: its start (with what it keeps in any case), a step, and what is done at some."""
+    """The seconds that the parts of a run take: its start, a step, and what is done at some."""
 
-    start: Cost
-    step: Cost
-    evaluation: Cost
-    record: Cost
-    margins: Cost
-    checkpoint: Cost
-    steps_per_epoch: int
+    start: float
+    step: float
+    evaluation: float
+    record: float
+    margins: float
+    checkpoint: float
 
-    def run(self, config: RunConfig) -> Cost:
-        """A whole run of this kind."""
-        steps = config.training.steps
-        cadence = config.training.eval_every
-        if cadence is None:
-            cadence = FULL_BATCH_EVALUATION if config.training.batch_size is None else self.steps_per_epoch
-        every = config.probes.record_every
-        records = 0 if every is None else 1 + ceil(steps / every)
-        every = config.probes.margins_every
-        margins = 0 if every is None else ceil(steps / every)
-        parts = (
-            (1, self.start),
-            (steps, self.step),
-            (2 + steps // cadence, self.evaluation),
-            (records, self.record),
-            (margins, self.margins),
-            (checkpoints(config.checkpoints, steps), self.checkpoint),
+    def seconds(self, config: RunConfig) -> float:
+        """Of a whole run of this kind."""
+        number = counts(config)
+        return (
+            self.start
+            + number.steps * self.step
+            + number.evaluations * self.evaluation
+            + number.records * self.record
+            + number.margins * self.margins
+            + number.checkpoints * self.checkpoint
         )
-        return Cost(sum(n * one.seconds for n, one in parts), sum(n * one.bytes for n, one in parts))
 
 
 @dataclass(frozen=True)
@@ -81,11 +77,13 @@ class Estimate:
 
     runs: dict[str, Cost]
     kinds: int
-    """How many kinds of run were measured."""
+    """How many kinds of run there are."""
 
-    def seconds(self, workers: int) -> float:
-        """With so many workers at a time, each as fast as one alone."""
-        all_of_them = [cost.seconds for cost in self.runs.values()]
+    def seconds(self, workers: int) -> float | None:
+        """With so many workers at a time, each as fast as one alone; None where it was not measured."""
+        all_of_them = [cost.seconds for cost in self.runs.values() if cost.seconds is not None]
+        if len(all_of_them) < len(self.runs):
+            return None
         return max(sum(all_of_them) / workers, max(all_of_them, default=0.0))
 
     @property
@@ -94,45 +92,53 @@ class Estimate:
         return sum(cost.bytes for cost in self.runs.values())
 
 
-def estimate(jobs: Sequence[Job]) -> Estimate:
-    """Measure each kind of run among the jobs once, in a temporary directory. Raises what training would."""
-    kinds = {kind(job.config): job.config for job in jobs}
-    begin = time.perf_counter()
-    if jobs:
+def estimate(jobs: Sequence[Job], most_kinds: int = MOST_KINDS) -> Estimate:
+    """Measure each kind of run among the jobs once, in a temporary directory. Raises what training would.
+
+    Arguments:
+        most_kinds: where there are more, none is measured.
+    """
+    kind_of = {job.name: kind(job.config) for job in jobs}
+    kinds = dict(zip(kind_of.values(), (job.config for job in jobs), strict=True))
+    measured: dict[Hashable, Calibration] = {}
+    if 0 < len(kinds) <= most_kinds:
+        begin = time.perf_counter()
         subprocess.run([sys.executable, "-P", "-c", _IMPORTS], check=True, env=environment(1))
-    imports = time.perf_counter() - begin
-    measured = {name: calibrate(config, imports) for name, config in kinds.items()}
-    return Estimate({job.name: measured[kind(job.config)].run(job.config) for job in jobs}, len(measured))
+        imports = time.perf_counter() - begin
+        measured = {each: calibrate(config, imports) for each, config in kinds.items()}
+    runs = {}
+    for job in jobs:
+        of_kind = measured.get(kind_of[job.name])
+        runs[job.name] = Cost(None if of_kind is None else of_kind.seconds(job.config), disk(job.config))
+    return Estimate(runs, len(kinds))
 
 
-def kind(config: RunConfig) -> str:
+def kind(config: RunConfig) -> Hashable:
     """What runs of the same cost per step share: task, model, optimizer, batch, and all else but rates and bounds."""
-    values = {name: value for name, value in to_dict(config).items() if name not in _UNMEASURED}
-
-    def shape(section: str, value: Any) -> Any:
-        if section == "task" or not isinstance(value, dict):
-            return value
-        return {k: v for k, v in value.items() if not isinstance(v, float) and k not in _LENGTHS}
-
+    names = [one.name for one in fields(config) if one.name not in _UNMEASURED]
     # Recording signal, memory and noise can cost more than a step: it is measured where it is asked for.
-    shapes = {name: shape(name, value) for name, value in values.items()}
-    return json.dumps({**shapes, "margins": config.probes.margins_every is not None}, sort_keys=True)
+    return *(_shape(name, getattr(config, name)) for name in names), config.probes.margins_every is not None
 
 
-@cache
-def checkpoints(config: CheckpointConfig, steps: int) -> int:
-    """How many checkpoints a run of so many steps keeps, the last one included."""
-    return 1 + sum(config.due(step, None) for step in range(steps))
+@lru_cache(maxsize=1024)  # most runs of a sweep share most of their sections
+def _shape(name: str, section: Any) -> Hashable:
+    """What of a section makes another kind."""
+    if name == "task" or name not in SECTIONS:
+        return section
+    values = section.settings() if isinstance(section, OpenSection) else vars(section)
+    return tuple((k, v) for k, v in values.items() if not isinstance(v, float) and k not in _LENGTHS)
 
 
 def calibrate(config: RunConfig, start_seconds: float) -> Calibration:
-    """The costs of one kind of run, whose process takes `start_seconds` to start, measured by training it a little."""
+    """The seconds of one kind of run, whose process takes `start_seconds` to start, measured by training it a little.
+
+    Raises `CapacityError` as `grokscope.training.train` does.
+    """
     with TemporaryDirectory() as folder, threads(config.training.threads), _stopwatch() as building:
+        check_memory(memory(config), "a run that is measured")
         trainer = Trainer(config, run_task(config))
         recorder, margin_recorder = Recorder(trainer), MarginRecorder(trainer)
-        path = Path(folder, "run")
-        with create_run(path, config) as writer:
-            fixed = _bytes(path)
+        with create_run(Path(folder, "run"), config) as writer:
             built = building()
             number = count()  # not the trainer's step, which stands still once a run has diverged
 
@@ -166,30 +172,24 @@ def calibrate(config: RunConfig, start_seconds: float) -> Calibration:
                 writer.flush()
 
             # What is first takes longer: each thing once before it is measured, with a step between.
-            _cost(evaluate, path)
+            evaluate()
             record()
             steps, begin = 0, time.perf_counter()
             while steps < 3 or time.perf_counter() - begin < _SECONDS:
                 update()
                 steps += 1
-            step = Cost((time.perf_counter() - begin) / steps)
-            evaluation, recorded = _cost(evaluate, path), _cost(record, path)
-            margins = _cost(record_margins, path) if config.probes.margins_every is not None else Cost(0.0)
-            saved, kept = _cost(save, path), _cost(checkpoint, path)
-    start = Cost(start_seconds + built + saved.seconds, fixed + saved.bytes)
-    return Calibration(start, step, evaluation, recorded, margins, kept, trainer.batches.steps_per_epoch)
+            step = (time.perf_counter() - begin) / steps
+            evaluation, recorded = _seconds(evaluate), _seconds(record)
+            margins = _seconds(record_margins) if config.probes.margins_every is not None else 0.0
+            saved, kept = _seconds(save), _seconds(checkpoint)
+    return Calibration(start_seconds + built + saved, step, evaluation, recorded, margins, kept)
 
 
-def _cost(act: Callable[[], None], path: Path) -> Cost:
-    """Seconds that something takes, and bytes that it adds below a directory."""
-    before = _bytes(path)
+def _seconds(act: Callable[[], None]) -> float:
+    """Seconds that something takes."""
     with _stopwatch() as elapsed:
         act()
-    return Cost(elapsed(), _bytes(path) - before)
-
-
-def _bytes(path: Path) -> int:
-    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+        return elapsed()
 
 
 @contextmanager

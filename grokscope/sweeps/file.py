@@ -24,28 +24,38 @@ out. A run's arm is the name of its arm and, for each setting of the grid, the l
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
+from grokscope.capacity import check_memory
 from grokscope.config import (
     SECTIONS,
+    CheckpointConfig,
     ConfigError,
     RunConfig,
+    Variants,
     name_setting,
-    override,
     preset,
     read_settings,
     resolve,
     settled,
     value_in_file,
 )
-from grokscope.config.checks import integer, number
+from grokscope.config.checks import integer, number, refuse, shortened
 from grokscope.config.from_file import InFile
 from grokscope.config.nearest import did_you_mean
 from grokscope.sweeps.job import Job, Resources, Sweep
+
+MOST_RUNS = 100_000
+"""Runs of a sweep that does not say that it has so many. At a minute each they take ten weeks of one core, and a
+directory each; a grid of more is more often one that has grown by a list too many."""
+JOB_BYTES = 2000
+"""Memory that a run takes before any is trained: its name, its place, and what of its config no other run shares."""
 
 _TABLES = ("settings", "arms", "grid", "disk", "ray")
 _KEYS = ("preset", "seeds", *_TABLES)
@@ -59,21 +69,25 @@ class _Setting:
     """Where in the file: "[settings] training.steps"."""
 
 
-def load_sweep(path: str | os.PathLike[str]) -> Sweep:
-    """The sweep that a file describes, its jobs seed by seed.
+def load_sweep(path: str | os.PathLike[str], *, many: bool = False) -> Sweep:
+    """The sweep that a file describes, its jobs seed by seed. They are counted before one is made.
+
+    Arguments:
+        many: more than `MOST_RUNS` runs are meant.
 
     Raises `ConfigError`, naming the place in the file, for a file that cannot be read, a name that does not exist, a
-    value that is not accepted, an empty or repeating list, and two jobs that would share a directory.
+    value that is not accepted, an empty or repeating list, two jobs that would share a directory, and, unless `many`,
+    for more than `MOST_RUNS` runs; and `CapacityError` for more than memory holds.
     """
     file = Path(path)
     table = read_settings(file)
     try:
-        return Sweep(file.stem, tuple(_jobs(table, file.parent)), _resources(table.get("ray", {})))
+        return Sweep(file.stem, tuple(_jobs(table, file.parent, many)), _resources(table.get("ray", {})))
     except ConfigError as error:
         raise ConfigError(f"{file}: {error}") from None
 
 
-def _jobs(table: Mapping[str, Any], folder: Path) -> list[Job]:
+def _jobs(table: Mapping[str, Any], folder: Path, many: bool) -> list[Job]:
     _known("the file", table, _KEYS)
     for name in _TABLES:
         _is_table(f"[{name}]", table.get(name, {}))
@@ -82,20 +96,20 @@ def _jobs(table: Mapping[str, Any], folder: Path) -> list[Job]:
         integer("seeds", seed, 0, 2**31 - 1)
     dense = _dense_seeds(table.get("disk"), seeds)
     settings = _settings("[settings]", table.get("settings", {}), folder)
-    grid = {
-        full: [
-            _Setting(value_in_file(full, item, folder), setting.place) for item in _list(setting.place, setting.value)
-        ]
-        for full, setting in _settings("[grid]", table.get("grid", {}), None).items()
-    }
+    lists = _settings("[grid]", table.get("grid", {}), None)
+    for setting in lists.values():
+        _list(setting.place, setting.value)
     arms = list(_arms(table, folder))
+    _check_count(prod(len(values) for values in (seeds, arms, *(setting.value for setting in lists.values()))), many)
+    grid = [_points(full, setting, folder) for full, setting in lists.items()]
+    variants = [(arm, Variants(base), {**settings, **own}) for arm, base, own in arms]
     jobs = []
     for seed in seeds:
-        for arm, base, own in arms:
-            for point in product(*grid.values()):
-                chosen = dict(zip(grid, point, strict=True))
-                name = "-".join([arm, *(f"{full.rpartition('.')[2]}-{_text(at.value)}" for full, at in chosen.items())])
-                jobs.append(Job(_config(base, {**settings, **own, **chosen}, name, seed, seed in dense)))
+        for arm, base, own in variants:
+            for points in product(*grid):
+                chosen = own | {point.full: point.setting for point in points}
+                name = "-".join([arm, *(point.name for point in points)])
+                jobs.append(Job(_config(base, chosen, name, seed, seed in dense)))
     by_name: dict[str, Job] = {}
     for job in jobs:
         other = by_name.setdefault(job.name, job)
@@ -124,22 +138,55 @@ def _arms(table: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, RunConf
 
 def _base(place: str, name: object) -> RunConfig:
     if not isinstance(name, str):
-        raise ConfigError(f"{place} = {name!r} is not accepted: use the name of a preset (`grokscope presets`)")
+        refuse(place, name, "use the name of a preset (`grokscope presets`)")
+    assert isinstance(name, str)
     try:
         return preset(name)
     except ConfigError as error:
         raise ConfigError(f"{place}: {error}") from None
 
 
-def _config(base: RunConfig, settings: Mapping[str, _Setting], arm: str, seed: int, dense: bool) -> RunConfig:
+def _check_count(count: int, many: bool) -> None:
+    """Whether so many runs are meant, and can be held."""
+    if count > MOST_RUNS and not many:
+        raise ConfigError(
+            f"it describes {count:,} runs, more than {MOST_RUNS:,}: a shorter list in [grid] makes fewer; if they are "
+            "meant, say so: --many, or load_sweep(file, many=True)"
+        )
+    if count > MOST_RUNS:
+        check_memory(count * JOB_BYTES, f"a sweep of {count:,} runs")
+
+
+@dataclass(frozen=True)
+class _Point:
+    """One value of a list of the grid."""
+
+    full: str
+    setting: _Setting
+    name: str
+    """As a part of an arm's name."""
+
+
+def _points(full: str, setting: _Setting, folder: Path) -> list[_Point]:
+    values = [value_in_file(full, item, folder) for item in setting.value]
+    leaf = full.rpartition(".")[2]
+    return [_Point(full, _Setting(value, setting.place), f"{leaf}-{_text(value)}") for value in values]
+
+
+def _config(base: Variants, settings: Mapping[str, _Setting], arm: str, seed: int, dense: bool) -> RunConfig:
     try:
         changes = settled({full: setting.value for full, setting in settings.items()})
-        config = override(base, {**changes, "arm": arm, "seed": seed})
+        config = base.of({**changes, "arm": arm, "seed": seed})
     except ConfigError as error:
         # The schema knows nothing of the file: say where the settings that it names are.
         named = [setting.place for full, setting in settings.items() if full in str(error)]
         raise ConfigError(f"{', '.join(named) or f'arm {arm!r}'}: {error}") from None
-    return config if dense else override(config, {"checkpoints.schedule": "ends", "checkpoints.steps": ()})
+    return config if dense else replace(config, checkpoints=_ends(config.checkpoints))
+
+
+@lru_cache(maxsize=64)
+def _ends(checkpoints: CheckpointConfig) -> CheckpointConfig:
+    return replace(checkpoints, schedule="ends", steps=())
 
 
 def _settings(place: str, table: Mapping[str, Any], folder: Path | None) -> dict[str, _Setting]:
@@ -177,38 +224,44 @@ def _text(value: Any) -> str:
     return "+".join(map(_text, value)) if isinstance(value, Sequence) and not isinstance(value, str) else str(value)
 
 
-def _dense_seeds(disk: Mapping[str, Any] | None, seeds: Sequence[int]) -> Sequence[int]:
+def _dense_seeds(disk: Mapping[str, Any] | None, seeds: Sequence[int]) -> Set[int]:
     """Seeds that keep the checkpoints of their config: all of them, if there is no table."""
     if disk is None:
-        return seeds
+        return set(seeds)
     _known("[disk]", disk, ("dense_seeds",))
-    dense = disk.get("dense_seeds")
-    if not isinstance(dense, list) or any(seed not in seeds for seed in dense):
-        raise ConfigError(f"[disk] dense_seeds = {dense!r} is not accepted: use a list of some of the seeds {seeds}")
-    return dense
+    dense, known = disk.get("dense_seeds"), set(seeds)
+    if not isinstance(dense, list) or any(type(seed) is not int or seed not in known for seed in dense):
+        refuse("[disk] dense_seeds", dense, f"use a list of some of the seeds {shortened(list(seeds))}")
+    assert isinstance(dense, list)
+    return set(dense)
 
 
 def _resources(table: Mapping[str, Any]) -> Resources:
     _known("[ray]", table, [field.name for field in fields(Resources)])
     for name, value in table.items():
-        number(f"[ray] {name}", value, 0.0, open_low=False, open_high=True)
+        number(f"[ray] {name}", value, 0.0, open_low=False)
     return Resources(**table)
 
 
 def _list(place: str, value: object) -> list[Any]:
     """A list that is not empty and names nothing twice."""
     if not isinstance(value, list) or not value:
-        shown = "is missing" if value is None else f"= {value!r} is not accepted"
+        shown = "is missing" if value is None else f"= {shortened(value)} is not accepted"
         raise ConfigError(f"{place} {shown}: use a list of one or more values")
-    repeated = [item for place_, item in enumerate(value) if item in value[:place_]]
-    if repeated:
-        raise ConfigError(f"{place} names {repeated[0]!r} twice: use each value once")
+    seen: set[str] = set()
+    for item in value:
+        # As text, for tables and lists have no hash; 1 and 1.0 are one value.
+        text = repr(float(item)) if type(item) is int and abs(item) < 2**53 else repr(item)
+        if text in seen:
+            raise ConfigError(f"{place} names {shortened(item)} twice: use each value once")
+        seen.add(text)
     return value
 
 
 def _is_table(place: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
-        raise ConfigError(f"{place} = {value!r} is not accepted: use a table")
+        refuse(place, value, "use a table")
+    assert isinstance(value, Mapping)
     return value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -65,8 +66,8 @@ class Job(Work):
     directory: str = ""
     """The name of its directory; left out: task, arm and seed."""
 
-    @property
-    def name(self) -> str:
+    @cached_property
+    def name(self) -> str:  # type: ignore[override]
         """The name of its directory."""
         return self.directory or run_name(self.config)
 

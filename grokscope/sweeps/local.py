@@ -18,6 +18,7 @@ from grokscope.sweeps.board import Board, Outcome, Place, Watcher
 from grokscope.sweeps.directory import look, places
 from grokscope.sweeps.job import Sweep, Work
 from grokscope.sweeps.process import WorkerProcess
+from grokscope.sweeps.room import check_files, check_workers
 
 HANG_SECONDS = 300.0
 """A worker that has said nothing for so long is taken for hung."""
@@ -54,12 +55,16 @@ def run_sweep(
 
     Returns the outcome of every run, in the order of the sweep. A first signal (Ctrl-C, SIGTERM, SIGHUP) stops the
     workers cleanly, a second one at once; then `Stopped`, a `KeyboardInterrupt`, is raised. Raises `ConfigError` for
-    arguments that are not accepted and `RunError` where a directory holds a run of other settings, before anything is
-    started.
+    arguments that are not accepted, `RunError` where a directory holds a run of other settings, and `CapacityError`
+    where the machine has not the memory or disk that the runs need, before anything is started.
     """
     count = default_workers(sweep.jobs) if workers is None else workers
     folder = sweep.out if out is None else Path(out)
-    return work_through(places(sweep.jobs, folder), count, folder / LOGS, hang_seconds=hang_seconds, watch=watch)
+    integer("workers", count, 1)
+    jobs_in_place = places(sweep.jobs, folder)
+    check_workers(jobs_in_place, count)
+    check_files(jobs_in_place, folder)
+    return work_through(jobs_in_place, count, folder / LOGS, hang_seconds=hang_seconds, watch=watch)
 
 
 def default_workers(jobs: Sequence[Work]) -> int:

@@ -15,7 +15,13 @@ import torch
 from grokscope.config import ConfigError, TaskConfig
 from grokscope.config.expression import parse
 from grokscope.tasks.recognition import recognised_operations
+from grokscope.tasks.size import TaskSize, size_of_pairs
 from grokscope.tasks.task import Task, names_of_signs, operand_positions, sequence
+
+
+def expression_size(config: TaskConfig) -> TaskSize:
+    """The size of the task of `expression_task` where the formula has a value at every pair; else an upper bound."""
+    return size_of_pairs(config.modulus**2, config.modulus, config.form)
 
 
 def expression_task(config: TaskConfig) -> Task:

@@ -17,6 +17,7 @@ A task without operations whose two operands are a group's, up to names, is reco
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, NoReturn
 
 import numpy as np
@@ -27,6 +28,7 @@ from grokscope.config.labels import MAX_TOKENS
 from grokscope.config.stored import Stored
 from grokscope.groups import RecognisedGroup
 from grokscope.tasks.recognition import recognised_operations
+from grokscope.tasks.size import TaskSize
 from grokscope.tasks.task import Operation, Task
 
 MAX_EXAMPLES = 2**20
@@ -73,6 +75,17 @@ def stored_task(task: Task) -> Stored:
         tensors[f"operation.{number}.table"] = operation.group.table
     _check_operations(tensors, operations)
     return Stored.of(tensors, {**words, "operations": operations})
+
+
+def given_size(config: TaskConfig) -> TaskSize:
+    """The size of the task of `given_task`; its prefixes are an upper bound."""
+    assert config.given is not None
+    tensors, words = config.given.read("task.given")
+    _check(tensors, words)
+    n_examples = len(tensors["tokens"])
+    of_positions = [len(np.unique(column)) for column in tensors["tokens"].T]
+    prefixes = tuple(min(n_examples, prod(of_positions[: place + 1])) for place in range(len(of_positions)))
+    return TaskSize(n_examples, prefixes, sum(of_positions), len(words["token_names"]), words["n_answers"])
 
 
 def given_task(config: TaskConfig) -> Task:

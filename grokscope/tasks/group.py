@@ -14,6 +14,8 @@ Tokens: the elements, then `=`, then the operation (none in the form [x, y, =]; 
 
 from __future__ import annotations
 
+from math import factorial
+
 import numpy as np
 import torch
 
@@ -26,6 +28,8 @@ from grokscope.groups import (
     SymmetricGroup,
     group_by_name,
 )
+from grokscope.groups.names import factors, order_of
+from grokscope.tasks.size import TaskSize, size_of_pairs
 from grokscope.tasks.task import Operation, Task, names_of_signs, operand_positions, sequence
 
 
@@ -50,6 +54,16 @@ def group_task(config: TaskConfig) -> Task:
         operand_positions=operand_positions(config.form),
         make_operations=lambda: (operation,),
     )
+
+
+def group_size(config: TaskConfig) -> TaskSize:
+    """The size of the task of `group_task`."""
+    rows = config.elements or config.table
+    if rows is not None:
+        order = len(rows)
+    else:
+        order = factorial(config.degree) if config.group is None else order_of(factors(config.group) or ())
+    return size_of_pairs(order**2, order, config.form)
 
 
 def _group(config: TaskConfig) -> FiniteGroup:

@@ -19,6 +19,7 @@ from torch import Tensor
 from grokscope.config import TaskConfig
 from grokscope.config.task import Operation as OperationName
 from grokscope.groups import CyclicGroup, UnitsModulo
+from grokscope.tasks.size import TaskSize, size_of_pairs
 from grokscope.tasks.task import Operation, Task, names_of_signs, operand_positions, sequence
 
 SYMBOLS: dict[OperationName, str] = {"add": "+", "sub": "-", "mul": "*", "div": "/", "square_sub": "^2-"}
@@ -31,6 +32,20 @@ def operands(name: OperationName, p: int) -> tuple[Int[Tensor, "example"], Int[T
     first = 1 if name in ("mul", "div") else 0
     x, y = torch.cartesian_prod(torch.arange(p), torch.arange(first, p)).unbind(1)
     return x, y
+
+
+def modular_size(config: TaskConfig) -> TaskSize:
+    """The size of the task of `modular_task`."""
+    p, names = config.modulus, _names(config)
+    of_right = [p - (name in ("mul", "div")) for name in names]
+    return size_of_pairs(
+        sum(of_right) * p, p, config.form, n_right=max(of_right), n_elements=p, n_operations=len(names)
+    )
+
+
+def _names(config: TaskConfig) -> tuple[OperationName, ...]:
+    """The operations of a config named for an operation, or mixed."""
+    return config.operations if config.name == "mixed" else (config.name,)  # type: ignore[return-value]
 
 
 def answers(
@@ -72,8 +87,7 @@ def _operations(names: tuple[OperationName, ...], p: int, d_vocab: int) -> tuple
 
 def modular_task(config: TaskConfig) -> Task:
     """The task of a config named for an operation, or mixed, whose operations follow one another in the table."""
-    p = config.modulus
-    names: tuple[OperationName, ...] = config.operations if config.name == "mixed" else (config.name,)  # type: ignore[assignment]
+    p, names = config.modulus, _names(config)
     token_names = [*map(str, range(p)), *names_of_signs([SYMBOLS[name] for name in names], config.form)]
     tokens, labels = [], []
     for i, name in enumerate(names):

@@ -9,7 +9,15 @@ from __future__ import annotations
 import torch
 
 from grokscope.config import TaskConfig
+from grokscope.tasks.size import TaskSize
 from grokscope.tasks.task import Task, names_of_signs
+
+
+def parity_size(config: TaskConfig) -> TaskSize:
+    """The size of the task of `parity_task`."""
+    n, signs = config.bits, names_of_signs([], config.form)
+    prefixes = [2**bits for bits in range(1, n + 1)] + [2**n] * len(signs)
+    return TaskSize(2**n, tuple(prefixes), 2 * n + len(signs), 2 + len(signs), 2)
 
 
 def parity_task(config: TaskConfig) -> Task:

@@ -17,7 +17,17 @@ from grokscope.config import ConfigError, TaskConfig
 from grokscope.config.labels import MAX_EXAMPLES, MAX_TOKENS
 from grokscope.config.stored import Stored
 from grokscope.tasks.recognition import recognised_operations
+from grokscope.tasks.size import TaskSize, size_of_pairs
 from grokscope.tasks.task import Task, names_of_signs, operand_positions, sequence
+
+
+def table_size(config: TaskConfig) -> TaskSize:
+    """The size of the task of `table_task`."""
+    assert config.labels is not None
+    labels, _, _, names, n_answers = _read(config.labels)
+    n_left, n_right = labels.shape
+    n_examples = int((labels >= 0).sum())
+    return size_of_pairs(n_examples, n_left, config.form, n_right=n_right, n_elements=len(names), n_answers=n_answers)
 
 
 def table_task(config: TaskConfig) -> Task:

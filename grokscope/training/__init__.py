@@ -5,6 +5,8 @@ branching        `branch`: from a checkpoint under another config
 recorder         probes of a run while it trains
 margin_recorder  signal, memory and noise around a step
 trace_recorder   norms and spread of logits at every step
+estimate         what a run takes of memory and disk, before it begins
+device           whether this machine has a run's device
 trainer          the state of a run in training, and one step of it
 batches          the order of examples
 given            callables of a user's own, and what a run records of them
@@ -16,6 +18,7 @@ progress         the progress bar
 from grokscope.training.batches import BatchStream
 from grokscope.training.branching import branch, replayed
 from grokscope.training.callbacks import Callback, CallbackError
+from grokscope.training.estimate import check_room
 from grokscope.training.loggers import TensorBoard, WandB
 from grokscope.training.loop import resume, train
 from grokscope.training.margin_recorder import MarginRecorder
@@ -34,6 +37,7 @@ __all__ = [
     "Trainer",
     "WandB",
     "branch",
+    "check_room",
     "replayed",
     "resume",
     "train",

@@ -22,6 +22,7 @@ from grokscope.model import parameter_shapes
 from grokscope.runs import Milestones, Run, RunError, create_run, layout, open_run, run_name
 from grokscope.tasks import run_task
 from grokscope.training.callbacks import Callbacks
+from grokscope.training.estimate import check_room
 from grokscope.training.given import Factory, Given, Step, named
 from grokscope.training.loop import begun_from, run_to_end, threads
 from grokscope.training.progress import progress_bar
@@ -77,7 +78,8 @@ def branch(
 
     Returns the finished run, whose checkpoints and metrics begin at `step`. Raises `ConfigError` for a setting that a
     branch cannot change or a budget that is used up, and `RunError` for a step without checkpoint, a directory that
-    cannot be used, and a parent whose training cannot be repeated here bit for bit (other versions, other machine).
+    cannot be used, and a parent whose training cannot be repeated here bit for bit (other versions, other machine), and
+    `CapacityError` as `train` does.
     """
     run = parent if isinstance(parent, Run) else open_run(parent)
     given, listeners = Given(optimizer, transform, norm_control), Callbacks(callbacks)
@@ -94,6 +96,7 @@ def branch(
     path = run.path.parent / run_name(config) if out is None else Path(out)
     if path.exists() and any(path.iterdir()):
         raise RunError(f"{path} is not empty: choose a new directory for the branch")
+    check_room(config, path, f"training {path.name}", step)
     with threads(config.training.threads):
         origin = {"run": run.name, "step": step, "sha256": run.digests[step]}
         if run.imported is None:

@@ -29,6 +29,7 @@ from grokscope.runs import (
 from grokscope.stopping import asked, at_boundaries, check
 from grokscope.tasks import Task, run_task, with_task
 from grokscope.training.callbacks import CallbackError, Callbacks
+from grokscope.training.estimate import FULL_BATCH_EVALUATION, check_room
 from grokscope.training.given import Factory, Given, Step, apart
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
@@ -41,9 +42,6 @@ STATE_EVERY_SECONDS = 5.0
 
 STATE_BYTES = 50e6
 """A resume state that is larger is saved less often, by that factor."""
-
-FULL_BATCH_EVALUATION = 10
-"""Steps between evaluations in full-batch training, where an epoch is one step."""
 
 
 def train(
@@ -78,8 +76,9 @@ def train(
 
     Returns the finished run. A loss or gradient that is not finite ends it with status `diverged`; an
     interrupt (Ctrl-C, SIGTERM, SIGHUP) ends it after its step, with a state saved that `resume` continues from; a
-    second one ends it at once. Raises `ConfigError` for settings that cannot be run and `RunError` for a directory that
-    cannot be used, before anything is written.
+    second one ends it at once. Raises `ConfigError` for settings that cannot be run, `CapacityError` where the machine
+    has not the memory or the disk that they need, and `RunError` for a directory that cannot be used, before anything
+    is written.
     """
     config = RunConfig() if config is None else config
     if isinstance(overrides.get("task"), Task):
@@ -89,9 +88,10 @@ def train(
     # The callables first: settings may be of what they stand for, as a schedule for an optimizer that is given.
     config = override(given.recorded(config), changes)
     given.check(config, "the config")
+    path = Path("checkpoints", run_name(config)) if out is None else Path(out)
+    check_room(config, path, f"training {path.name}")
     with threads(config.training.threads):
         trainer = Trainer(config, run_task(config), given)
-        path = Path("checkpoints", run_name(config)) if out is None else Path(out)
         with create_run(path, trainer.config) as writer:
             run_to_end(trainer, writer, Milestones(), progress, callbacks=listeners)
     return open_run(path)
@@ -115,7 +115,7 @@ def resume(
 
     The result is bit-identical to an uninterrupted run: steps after the saved state are trained again, and
     their checkpoints compared with those on disk. Raises `RunError` where that is impossible, and for a network that
-    was trained elsewhere.
+    was trained elsewhere, and `CapacityError` as `train` does.
     """
     run = open_run(path)
     if run.imported is not None:
@@ -127,6 +127,7 @@ def resume(
         return run
     config, given, listeners = run.config, Given(optimizer, transform, norm_control), Callbacks(callbacks)
     given.check(config, f"the run {path}")
+    check_room(config, path, f"training {run.name}")
     with threads(config.training.threads):
         trainer = Trainer(config, run_task(config), given, begun_from(run))
         with reopen_run(path, config, strict=strict) as writer:

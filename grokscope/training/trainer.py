@@ -40,6 +40,7 @@ from grokscope.optimizers import (
 )
 from grokscope.tasks import Task
 from grokscope.training.batches import BatchStream, hold_back
+from grokscope.training.device import usable
 from grokscope.training.given import Given
 
 _OPTIMIZER, _GRADIENT, _NORMS, _WEIGHTS, _EPOCH = "optimizer.", "gradient.", "norms.", "weights.", "epoch_generator"
@@ -85,7 +86,7 @@ class Trainer:
         self.given = given or Given()
         self.last_loss = float("nan")
         """The loss of the last step's batch, before its update; not a number before the first."""
-        device = _usable(config.training.device)
+        device = usable(config.training.device)
         weights = initial_weights(config.model, task, config.seed)
         trained = trained_names(weights, config.model)
         # A tied unembedding is no parameter of its own: it follows the embedding.
@@ -303,13 +304,3 @@ class Trainer:
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """The tensors whose names have a prefix, without it."""
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _usable(device: str) -> str:
-    """The device, if this machine has it; raises `ConfigError` saying why not."""
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:  # an assertion is what torch without CUDA fails
-        why = str(error).partition("\n")[0]
-        raise ConfigError(f"training.device = {device!r} cannot be used here: {why}; cpu always can") from None
-    return device

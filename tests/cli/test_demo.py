@@ -97,7 +97,7 @@ def test_an_interrupt_stops_both_cleanly_and_says_how_to_go_on(folders, capsys):
 
 def test_a_worker_that_fails_says_why_and_stops_the_other(folders, monkeypatch):
     checkpoints, report = folders
-    bad = Arm("bad", "mul-lion-clip", SMALL | {"device": "warp"})
+    bad = Arm("bad", "mul-lion-clip", SMALL | {"device": "cuda:99"})
     endless = Arm("endless", "mul-lion", SMALL | {"steps": 10**6})
     started = []
 
@@ -107,7 +107,7 @@ def test_a_worker_that_fails_says_why_and_stops_the_other(folders, monkeypatch):
             started.append(self)
 
     monkeypatch.setattr(subprocess, "Popen", Recorded)
-    with pytest.raises(ChildProcessError, match=r"bad: .*warp"):
+    with pytest.raises(ChildProcessError, match=r"bad: .*cuda:99"):
         run_demo((bad, endless), checkpoints, report)
     assert len(started) == 3  # one is tried a second time
     assert all(process.returncode is not None for process in started)

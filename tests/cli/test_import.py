@@ -123,7 +123,10 @@ def test_an_imported_run_is_fine_tuned_and_not_resumed(grokscope, folder):
         ("step_000500.pt --task group --elements order.txt --product aab --activation relu", "task.product = 'aab'"),
         ("step_000500.pt --config nothing.toml", "config: cannot read 'nothing.toml'"),
         ("step_000500.pt --config s5-lionn", "no preset 's5-lionn'; nearest: s5-lion"),
-        ("step_000500.pt --step x --task group --group S3 --activation relu", "--step x is not accepted"),
+        (
+            "step_000500.pt --step x --task group --group S3 --activation relu",
+            "--step = 'x' is not accepted: use an integer",
+        ),
         ("step_000500.pt --own-split yes --task group --group S3 --activation relu", "--own-split takes no value"),
         ("step_000500.pt --out --task add --activation relu", "--out takes one value"),
         ("evil.pt --task group --group S3 --activation relu", "needs unpickling"),

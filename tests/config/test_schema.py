@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import re
 import subprocess
 import sys
-from typing import Any, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import pytest
 import sympy
@@ -19,6 +21,7 @@ from grokscope.config import (
     CheckpointConfig,
     ConfigError,
     GradientConfig,
+    GroupValues,
     ModelConfig,
     NormConfig,
     OptimizerConfig,
@@ -31,6 +34,7 @@ from grokscope.config import (
     override,
     preset,
     readers,
+    setting_type,
     settings_of,
     to_dict,
 )
@@ -60,7 +64,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "seed": ([-1, 2**31, 0.0, "0", True, None], "from 0 to 2147483647"),
     "forward": (NO_CHOICE, "engine, hooked"),
     "task.name": (NO_CHOICE, "add, sub, mul, div, square_sub, mixed, permutation, group, parity"),
-    "task.modulus": ([1, 0, -7, 97.0, "97", True, None], ">= 2"),
+    "task.modulus": ([1, 0, -7, 97.0, "97", True, None, 10_001], "from 2 to 10000"),
     "task.operations": ([(), ["add"], "add", ("pow",), ("add", "add"), None], ""),
     "task.degree": ([2, 7, 5.0, "5", True, None], "from 3 to 6"),
     "task.group": (["Q8", "", "d6", "S7", "Z1", "Z721", "S5xS4", "Z3 x S3", 6], "use "),
@@ -90,10 +94,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "task.form": (NO_CHOICE, "x_op_y_eq, x_y_eq, x_y"),
     "task.label_noise": ([-0.1, 1.5, float("nan"), "0", None, True], "[0, 1]"),
     "task.train_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
-    "model.n_layers": (NO_COUNT, ">= 1"),
-    "model.d_model": (NO_COUNT, ">= 1"),
-    "model.n_heads": (NO_COUNT, ">= 1"),
-    "model.d_mlp": (NO_COUNT, ">= 1"),
+    "model.n_layers": (NO_COUNT, "use an integer"),
+    "model.d_model": (NO_COUNT, "from 1 to 65536"),
+    "model.n_heads": (NO_COUNT, "from 1 to 65536"),
+    "model.d_mlp": (NO_COUNT, "from 1 to 65536"),
     "model.activation": (NO_CHOICE, "gelu, relu"),
     "model.normalization": (NO_CHOICE, "LN, none"),
     "model.biases": (NO_BOOLEAN, "true or false"),
@@ -102,22 +106,22 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "model.init": (NO_CHOICE, "torch, hooked"),
     "model.residual": (NO_CHOICE, "normed, pre_ln"),
     "model.output": (NO_CHOICE, "vocab, answers"),
-    "model.d_head": ([0, -1, 2.0, "4", True], ">= 1"),
+    "model.d_head": ([0, -1, 2.0, "4", True], "from 1 to 65536"),
     "model.attention_only": (NO_BOOLEAN, "true or false"),
     "model.attention_dir": (NO_CHOICE, "causal, bidirectional"),
     "model.tied": (NO_BOOLEAN, "true or false"),
     "optimizer.name": (NO_CHOICE, "clipped_scion"),
-    "optimizer.lr": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.lr": (NO_POSITIVE, "(0, 1e+15]"),
     "optimizer.betas": ([0.9, (0.9,), (0.9, 0.9, 0.9), (0.9, 1.0), (-0.1, 0.9), [0.9, 0.9], None], ""),
     "optimizer.momentum": ([-0.1, 1.0, 2, float("nan"), "0", None], "[0, 1)"),
-    "optimizer.weight_decay": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "optimizer.weight_decay": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, 1e+15]"),
     "optimizer.decay_form": (NO_CHOICE, "own, decoupled, l2"),
     "optimizer.decay_scope": (NO_GROUPS, "attention, mlp, ln"),
     "optimizer.heads": (NO_CHOICE, "joined, per_head"),
-    "optimizer.adam_lr": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.adam_lr": (NO_POSITIVE, "(0, 1e+15]"),
     "optimizer.averaging": ([0, -0.1, 1.1, float("nan"), "1", None, True], "(0, 1]"),
-    "optimizer.rho": (NO_POSITIVE, "(0, inf)"),
-    "optimizer.radius": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.rho": (NO_POSITIVE, "(0, 1e+15]"),
+    "optimizer.radius": (NO_POSITIVE, "(0, 1e+15]"),
     "optimizer.group_radius": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "optimizer.group_lmo": (
         [
@@ -137,50 +141,50 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
         "attention, mlp, ln",
     ),
     "optimizer.warmup_steps": ([-1, 1.5, "0", True, None], ">= 0"),
-    "optimizer.eps": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.eps": (NO_POSITIVE, "(0, 1e+15]"),
     "optimizer.schedule": (NO_CHOICE, "constant, linear, cosine, step"),
     "optimizer.schedule_steps": ([0, -1, 1.5, "20", True, 10], ">= 11"),  # the default warm-up takes 10 steps
-    "optimizer.schedule_end": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
+    "optimizer.schedule_end": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, 1e+15]"),
     "optimizer.step_every": (NO_COUNT, ">= 1"),
-    "optimizer.step_factor": (NO_POSITIVE, "(0, inf)"),
+    "optimizer.step_factor": (NO_POSITIVE, "(0, 1e+15]"),
     "optimizer.factory": ([3, None, ["a"]], "the name of a callable"),
     "optimizer.made": ([3, None, "{}", ("[]",), ("no json",), (3,)], "given as optimizer="),
     "gradient.name": (NO_CHOICE, "neuralgrok"),
     "gradient.function": ([3, None, ["a"]], "the name of a callable"),
     "gradient.alpha": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
-    "gradient.lamb": ([-1e-9, float("inf"), float("nan"), "0", True], "[0, inf)"),
+    "gradient.lamb": ([-1e-9, float("inf"), float("nan"), "0", True], "[0, 1e+15]"),
     "gradient.window": (NO_COUNT, ">= 1"),
     "gradient.amplifier": (NO_CHOICE, "trained, frozen, normalise"),
-    "gradient.amplifier_width": (NO_COUNT, ">= 1"),
-    "gradient.amplifier_scale": (NO_POSITIVE, "(0, inf)"),
-    "gradient.amplifier_lr": (NO_POSITIVE, "(0, inf)"),
+    "gradient.amplifier_width": (NO_COUNT, "from 1 to 4096"),
+    "gradient.amplifier_scale": (NO_POSITIVE, "(0, 1e+15]"),
+    "gradient.amplifier_lr": (NO_POSITIVE, "(0, 1e+15]"),
     "gradient.amplifier_betas": ([0.9, (0.9,), (0.9, 0.9, 0.9), (0.9, 1.0), (-0.1, 0.9), [0.9, 0.9], None], ""),
-    "gradient.amplifier_weight_decay": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, inf)"),
-    "gradient.clip_norm": (NO_POSITIVE, "(0, inf)"),
+    "gradient.amplifier_weight_decay": ([-1e-9, float("inf"), float("nan"), "0", None], "[0, 1e+15]"),
+    "gradient.clip_norm": (NO_POSITIVE, "(0, 1e+15]"),
     "gradient.outer_fraction": ([0, 0.0, 1, 1.0, -0.1, 1.5, float("nan"), "0.5", None, True], "(0, 1)"),
     "gradient.outer_every": (NO_COUNT, ">= 1"),
     "gradient.merge_outer": (NO_BOOLEAN, "true or false"),
     "norms.control": ([3, ["a"]], "the name of a callable"),
     "norms.init_rows": (NO_CHOICE, "none, all, edge, edge_ln, chosen"),
-    "norms.init_norm": (NO_POSITIVE, "(0, inf)"),
-    "norms.max_norm": (NO_POSITIVE, "(0, inf)"),
+    "norms.init_norm": (NO_POSITIVE, "(0, 1e+15]"),
+    "norms.max_norm": (NO_POSITIVE, "(0, 1e+15]"),
     "norms.init_scope": (NO_PATTERNS, "decoder, attention, mlp, ln"),
     "norms.scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
     "norms.group_max_norm": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "norms.from_step": ([-1, 1.5, "0", True, None], ">= 0"),
     "norms.until_step": ([-1, 1.5, "0", True], ">= 0"),
-    "norms.clamp_norm": (NO_POSITIVE, "(0, inf)"),
-    "norms.clamp_reference": (NO_POSITIVE, "(0, inf)"),
-    "norms.clamp_rho": (NO_POSITIVE, "(0, inf)"),
+    "norms.clamp_norm": (NO_POSITIVE, "(0, 1e+15]"),
+    "norms.clamp_reference": (NO_POSITIVE, "(0, 1e+15]"),
+    "norms.clamp_rho": (NO_POSITIVE, "(0, 1e+15]"),
     "norms.clamp_scope": ([(), "mlp", ["mlp"], ("decoder",), None], "attention, mlp, ln"),
     "norms.group_clamp_norm": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "norms.sphere": (NO_CHOICE, "none, tensors, rows"),
     "norms.sphere_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
-    "norms.sphere_radius": (NO_POSITIVE, "(0, inf)"),
+    "norms.sphere_radius": (NO_POSITIVE, "(0, 1e+15]"),
     "norms.growing_sphere": (NO_CHOICE, "none, tensors, rows"),
     "norms.growing_sphere_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
     "norms.shrink_step": ([-1, 1.5, "0", True], ">= 0"),
-    "norms.shrink_factor": (NO_POSITIVE, "(0, inf)"),
+    "norms.shrink_factor": (NO_POSITIVE, "(0, 1e+15]"),
     "norms.shrink_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
     "norms.replay": (NO_TRACES, "PATH@SHA256"),
     "norms.replay_form": (NO_CHOICE, "tensor, all, tensor_mean, all_mean"),
@@ -189,7 +193,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "norms.relative_step_trace": (NO_TRACES, "PATH@SHA256"),
     "norms.relative_step_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
     "norms.cap": (NO_CHOICE, "none, frobenius, spectral"),
-    "norms.cap_ratio": (NO_POSITIVE, "(0, inf)"),
+    "norms.cap_ratio": (NO_POSITIVE, "(0, 1e+15]"),
     "norms.cap_scope": (NO_GROUPS, "attention, mlp, ln"),
     "norms.cap_heads": (NO_CHOICE, "joined, per_head"),
     "norms.clamp_from_step": ([-1, 1.5, "0", True, None], ">= 0"),
@@ -197,7 +201,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "optimizer.group_rate": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "optimizer.angular_step": (NO_GROUP_VALUES, "attention, mlp, ln"),
     "loss.name": (NO_CHOICE, "stablemax"),
-    "loss.temperature": (NO_POSITIVE, "(0, inf)"),
+    "loss.temperature": (NO_POSITIVE, "(0, 1e+15]"),
     "loss.smoothing": ([-0.1, 1.0, 2, float("nan"), "0", None, True], "[0, 1)"),
     "loss.follow": (NO_TRACES, "PATH@SHA256"),
     "probes.trace": (NO_BOOLEAN, "true or false"),
@@ -207,8 +211,11 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "training.batch_size": (NO_COUNT_OR_NONE, ">= 1"),
     "training.eval_every": (NO_COUNT_OR_NONE, ">= 1"),
     "training.stop_evaluations": ([-1, 1.5, "0", True], ">= 0"),
-    "training.threads": (NO_COUNT, ">= 1"),
-    "training.device": (["", None, 0], "torch device"),
+    "training.threads": (NO_COUNT, "from 1 to 1024"),
+    "training.device": (
+        ["", None, 0, "meta", "cuda:", "cuda:-1", "cuda:01", "cuda:100", "cpu:0", "cpu\n", "CPU", "mps:0", "gpu"],
+        "use cpu, cuda, cuda:N",
+    ),
     "checkpoints.schedule": (NO_CHOICE, "every, log, dense, ends"),
     "checkpoints.every": (NO_COUNT, ">= 1"),
     "checkpoints.per_decade": (NO_COUNT, ">= 1"),
@@ -254,6 +261,46 @@ def test_a_refusal_names_setting_value_and_what_is_accepted(name, value):
     assert any(repr(part) in message for part in (value, *members)) or f"{name} has {len(members)} rows" in message
     assert REFUSED[name][1] in message
     assert ": use " in message or ": name " in message, message
+
+
+HUGE_INTEGERS = (10**18, 10**400, 10**5000)
+HUGE_NUMBERS = (1e300, 10**400)
+
+
+def _huge(hint: Any) -> tuple[Any, ...]:
+    """Values of a type that are far too large; none at all for a type without numbers."""
+    if hint == GroupValues:
+        return tuple((("mlp", value),) for value in HUGE_NUMBERS)
+    if get_origin(hint) in (Union, UnionType):
+        return tuple(value for option in get_args(hint) for value in _huge(option))
+    if get_origin(hint) is tuple:
+        first, *others = get_args(hint)
+        rest = () if others == [Ellipsis] else (0.5,) * len(others)
+        return tuple((value, *rest) for value in _huge(first))
+    return {int: HUGE_INTEGERS, float: HUGE_NUMBERS}.get(hint, ())
+
+
+HUGE = [(name, value) for name in field_names() for value in _huge(setting_type(name))]
+
+
+def test_every_setting_that_holds_a_number_is_tried():
+    tried = {name for name, _ in HUGE}
+    assert {"seed", "task.modulus", "task.table", "task.train_indices", "model.d_head", "optimizer.lr"} <= tried
+    assert {"optimizer.betas", "optimizer.group_decay", "norms.max_norm", "checkpoints.steps"} <= tried
+    for name in set(field_names()) - tried:
+        assert not {"int", "float"} & set(re.findall(r"\w+", str(setting_type(name)))), name
+
+
+@pytest.mark.parametrize(("name", "value"), HUGE, ids=lambda x: x if isinstance(x, str) else "")
+def test_every_number_has_a_largest_value(name, value):
+    with pytest.raises(ConfigError) as caught:
+        _make(name, value)
+    message = str(caught.value)
+    assert name in message
+    assert re.search(
+        r"up to|from \d+ to \d+|, [0-9e+]+[\])]|use a row|use every element once|rows, one per element", message
+    ), message
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize("name", SECTIONS)
@@ -332,10 +379,10 @@ def test_train_fraction_is_accepted_in_the_open_interval_alone(value):
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
-def test_max_norm_and_lr_are_accepted_if_positive_and_finite(value):
+def test_max_norm_and_lr_are_accepted_if_positive_and_up_to_1e15(value):
     for kind, name in ((NormConfig, "max_norm"), (NormConfig, "init_norm"), (OptimizerConfig, "lr")):
         extra = {"init_rows": "all"} if name == "init_norm" else {}
-        if 0 < value < float("inf"):
+        if 0 < value <= 1e15:
             assert getattr(kind(**{name: value}, **extra), name) == value
         else:
             with pytest.raises(ConfigError, match=name):

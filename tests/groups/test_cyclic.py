@@ -70,7 +70,10 @@ def test_the_product_is_addition_modulo_n(n):
     assert group.name == f"Z{n}"
 
 
-@pytest.mark.parametrize(("n", "message"), [(0, "n = 0 is out of range.*n >= 1"), (2.5, "n = 2.5 is not an integer")])
+@pytest.mark.parametrize(
+    ("n", "message"),
+    [(0, "n = 0 is out of range.*n >= 1"), (2.5, "n = 2.5 is not an integer"), (10**18, "n >= 1, up to 10000")],
+)
 def test_an_order_that_is_no_positive_integer_is_refused(n, message):
     with pytest.raises(ValueError, match=message):
         CyclicGroup(n)

@@ -77,6 +77,7 @@ def test_the_group_of_one_unit():
         (96, r"p = 96 is not prime; .* needs a prime \(nearest: 89, 97\)"),
         (1, r"p = 1 is not prime; .* \(nearest: 2\)"),
         (-3, "p = -3 is out of range"),
+        (10**18 + 9, "p = 1000000000000000009 is out of range; .* up to 10000"),  # a prime, which takes long to see
         (7.0, "p = 7.0 is not an integer"),
     ],
 )

@@ -8,22 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
+from grokscope import capacity
 from grokscope.analysis.checkpoint.blocks import BLOCK, KEPT_BYTES
 from grokscope.analysis.checkpoint.frames import has_basis
+from grokscope.tasks import task_size
 
 if TYPE_CHECKING:
     from grokscope.analysis.checkpoint.checkpoint import RunContext
+    from grokscope.runs import Run
 
 AT_ONCE = 5
 """Arrays of one block that are held at a time: what is transformed, what comes of it, and what is in between."""
 FLOAT64 = 8
 GIGABYTE = 1e9
-_CGROUP = Path("/sys/fs/cgroup")
+PAIR = 32 * FLOAT64
+"""Bytes of a pair of operands: its tokens, where each prefix of them is, its place in tables of the group."""
 
 
 @dataclass(frozen=True)
@@ -71,12 +72,19 @@ def all_pairs(context: RunContext) -> Footprint:
         temporary = max(temporary, ablated)
         wholes = [context.bytes_of(frame.operation, (name,)) for name in context.activation_names]
         transforms += sum(size for size in wholes if size <= item * BLOCK)
-    return Footprint(small.shared + maps + pairs * 32 * FLOAT64, small.each + activations + transforms + temporary)
+    return Footprint(small.shared + maps + pairs * PAIR, small.each + activations + transforms + temporary)
+
+
+def check_pairs(run: Run) -> None:
+    """Raise `CapacityError` where the pairs of operands need more memory than is free; none of them is made yet."""
+    size = task_size(run.config.task)
+    needed = size.bytes + PAIR * size.n_examples
+    capacity.check_memory(needed, f"looking at {size.n_examples:,} pairs of operands of run {run.name!r}")
 
 
 def check_memory(context: RunContext, footprints: Mapping[str, Footprint], workers: int) -> None:
-    """Raise ValueError where analyses, by name, need more memory than is free."""
-    free = free_bytes()
+    """Raise `CapacityError` where analyses, by name, need more memory than is free."""
+    free = capacity.free_memory()
     needed = {name: footprint.of(workers) for name, footprint in footprints.items()}
     too_large = [name for name, size in needed.items() if size > free]
     if not too_large:
@@ -89,21 +97,8 @@ def check_memory(context: RunContext, footprints: Mapping[str, Footprint], worke
         would_do.insert(0, f"one checkpoint at a time (workers = 1), which needs {alone:,} bytes")
     if smaller:
         would_do.append(f"the analyses that need less ({', '.join(smaller)})")
-    raise ValueError(
+    raise capacity.CapacityError(
         f"{', '.join(too_large)} of run {context.run.name!r} would need {most:,} bytes of memory with "
         f"{workers} checkpoint{'s' * (workers > 1)} at a time, and {free:,} are free; what would do: "
         f"{', or '.join(would_do)}"
     )
-
-
-def free_bytes() -> int:
-    """Memory that this process may still take: of the machine, and of the control group that a container sets."""
-    free = psutil.virtual_memory().available
-    try:
-        limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        cached = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
-    except OSError:
-        return free
-    if limit == "max":
-        return free
-    return min(free, int(limit) - int(used) + int(cached.get("inactive_file", 0)))

@@ -20,7 +20,7 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
-from grokscope.analysis.checkpoint.memory import Footprint, all_pairs, check_memory
+from grokscope.analysis.checkpoint.memory import Footprint, all_pairs, check_memory, check_pairs, no_pairs
 from grokscope.analysis.tables.declared import Analysis, declare, every_run
 from grokscope.analysis.tables.identity import identified
 from grokscope.stopping import at_boundaries, check
@@ -126,7 +126,7 @@ def in_one_pass(
         workers: how many checkpoints to look at at a time, each in a thread of its own. Tables do not depend on it.
         progress: see `Progress`.
 
-    Raises ValueError, before anything is made, where that needs more memory than is free (`check_memory`).
+    Raises `CapacityError`, before anything is made, where that needs more memory than is free (`check_memory`).
     """
     kept = {name: analysis.kept(run) for name, analysis in analyses.items()}
     missing = {name: analysis for name, analysis in analyses.items() if kept[name] is None}
@@ -151,6 +151,8 @@ def _compute(
                 f"{analysis.name} looks at answers as products in a task's own group, and does not apply in a basis by "
                 f"choice ({run.basis}); spectra, keys, neurons, neuron_tuning, circles and embedding_planes do"
             )
+    if any(analysis.memory is not no_pairs for analysis in analyses):
+        check_pairs(run)
     context = RunContext(run)
     check_memory(context, {analysis.name: analysis.memory(context) for analysis in analyses}, workers)
     chosen = {analysis.name: set(analysis.steps(run.steps)) for analysis in analyses}

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from grokscope.config.checks import ConfigError
+from grokscope.config.checks import ConfigError, shortened
 from grokscope.config.nearest import hint
 from grokscope.config.overrides import override
 from grokscope.config.schema import RunConfig
@@ -100,5 +100,5 @@ def preset(name: str, /, **overrides: Any) -> RunConfig:
     """
     known = presets()
     if name not in known:
-        raise ConfigError(f"there is no preset {name!r}; {hint(name, known, 'presets')}")
+        raise ConfigError(f"there is no preset {shortened(name)}; {hint(name, known, 'presets')}")
     return override(known[name].config, overrides)

@@ -31,6 +31,10 @@ class Lion(OptimizerConfig):
     def check(self) -> None:
         averaging_pair("optimizer.betas", self.betas)
 
+    @property
+    def kept_vectors(self) -> int:
+        return 1
+
     def build(self, parameters: FlatParameters) -> LionRule:
         return LionRule(self, parameters)
 

@@ -46,6 +46,10 @@ class Muon(OptimizerConfig):
             return lr * self.adam_lr / self.lr
         return lr
 
+    @property
+    def kept_vectors(self) -> int:
+        return 3  # momentum of all, and Adam's two of all that is no matrix
+
     def build(self, parameters: FlatParameters) -> MuonRule:
         return MuonRule(self, parameters)
 

@@ -81,6 +81,10 @@ class Scion(OptimizerConfig):
         if self.is_constrained:
             into_balls_(weights, balls(self, names).values())
 
+    @property
+    def kept_vectors(self) -> int:
+        return 1
+
     def build(self, parameters: FlatParameters) -> ScionRule:
         return ScionRule(self, parameters)
 

@@ -31,6 +31,10 @@ class SGD(OptimizerConfig):
     def check(self) -> None:
         number("optimizer.momentum", self.momentum, 0.0, 1.0, open_low=False, open_high=True)
 
+    @property
+    def kept_vectors(self) -> int:
+        return 1
+
     def build(self, parameters: FlatParameters) -> MomentumRule:
         return MomentumRule(self, parameters)
 

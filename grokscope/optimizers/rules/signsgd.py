@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 class SignSGD(OptimizerConfig):
     """SignSGD, which has no settings of its own."""
 
+    @property
+    def kept_vectors(self) -> int:
+        return 0
+
     def build(self, parameters: FlatParameters) -> SignRule:
         return SignRule(self, parameters)
 

@@ -62,13 +62,17 @@ class GrokfastMA(GradientConfig):
         """lambda: given, or the default of this kind of average."""
         return self.SLOW_FACTOR if self.lamb is None else self.lamb
 
+    @property
+    def kept_vectors(self) -> int:
+        return self.window + 2  # gradients, and their sum in float64
+
     def build(self, parameters: FlatParameters, seed: int) -> WindowTransform:
         return WindowTransform(parameters, self.window, self.slow_factor)
 
 
 def _check_lamb(lamb: float | None) -> None:
     if lamb is not None:
-        number("gradient.lamb", lamb, 0.0, open_low=False, open_high=True)
+        number("gradient.lamb", lamb, 0.0, open_low=False)
 
 
 class AverageTransform(GradientTransform):

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 Amplifier = Literal["trained", "frozen", "normalise"]
 
+MAX_WIDTH = 4096
+"""Of the amplifier: its pieces are some hundred thousand then, and each is evaluated at every step."""
 EPS = 1e-12
 """Keeps zeros at zero. Not given in the paper; p has entries near 1 / size, so a larger one would scale gradients."""
 
@@ -61,11 +63,11 @@ class NeuralGrok(GradientConfig):
 
     def check(self) -> None:
         choice("gradient.amplifier", self.amplifier, Amplifier)
-        integer("gradient.amplifier_width", self.amplifier_width, 1)
+        integer("gradient.amplifier_width", self.amplifier_width, 1, MAX_WIDTH)
         for name in ("amplifier_scale", "amplifier_lr", "clip_norm"):
             positive(f"gradient.{name}", getattr(self, name))
         averaging_pair("gradient.amplifier_betas", self.amplifier_betas)
-        number("gradient.amplifier_weight_decay", self.amplifier_weight_decay, 0.0, open_low=False, open_high=True)
+        number("gradient.amplifier_weight_decay", self.amplifier_weight_decay, 0.0, open_low=False)
         number("gradient.outer_fraction", self.outer_fraction, 0.0, 1.0, open_low=True, open_high=True)
         integer("gradient.outer_every", self.outer_every, 1)
         boolean("gradient.merge_outer", self.merge_outer)
@@ -82,6 +84,14 @@ class NeuralGrok(GradientConfig):
     def trains_amplifier(self) -> bool:
         """Whether there are outer steps."""
         return self.amplifier == "trained"
+
+    @property
+    def kept_vectors(self) -> int:
+        return 0
+
+    @property
+    def passing_vectors(self) -> int:
+        return 16  # gradients, logits, pieces and what comes of them, in float64
 
     def extra_evaluations(self, steps: int) -> int:
         """Two of every outer step: on the inner batch and on the outer examples."""

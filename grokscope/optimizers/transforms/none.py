@@ -14,5 +14,9 @@ if TYPE_CHECKING:
 class NoTransform(GradientConfig):
     """The gradient is left as it is."""
 
+    @property
+    def kept_vectors(self) -> int:
+        return 0
+
     def build(self, parameters: FlatParameters, seed: int) -> None:
         return None

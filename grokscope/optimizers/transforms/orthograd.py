@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 class OrthoGrad(GradientConfig):
     """OrthoGrad, which has no settings."""
 
+    @property
+    def kept_vectors(self) -> int:
+        return 0
+
     def build(self, parameters: FlatParameters, seed: int) -> AcrossTransform:
         return AcrossTransform(parameters)
 

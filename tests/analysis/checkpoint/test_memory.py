@@ -13,10 +13,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
 from benchmarks.analysis import with_key
-from grokscope.analysis.checkpoint import blocks, checkpoint, grid, memory
+from grokscope.analysis.checkpoint import blocks, checkpoint, grid
 from grokscope.analysis.checkpoint.checkpoint import RunContext
-from grokscope.analysis.checkpoint.memory import all_pairs, free_bytes, no_pairs
+from grokscope.analysis.checkpoint.memory import all_pairs, no_pairs
 from grokscope.analysis.tables.registry import run_all
+from grokscope.capacity import CapacityError
 from grokscope.config import RunConfig, override
 from grokscope.model import d_vocab_out, initial_weights
 from grokscope.runs import Run
@@ -127,27 +128,12 @@ def test_an_estimate_is_no_less_than_what_is_held(tmp_path: Path) -> None:
 def test_what_does_not_fit_is_refused_before_it_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = run_of(tmp_path / "run", 4, "float32")
     needed = all_pairs(RunContext(run))
-    monkeypatch.setattr(memory, "free_bytes", lambda: needed.of(1) + 10)
+    monkeypatch.setattr("grokscope.capacity.free_memory", lambda: needed.of(1) + 10)
     monkeypatch.setattr("grokscope.analysis.checkpoint.over_checkpoints.Checkpoint", None)  # nothing is looked at
     message = (
         rf"^keys of run 'run' would need {needed.of(2):,} bytes of memory with 2 checkpoints at a time, and "
         rf"{needed.of(1) + 10:,} are free; what would do: one checkpoint at a time \(workers = 1\), "
         rf"which needs {needed.of(1):,} bytes, or a machine with .* GB free, or the analyses that need less \(ranks\)$"
     )
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(CapacityError, match=message):
         run_all(run, ["keys", "ranks"], workers=2)
-
-
-def test_free_memory_is_that_of_a_container_where_it_has_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    machine = free_bytes()
-    assert machine > 0
-    for name, text in {
-        "memory.max": "5000",
-        "memory.current": "4000",
-        "memory.stat": "anon 9\ninactive_file 7",
-    }.items():
-        (tmp_path / name).write_text(text + "\n")
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    assert free_bytes() == 1007
-    (tmp_path / "memory.max").write_text("max\n")
-    assert free_bytes() > 5000
