@@ -1,8 +1,9 @@
 """The table of commands, and what becomes of errors.
 
 Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run or a full disk, told in one
-line; 3 a run has diverged; 130 interrupted, 143 terminated, 129 the terminal has gone. Anything else that goes wrong
-is a bug, and shows its traceback.
+line; 3 the run that was to be trained has diverged (in a sweep or an experiment that is a result like others);
+130 interrupted, 143 terminated, 129 the terminal has gone. Anything else that goes wrong is a bug, and shows its
+traceback.
 """
 
 from __future__ import annotations

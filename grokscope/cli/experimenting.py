@@ -24,6 +24,8 @@ def experiment(
 ) -> int:
     """Run an experiment from sweep to results; started again, it goes on where it was. Exit code 2 if a run failed.
 
+    A run that diverges is a result of the experiment, and no failure.
+
     Args:
         name: The experiment; left out: list them, with what each asks and what --only takes.
         scale: small takes seconds to minutes and shows that everything works; published takes up to hours.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grokscope.config import RunConfig, differences
+from grokscope.config import RunConfig, differences_in_words
 from grokscope.runs import RunError
 from grokscope.runs.layout import check_new_path, is_run
 from grokscope.runs.record import read_config
@@ -43,7 +43,6 @@ def look(place: Place) -> bool:
 
 def check_config(path: Path, held: RunConfig, wanted: RunConfig) -> None:
     """Raise `RunError`, naming the settings, unless the run that is there is the one that is wanted."""
-    changed = differences(held, wanted)
+    changed = differences_in_words(held, wanted, here="in the sweep")
     if changed:
-        listed = "; ".join(f"{name} = {old!r} there, {new!r} in the sweep" for name, (old, new) in changed.items())
-        raise RunError(f"{path} holds a run of other settings ({listed}): move it away, or use another directory")
+        raise RunError(f"{path} holds a run of other settings ({changed}): move it away, or use another directory")
