@@ -3,6 +3,7 @@
 app            the table of commands, and what becomes of errors
 settings       `--lr 1e-4` on the command line to changes of a config
 output         lines, tables, errors
+screen         what they are printed on
 
 training       train, resume, branch
 sweeping       sweep, and the display of a sweep

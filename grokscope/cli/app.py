@@ -20,6 +20,7 @@ from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
 from grokscope.cli.importing import import_network
 from grokscope.cli.output import say_error
+from grokscope.cli.screen import ensure_utf8_mode, fit_screen
 from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
 from grokscope.cli.training import branch, resume, train
@@ -45,20 +46,17 @@ COMMANDS: dict[str, Callable[..., int]] = {
 }
 
 
+@fit_screen()
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that `words` (by default those of the command line) ask for; returns the exit code."""
+    if words is None:
+        ensure_utf8_mode()
     words = list(sys.argv[1:] if words is None else words)
     try:
         with raising():
             plugins, words = split_plugins(words)
             load_plugins(plugins)
-            code = _dispatch(words)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # The reader (`| head`) has gone; without this, Python complains once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+            return _dispatch(words)
     except KeyboardInterrupt as interrupt:
         say_error(f"interrupted{'; ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")
         return interrupt.code if isinstance(interrupt, Stopped) else 130
