@@ -45,20 +45,24 @@ def experiment(
         print_table(("experiment", "what it asks", "--only"), rows)
         return 0
     chosen = experiment_of(name)
-    with Display() as display:
-        outcome = chosen.start(
-            Request(
-                scale=scale,
-                seeds=seeds,
-                only=only,
-                runs=runs,
-                out=out,
-                workers=workers,
-                training=not report_only,
-                watch=display.show,
-                say=say,
+    try:
+        with Display() as display:
+            outcome = chosen.start(
+                Request(
+                    scale=scale,
+                    seeds=seeds,
+                    only=only,
+                    runs=runs,
+                    out=out,
+                    workers=workers,
+                    training=not report_only,
+                    watch=display.show,
+                    say=say,
+                )
             )
-        )
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("go on with the same command",)
+        raise
     print_table(outcome.columns, outcome.rows)
     for line in outcome.lines:
         say(line)

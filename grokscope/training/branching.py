@@ -20,6 +20,7 @@ import torch
 from grokscope.config import ConfigError, RunConfig, differences, override
 from grokscope.model import parameter_shapes
 from grokscope.runs import Milestones, Run, RunError, create_run, layout, open_run, run_name
+from grokscope.stopping import at_boundaries
 from grokscope.tasks import run_task
 from grokscope.training.callbacks import Callbacks
 from grokscope.training.given import Factory, Given, Step, named
@@ -103,7 +104,8 @@ def branch(
         else:
             trainer = Trainer(config, run_task(config), given, (step, run.weights(step)))
             origin |= {"moments": "fresh", "split": _split_words(run, config)}
-        with create_run(path, config, parent=origin) as writer:
+        # A branch without a state cannot be resumed: a signal waits until it has one.
+        with at_boundaries(), create_run(path, config, parent=origin) as writer:
             writer.checkpoint(step, trainer.weights)
             tensors, info = trainer.state()
             writer.save_state(tensors, {**info, "seconds": 0.0})
