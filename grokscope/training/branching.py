@@ -18,6 +18,7 @@ from typing import Any
 import torch
 
 from grokscope.config import ConfigError, RunConfig, differences, override
+from grokscope.disk import check_folder
 from grokscope.model import parameter_shapes
 from grokscope.runs import Milestones, Run, RunError, create_run, layout, open_run, run_name
 from grokscope.stopping import at_boundaries
@@ -95,6 +96,7 @@ def branch(
     path = run.path.parent / run_name(config) if out is None else Path(out)
     if path.exists() and any(path.iterdir()):
         raise RunError(f"{path} is not empty: choose a new directory for the branch")
+    check_folder(layout.check_new_path(path), RunError)  # before the parent is trained once more
     with threads(config.training.threads):
         origin = {"run": run.name, "step": step, "sha256": run.digests[step]}
         if run.imported is None:

@@ -247,7 +247,7 @@ def test_a_signal_stops_workers_cleanly_and_a_second_one_at_once(sweep_file, tmp
         # Where the tests run in the background, these are ignored, and would be by what they start.
         preexec_fn=lambda: [signal.signal(which, signal.SIG_DFL) for which in (signal.SIGINT, signal.SIGHUP)],
     ) as sweep:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not (out / job.name / "state.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         (worker,) = psutil.Process(sweep.pid).children()
