@@ -50,7 +50,7 @@ def experiment(
             outcome = chosen.start(
                 Request(
                     scale=scale,
-                    seeds=seeds,
+                    seeds=tuple(dict.fromkeys(seeds)),
                     only=only,
                     runs=runs,
                     out=out,

@@ -63,7 +63,7 @@ def load_sweep(path: str | os.PathLike[str]) -> Sweep:
     """The sweep that a file describes, its jobs seed by seed.
 
     Raises `ConfigError`, naming the place in the file, for a file that cannot be read, a name that does not exist, a
-    value that is not accepted, an empty or repeating list, and two jobs that would share a directory.
+    value that is not accepted, an empty or repeating list, and two jobs that would share a directory (see `Sweep`).
     """
     file = Path(path)
     table = read_settings(file)
@@ -96,14 +96,6 @@ def _jobs(table: Mapping[str, Any], folder: Path) -> list[Job]:
                 chosen = dict(zip(grid, point, strict=True))
                 name = "-".join([arm, *(f"{full.rpartition('.')[2]}-{_text(at.value)}" for full, at in chosen.items())])
                 jobs.append(Job(_config(base, {**settings, **own, **chosen}, name, seed, seed in dense)))
-    by_name: dict[str, Job] = {}
-    for job in jobs:
-        other = by_name.setdefault(job.name, job)
-        if other is not job:
-            raise ConfigError(
-                f"two runs would be written to {job.name}, of the arms {other.config.arm!r} and {job.config.arm!r}: "
-                "use names and values that differ in what a directory's name shows"
-            )
     return jobs
 
 
