@@ -88,9 +88,13 @@ _counting: list[Signals] = []
 
 @contextmanager
 def raising() -> Iterator[None]:
-    """Within the block every signal raises `Stopped` at once, but where work within it waits for a boundary."""
-    with Signals(patience=0):
+    """Within the block every signal raises `Stopped` at once, but where work within it waits for a boundary.
+
+    An exception is lost in a destructor, and in a callback from C: then `check` raises it, or the end of the block.
+    """
+    with Signals(patience=0) as signals:
         yield
+        signals.check()
 
 
 @contextmanager

@@ -102,12 +102,34 @@ def test_handlers_are_put_back_and_no_signal_is_left_behind():
 
 def test_an_inner_block_waits_where_the_outer_one_would_raise():
     seen: list[bool] = []
-    with raising():
-        with pytest.raises(Stopped):
-            waits(signal.SIGTERM, within=lambda: seen.append(asked()))
-        assert seen == [True]
-        with pytest.raises(Stopped):
-            os.kill(os.getpid(), signal.SIGTERM)
+    with raising(), pytest.raises(Stopped):
+        waits(signal.SIGTERM, within=lambda: seen.append(asked()))
+    assert seen == [True]
+
+
+class Destructed:
+    """It gets a signal when it is collected, where Python swallows what a handler raises."""
+
+    def __del__(self) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("ask", [check, lambda: None], ids=["at a check", "at the end"])
+def test_a_signal_whose_exception_is_swallowed_is_not_lost(ask):
+    went_on: list[str] = []
+
+    def work() -> None:
+        with raising():
+            Destructed()
+            went_on.append("after the signal")
+            ask()
+            went_on.append("to the end")
+
+    with pytest.raises(Stopped) as stopped:
+        work()
+    assert stopped.value.code == 143
+    assert went_on == ["after the signal", "to the end"][: 1 if ask is check else 2]
 
 
 def test_a_signal_that_was_ignored_stays_ignored():

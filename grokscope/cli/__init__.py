@@ -4,6 +4,7 @@ app            the table of commands, and what becomes of errors
 settings       `--lr 1e-4` on the command line to changes of a config
 unforeseen     errors of memory, of torch and of depth, in one line
 output         lines, tables, errors
+screen         what they are printed on
 
 training       train, resume, branch
 sweeping       sweep, and the display of a sweep

@@ -14,6 +14,7 @@ from grokscope.cli.output import print_table, say, say_error
 from grokscope.cli.sweeping import Display
 from grokscope.config import ConfigError
 from grokscope.config.checks import integer
+from grokscope.disk import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -65,6 +66,8 @@ def analyze(
         )
     if workers is not None:
         integer("workers", workers, 1)
+    if out is not None:
+        check_folder(out)
     if len(runs) == 1 and ray is None:
         return _analyze_here(opened(runs[0], basis, strict=strict), only, out, workers or os.cpu_count() or 1)
     return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds, basis, strict)

@@ -1,8 +1,9 @@
 """The table of commands, and what becomes of errors.
 
-Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run, a full disk, no memory left, or an error of
-torch's (`RuntimeError`), told in one line; 3 a run has diverged; 130 interrupted, 143 terminated, 129 the terminal has
-gone. Anything else that goes wrong is a bug, and shows its traceback. GROKSCOPE_DEBUG=1 shows that of every error.
+Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run, a full disk, no memory left, or an error
+of torch's (`RuntimeError`), told in one line; 3 the run that was to be trained has diverged (in a sweep or an
+experiment that is a result like others); 130 interrupted, 143 terminated, 129 the terminal has gone. Anything else that
+goes wrong is a bug, and shows its traceback. GROKSCOPE_DEBUG=1 shows that of every error.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
 from grokscope.cli.importing import import_network
 from grokscope.cli.output import say_error
+from grokscope.cli.screen import ensure_utf8_mode, fit_screen
 from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
 from grokscope.cli.training import branch, resume, train
@@ -46,20 +48,17 @@ COMMANDS: dict[str, Callable[..., int]] = {
 }
 
 
+@fit_screen()
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that `words` (by default those of the command line) ask for; returns the exit code."""
+    if words is None:
+        ensure_utf8_mode()
     words = list(sys.argv[1:] if words is None else words)
     try:
         with raising():
             plugins, words = split_plugins(words)
             load_plugins(plugins)
-            code = _dispatch(words)
-        sys.stdout.flush()
-        return code
-    except BrokenPipeError:
-        # The reader (`| head`) has gone; without this, Python complains once more when it closes stdout.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+            return _dispatch(words)
     except KeyboardInterrupt as interrupt:
         say_error(f"interrupted{'; ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")
         return interrupt.code if isinstance(interrupt, Stopped) else 130

@@ -54,9 +54,11 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
     Raises `RunError` where a run of other settings is in the way, and ChildProcessError where a run fails; what is
     still in training then is stopped.
     """
+    from grokscope.report.page import check_page_folder
     from grokscope.sweeps import Job, Sweep, run_sweep
     from grokscope.sweeps.directory import places
 
+    check_page_folder(report)
     sweep = Sweep("demo", tuple(Job(arm.config) for arm in arms))
     standing = places(sweep.jobs, checkpoints)
     _refuse_failures(arms, standing)

@@ -24,6 +24,8 @@ def experiment(
 ) -> int:
     """Run an experiment from sweep to results; started again, it goes on where it was. Exit code 2 if a run failed.
 
+    A run that diverges is a result of the experiment, and no failure.
+
     Args:
         name: The experiment; left out: list them, with what each asks and what --only takes.
         scale: small takes seconds to minutes and shows that everything works; published takes up to hours.
@@ -43,20 +45,24 @@ def experiment(
         print_table(("experiment", "what it asks", "--only"), rows)
         return 0
     chosen = experiment_of(name)
-    with Display() as display:
-        outcome = chosen.start(
-            Request(
-                scale=scale,
-                seeds=seeds,
-                only=only,
-                runs=runs,
-                out=out,
-                workers=workers,
-                training=not report_only,
-                watch=display.show,
-                say=say,
+    try:
+        with Display() as display:
+            outcome = chosen.start(
+                Request(
+                    scale=scale,
+                    seeds=tuple(dict.fromkeys(seeds)),
+                    only=only,
+                    runs=runs,
+                    out=out,
+                    workers=workers,
+                    training=not report_only,
+                    watch=display.show,
+                    say=say,
+                )
             )
-        )
+    except KeyboardInterrupt as interrupt:
+        interrupt.args = ("go on with the same command",)
+        raise
     print_table(outcome.columns, outcome.rows)
     for line in outcome.lines:
         say(line)

@@ -30,6 +30,8 @@ def sweep(
 ) -> int:
     """Train all runs that a TOML file describes; started again, it goes on where it was. Exit code 2 if one failed.
 
+    A run that diverges is a result of the sweep, as one that never groks is: it is counted, and is no failure.
+
     Args:
         file: The sweep; see `grokscope.sweeps.file`.
         out: Where the run directories go; left out: checkpoints/ and the file's name.

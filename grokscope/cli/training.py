@@ -1,4 +1,4 @@
-"""train and resume."""
+"""train, resume and branch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from grokscope.cli.output import say, say_note
+from grokscope.cli.output import say, say_error, say_note
 from grokscope.cli.settings import PLUGINS, SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, config_from_file, override, preset
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from grokscope.runs import Run
 
+DIVERGED = 3
+"""The exit code where the run that was to be trained has diverged."""
 _USAGE = "grokscope train PRESET|FILE.toml [--setting value ...] [--out DIR]"
 _BRANCH_USAGE = "grokscope branch RUN --step K [--setting value ...] [--out DIR]"
 
@@ -40,16 +42,19 @@ def train(words: list[str]) -> int:
     from grokscope.tasks import build_task
     from grokscope.training import check_room
     from grokscope.training import train as train_run
+    from grokscope.training.existing import held_run
 
     path = Path(out[0]) if out else Path("checkpoints", run_name(config))
     check_room(config, path, f"training {path.name}")  # before the task is built, for what is to be said of it
     for note in build_task(config.task).notes:
         say_note(note)
     callbacks = _loggers(log)
+    held = held_run(path, config)
+    if held is not None:
+        return _tell_held(held)
     with _resumable(path):
         run = train_run(config, out=path, callbacks=callbacks)
-    _tell(run)
-    return 0
+    return _tell(run)
 
 
 def _named_config(name: str) -> RunConfig:
@@ -82,8 +87,7 @@ def resume(run: Positional[Path], log: tuple[str, ...] = (), strict: bool = Fals
     callbacks = _loggers(list(log) if log else None)
     with _resumable(run):
         finished = resume_run(run, callbacks=callbacks, strict=strict)
-    _tell(finished)
-    return 0
+    return _tell(finished)
 
 
 def branch(words: list[str]) -> int:
@@ -110,8 +114,7 @@ def branch(words: list[str]) -> int:
             "the optimizer began afresh"
         )
         say(f"split: {parent['split']}")
-    _tell(run)
-    return 0
+    return _tell(run)
 
 
 @contextmanager
@@ -125,9 +128,26 @@ def _resumable(path: Path) -> Iterator[None]:
         raise
 
 
-def _tell(run: Run) -> None:
+def _tell(run: Run) -> int:
+    """Print what has become of a run; returns the exit code."""
     say(repr(run))
     say(str(run.path))
+    if run.status == "diverged":
+        say_error(f"{run.path} has diverged: {run.reason}")
+        return DIVERGED
+    return 0
+
+
+def _tell_held(run: Run) -> int:
+    """Say that a run of the settings that were asked for is there, and has ended. Raises `RunError` if it has not."""
+    from grokscope.runs import ENDED, RunError
+
+    if run.status in ENDED:
+        say(f"{run.path} was trained with these settings: nothing is left to do")
+        return _tell(run)
+    if run.status == "running":
+        raise RunError(f"{run.path} is being trained with these settings by another process: wait for it")
+    raise RunError(f"{run.path} has these settings and is {run.status}: continue it with: grokscope resume {run.path}")
 
 
 def _train_help(words: list[str]) -> int:

@@ -24,6 +24,9 @@ class _NotRead:
 
 NOT_READ = _NotRead()
 
+_LONGEST_VALUE = 80
+"""Characters of a value that are shown where two configs are compared."""
+
 IN_FULL = ("checkpoints.steps", "optimizer.schedule")
 """Settings that go by their full name alone: the short one is that of another setting, and older."""
 
@@ -238,3 +241,19 @@ def differences(first: RunConfig, second: RunConfig) -> dict[str, tuple[Any, Any
     one, other = settings_of(first), settings_of(second)
     pairs = {name: (one.get(name, NOT_READ), other.get(name, NOT_READ)) for name in field_names()}
     return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def differences_in_words(first: RunConfig, second: RunConfig, there: str = "there", here: str = "here") -> str:
+    """Settings in which two configs differ, in one line: `optimizer.lr = 0.25 there, 0.0001 here; ...`; empty if none.
+
+    Arguments:
+        there, here: what is said of the values in `first` and in `second`.
+    """
+    changed = differences(first, second)
+    return "; ".join(f"{name} = {_short(old)} {there}, {_short(new)} {here}" for name, (old, new) in changed.items())
+
+
+def _short(value: Any) -> str:
+    """A value in so many characters as a line has room for: a group's table has thousands."""
+    text = repr(value)
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}..."

@@ -3,6 +3,7 @@
 files    durable writes, JSON files, JSON lines that survive a kill in the middle of one
 tables   tables as CSV that no spreadsheet runs
 packing  nested values as named tensors, without pickle
+places   whether something can be written to a place, before it is made
 errors   `DiskError`, and `disk_errors`, which raises it
 """
 
@@ -20,6 +21,7 @@ from grokscope.disk.files import (
     write_atomic,
     write_json,
 )
+from grokscope.disk.places import check_file, check_folder
 from grokscope.disk.tables import csv_bytes
 
 __all__ = [
@@ -27,6 +29,8 @@ __all__ = [
     "DiskError",
     "JsonLines",
     "LineAppender",
+    "check_file",
+    "check_folder",
     "csv_bytes",
     "digest",
     "disk_errors",

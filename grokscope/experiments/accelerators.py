@@ -80,5 +80,5 @@ def step_cost() -> dict[str, float]:
     """
     if not STEP_COST.exists():
         return {}
-    measured = json.loads(STEP_COST.read_text())["step_ms"]
+    measured = json.loads(STEP_COST.read_text("utf-8"))["step_ms"]
     return {name.replace(" ", "-"): float(cost) for name, cost in measured.items()}

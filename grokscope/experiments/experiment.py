@@ -82,7 +82,8 @@ class Experiment:
     start: Callable[[Request], Outcome]
     """Trains what is missing and writes the results; started again, it goes on where it was.
 
-    Raises `ConfigError` for a request that is not accepted, and as `run_sweep` does.
+    Raises `ConfigError` for a request that is not accepted, `DiskError` where results cannot be written, before
+    anything is trained, and as `run_sweep` does.
     """
 
 

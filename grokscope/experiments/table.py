@@ -27,6 +27,7 @@ from grokscope.config import ConfigError, RunConfig, override
 from grokscope.config.nearest import did_you_mean
 from grokscope.disk.errors import disk_errors
 from grokscope.disk.files import write_atomic
+from grokscope.disk.places import check_folder
 from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.experiment import (
     Experiment,
@@ -133,6 +134,7 @@ def table_experiment(
             check_scale(request.scale)
             is_small = request.scale == "small"
             size, suffix = (small, "-small") if is_small else (published, "")
+            check_folder(_folder(request.out, suffix))
             plan = Plan(
                 size,
                 request.scale,
@@ -183,9 +185,14 @@ def _train(
     return jobs, failed
 
 
+def _folder(out: Path | None, suffix: str) -> Path:
+    """Where tables go."""
+    return Path("reports", f"tables{suffix}") if out is None else out
+
+
 def _write(publication: Publication, out: Path | None, suffix: str) -> list[Path]:
     """Write tables and figures, and reports beside them; returns the paths of tables and pages."""
-    folder = Path("reports", f"tables{suffix}") if out is None else out
+    folder = _folder(out, suffix)
     paths = []
     with disk_errors(f"write tables to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from grokscope.config import ConfigError, RunConfig, override, setting
+from grokscope.disk import check_folder
 from grokscope.importing.checkpoints import Checkpoint, Checkpoints
 from grokscope.importing.copies import check_ignored
 from grokscope.importing.evaluation import GOOD, Evaluation, own_table, sampled_accuracy
@@ -24,7 +25,7 @@ from grokscope.importing.fitting import Fitted, nonzero_biases
 from grokscope.importing.layout import Layout, Way, layout_of
 from grokscope.importing.room import check_room
 from grokscope.importing.settings import full_names, import_config, known_shape, split_words, with_steps
-from grokscope.runs import Run, RunWriter, create_run, open_run, run_name
+from grokscope.runs import Run, RunError, RunWriter, create_run, open_run, run_name
 from grokscope.runs.layout import check_new_path
 from grokscope.runs.opening import remove_unfinished_import
 from grokscope.tasks import Task, build_task
@@ -78,6 +79,8 @@ def import_run(
     if not paths:
         raise ConfigError("name the files to import: checkpoints of one network")
     ignore = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    if out is not None:
+        check_folder(check_new_path(out), RunError)
     reader = ForeignReader()
     places, notes = with_steps([reader.places(path, entry) for path in paths], steps)
     given = full_names(settings)

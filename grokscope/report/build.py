@@ -11,7 +11,7 @@ from grokscope.analysis import check_names
 from grokscope.report.draw import draw_sections
 from grokscope.report.findings import findings as findings_of
 from grokscope.report.findings import left_out
-from grokscope.report.page import write_page
+from grokscope.report.page import check_page_folder, write_page
 from grokscope.report.sections import SECTIONS
 from grokscope.report.tables import differing_settings, full_settings, summary
 
@@ -43,10 +43,13 @@ def build_report(
     before anything is written, and the page is written last: after an error or a crash it is the old one. Checkpoints
     that are damaged are left out, and counted on the page.
     Raises ValueError for a name that is not one plain folder name, for no runs, for two runs of one name, and for a
-    plate of a section that does not exist; `DiskError` where the folder cannot be written to.
+    plate of a section that does not exist; `DiskError`, before anything is computed, where the folder cannot be
+    written to.
     """
     check_report_name(name)
     check_names(runs)
+    folder = REPORTS / name if out is None else Path(out)
+    check_page_folder(folder)
     runs = [run.sound() for run in runs]
     sections = draw_sections(runs, SECTIONS)
     values = {
@@ -58,7 +61,7 @@ def build_report(
         "settings": {run.name: full_settings(run) for run in runs},
     }
     plates = [plate for section in sections for plate in section.plates]
-    return write_page(REPORTS / name if out is None else Path(out), "report.html.j2", plates, values)
+    return write_page(folder, "report.html.j2", plates, values)
 
 
 def check_report_name(name: str) -> str:

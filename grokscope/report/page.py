@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from grokscope.disk import disk_errors, write_atomic
+from grokscope.disk import check_file, check_folder, disk_errors, write_atomic
 from grokscope.figures import files
 from grokscope.report.html import environment, pictures
 from grokscope.report.plate import Plate
 
 FIGURES = "figures"
 """The folder beside the page that its figures are in."""
+PAGE = "index.html"
+
+
+def check_page_folder(folder: Path) -> None:
+    """Raise `DiskError`, saying why, where a page and its figures cannot be written into a folder: ask before work."""
+    check_file(folder / PAGE)
+    check_folder(folder / FIGURES)
 
 
 def write_page(
@@ -48,5 +55,5 @@ def write_page(
             files.write(contents, folder / FIGURES, name)
         for name, content in (beside or {}).items():
             write_atomic(folder / name, content)
-        write_atomic(folder / "index.html", text.encode())
-    return folder / "index.html"
+        write_atomic(folder / PAGE, text.encode())
+    return folder / PAGE

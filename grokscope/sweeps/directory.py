@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from grokscope.config import RunConfig, differences
+from grokscope.config import RunConfig, differences_in_words
+from grokscope.disk import check_folder
 from grokscope.runs import RunError
 from grokscope.runs.layout import check_new_path, is_run
 from grokscope.runs.record import read_record
@@ -15,7 +16,8 @@ from grokscope.sweeps.job import Job
 def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
     """A place for every job below `out`, with what has ended before marked so, and what cannot be read as failed.
 
-    Raises `RunError` for a path that is not accepted, and where a directory holds a run of other settings.
+    Raises `RunError` for a path that is not accepted, where a directory holds a run of other settings, and where there
+    is something to train and `out` cannot be written to.
     """
     jobs_in_place = [Place(job, check_new_path(out / job.name)) for job in jobs]
     for job, place in zip(jobs, jobs_in_place, strict=True):
@@ -28,6 +30,8 @@ def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
             place.give_up(str(error))
             continue
         check_config(place.path, config, job.config)
+    if not all(place.over for place in jobs_in_place):
+        check_folder(out, RunError)
     return jobs_in_place
 
 
@@ -43,7 +47,6 @@ def look(place: Place) -> bool:
 
 def check_config(path: Path, held: RunConfig, wanted: RunConfig) -> None:
     """Raise `RunError`, naming the settings, unless the run that is there is the one that is wanted."""
-    changed = differences(held, wanted)
+    changed = differences_in_words(held, wanted, here="in the sweep")
     if changed:
-        listed = "; ".join(f"{name} = {old!r} there, {new!r} in the sweep" for name, (old, new) in changed.items())
-        raise RunError(f"{path} holds a run of other settings ({listed}): move it away, or use another directory")
+        raise RunError(f"{path} holds a run of other settings ({changed}): move it away, or use another directory")

@@ -76,8 +76,8 @@ def load_sweep(path: str | os.PathLike[str], *, many: bool = False) -> Sweep:
         many: more than `MOST_RUNS` runs are meant.
 
     Raises `ConfigError`, naming the place in the file, for a file that cannot be read, a name that does not exist, a
-    value that is not accepted, an empty or repeating list, two jobs that would share a directory, and, unless `many`,
-    for more than `MOST_RUNS` runs; and `CapacityError` for more than memory holds.
+    value that is not accepted, an empty or repeating list, two jobs that would share a directory (see `Sweep`), and,
+    unless `many`, for more than `MOST_RUNS` runs; and `CapacityError` for more than memory holds.
     """
     file = Path(path)
     table = read_settings(file)
@@ -110,14 +110,6 @@ def _jobs(table: Mapping[str, Any], folder: Path, many: bool) -> list[Job]:
                 chosen = own | {point.full: point.setting for point in points}
                 name = "-".join([arm, *(point.name for point in points)])
                 jobs.append(Job(_config(base, chosen, name, seed, seed in dense)))
-    by_name: dict[str, Job] = {}
-    for job in jobs:
-        other = by_name.setdefault(job.name, job)
-        if other is not job:
-            raise ConfigError(
-                f"two runs would be written to {job.name}, of the arms {other.config.arm!r} and {job.config.arm!r}: "
-                "use names and values that differ in what a directory's name shows"
-            )
     return jobs
 
 

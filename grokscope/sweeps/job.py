@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
-from grokscope.config import RunConfig, from_dict, load_again, loaded_plugins, to_dict
+from grokscope.config import ConfigError, RunConfig, from_dict, load_again, loaded_plugins, to_dict
 from grokscope.runs import ENDED, is_locked, run_name
 from grokscope.runs.layout import is_run
 from grokscope.runs.record import Status, read_status
@@ -116,11 +116,27 @@ class Resources:
 
 @dataclass(frozen=True)
 class Sweep:
-    """Runs that belong together; see `load_sweep`."""
+    """Runs that belong together; see `load_sweep`.
+
+    Raises `ConfigError` for two runs that would share a directory: on some file systems those do whose names differ in
+    case alone.
+    """
 
     name: str
     jobs: tuple[Job, ...]
     resources: Resources = Resources()
+
+    def __post_init__(self) -> None:
+        by_name: dict[str, Job] = {}
+        for job in self.jobs:
+            other = by_name.setdefault(job.name.casefold(), job)
+            if other is job:
+                continue
+            both = job.name if job.name == other.name else f"{other.name} and {job.name}, which differ in case alone"
+            raise ConfigError(
+                f"two runs would be written to {both}, of the arms {other.config.arm!r} and {job.config.arm!r}: "
+                "use names and values that differ in what a directory's name shows, whatever its case"
+            )
 
     @property
     def out(self) -> Path:

@@ -213,7 +213,9 @@ class _Crew:
         elif self.board.stopping:
             place.standing = "waiting"
         else:
-            place.fail(process.error or _words(code), process.tail())
+            reason = process.error or _words(code)
+            # The log of an error that was foreseen says nothing more.
+            place.fail(reason, [line for line in process.tail() if line != reason])
 
     def stop(self, interrupts: int) -> None:
         """Ask all workers to end at a first interrupt; kill them at a second, or when their time is up."""

@@ -10,8 +10,9 @@ CHANNEL go lines of JSON, about two per second while it trains:
     {"locked": true}                                 another process trains this run
     {"result": ...}                                  what came of work that is not to be seen in the run's directory
     {"free": true}                                   it is done with the run, and takes another
-    {"error": "..."}                                 what went wrong; the traceback is in the log. The process ends,
-                                                     so that no other run comes into what is left of it
+    {"error": "..."}                                 what went wrong; what nobody foresaw has its traceback in the log.
+                                                     The process ends, so that no other run comes into what is left of
+                                                     it
 
 A signal ends it after the step that it is at: the run is left to be resumed.
 """
@@ -32,12 +33,16 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from grokscope.config import RunConfig, from_dict, load_again
+from grokscope.config import ConfigError, RunConfig, from_dict, load_again
+from grokscope.disk import DiskError
 from grokscope.runs import RunError, RunLocked, open_run
 from grokscope.runs.layout import is_run
 from grokscope.stopping import Stopped, raising
 from grokscope.sweeps.directory import check_config
 from grokscope.training import resume, train
+
+FORESEEN = (ConfigError, DiskError, OSError)
+"""Errors whose message says all: settings that cannot be run, a full disk, a directory that cannot be used."""
 
 HEARTBEAT_SECONDS = 0.5
 """Time between two messages of progress."""
@@ -167,8 +172,13 @@ def serve(descriptor: int, work: Callable[[dict[str, Any], Channel], None]) -> i
     except Stopped as stopped:
         return stopped.code
     except Exception as error:
-        traceback.print_exc()
-        channel.send(error=f"{type(error).__name__}: {error}")
+        message = f"{type(error).__name__}: {error}"
+        channel.send(error=message)  # before it goes to the log, which a full disk may not take
+        with suppress(OSError):
+            if isinstance(error, FORESEEN) and not os.environ.get("GROKSCOPE_DEBUG"):
+                sys.stderr.write(f"{message}\n")
+            else:
+                traceback.print_exc()
         return 1
 
 

@@ -1,6 +1,7 @@
 """From a config to a run.
 
 loop             `train` and `resume`
+existing         a run that is there already where one is to be trained
 branching        `branch`: from a checkpoint under another config
 recorder         probes of a run while it trains
 margin_recorder  signal, memory and noise around a step

@@ -18,8 +18,10 @@ from typing import Any
 import torch
 
 from grokscope.config import ConfigError, RunConfig, differences, override
+from grokscope.disk import check_folder
 from grokscope.model import parameter_shapes
 from grokscope.runs import Milestones, Run, RunError, create_run, layout, open_run, run_name
+from grokscope.stopping import at_boundaries
 from grokscope.tasks import run_task
 from grokscope.training.callbacks import Callbacks
 from grokscope.training.estimate import check_room
@@ -96,6 +98,7 @@ def branch(
     path = run.path.parent / run_name(config) if out is None else Path(out)
     if path.exists() and any(path.iterdir()):
         raise RunError(f"{path} is not empty: choose a new directory for the branch")
+    check_folder(layout.check_new_path(path), RunError)  # before the parent is trained once more
     check_room(config, path, f"training {path.name}", step)
     with threads(config.training.threads):
         origin = {"run": run.name, "step": step, "sha256": run.digests[step]}
@@ -106,7 +109,8 @@ def branch(
         else:
             trainer = Trainer(config, run_task(config), given, (step, run.weights(step)))
             origin |= {"moments": "fresh", "split": _split_words(run, config)}
-        with create_run(path, config, parent=origin) as writer:
+        # A branch without a state cannot be resumed: a signal waits until it has one.
+        with at_boundaries(), create_run(path, config, parent=origin) as writer:
             writer.checkpoint(step, trainer.weights)
             tensors, info = trainer.state()
             writer.save_state(tensors, {**info, "seconds": 0.0})

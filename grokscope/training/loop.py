@@ -30,6 +30,7 @@ from grokscope.stopping import asked, at_boundaries, check
 from grokscope.tasks import Task, run_task, with_task
 from grokscope.training.callbacks import CallbackError, Callbacks
 from grokscope.training.estimate import FULL_BATCH_EVALUATION, check_room
+from grokscope.training.existing import Existing, check_existing, held_run
 from grokscope.training.given import Factory, Given, Step, apart
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
@@ -53,6 +54,7 @@ def train(
     transform: Step | None = None,
     norm_control: Step | None = None,
     callbacks: Iterable[Any] = (),
+    existing: Existing = "refuse",
     **overrides: Any,
 ) -> Run:
     """Train a network and save its run.
@@ -68,6 +70,8 @@ def train(
         norm_control: a callable on the weights by name and the step, after the update and all other norm controls;
             it is called with step 0 before the first. Both change tensors in place, or return them by name.
         callbacks: objects with methods of `grokscope.training.Callback`.
+        existing: what becomes of a run that is there already: `refuse` raises. `open` returns a run of the same
+            settings, resumed if it was interrupted, so that a notebook can be run again; of other settings it raises.
         overrides: settings to change, by short or full name (`seed=3`, `lr=1e-4`); `task="sub"` stands for its name.
             `task` may be a `Task` made in Python (`grokscope.tasks.with_task`): what is in it is stored in the run.
 
@@ -80,16 +84,24 @@ def train(
     has not the memory or the disk that they need, and `RunError` for a directory that cannot be used, before anything
     is written.
     """
+    check_existing(existing)
     config = RunConfig() if config is None else config
     if isinstance(overrides.get("task"), Task):
         config = with_task(config, overrides.pop("task"))
     factory, changes = apart(optimizer, overrides)
-    given, listeners = Given(factory, transform, norm_control), Callbacks(callbacks)
+    given = Given(factory, transform, norm_control)
     # The callables first: settings may be of what they stand for, as a schedule for an optimizer that is given.
     config = override(given.recorded(config), changes)
     given.check(config, "the config")
     path = Path("checkpoints", run_name(config)) if out is None else Path(out)
+    if existing == "open":
+        # The settings of an optimizer that is given are known once it is made; otherwise nothing needs to be.
+        wanted = config if factory is None else Trainer(config, run_task(config), given).config
+        if held_run(path, wanted) is not None:
+            callables = {"optimizer": factory, "transform": transform, "norm_control": norm_control}
+            return resume(path, progress=progress, callbacks=callbacks, **callables)
     check_room(config, path, f"training {path.name}")
+    listeners = Callbacks(callbacks)
     with threads(config.training.threads):
         trainer = Trainer(config, run_task(config), given)
         with create_run(path, trainer.config) as writer:

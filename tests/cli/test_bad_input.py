@@ -59,13 +59,6 @@ def test_a_nul_in_a_run_name_is_refused_from_python(tmp_path):
         gs.train(config, out=f"{tmp_path}/a\0b", progress=False)
 
 
-def test_an_existing_run_is_left_alone(grokscope, tiny, tmp_path):
-    assert grokscope("train", "mul-lion-clip", *tiny, "--out", "run").code == 0
-    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    refused(grokscope("train", "mul-lion-clip", *tiny, "--seed", "1", "--out", "run"), "run is a run already")
-    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
-
-
 def test_a_path_that_cannot_be_made_is_named(grokscope, tiny, tmp_path):
     (tmp_path / "file").touch()
     refused(grokscope("train", "mul-lion-clip", *tiny, "--out", "file/run"), "file/run")

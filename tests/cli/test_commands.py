@@ -97,7 +97,7 @@ def test_runs_says_what_is_wrong_with_a_run_that_cannot_be_read(grokscope, tiny,
     assert "runs/bad/config.json is damaged" in done.err
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number, code):
     long = ["--steps=1000000", "--eval-every=1000", "--checkpoints.every=1000", "--out=run"]
     words = [word for word in tiny if not word.startswith("--steps=")] + long

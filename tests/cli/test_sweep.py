@@ -52,14 +52,30 @@ def test_a_dry_run_lists_every_run_with_time_and_disk_and_trains_none(grokscope,
     assert not (tmp_path / "there").exists()
 
 
-def test_a_failed_run_is_reported_with_its_log_and_makes_the_exit_code_2(grokscope, tiny_file, tmp_path):
+def test_a_run_that_fails_by_a_mistake_in_a_program_is_reported_with_the_end_of_its_log(
+    grokscope, tiny_file, tmp_path, monkeypatch
+):
+    # In the workers alone: what the kernel is called is asked for as a run is made.
+    (tmp_path / "sitecustomize.py").write_text("import platform\nplatform.release = None\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    (tmp_path / tiny_file).write_text(TINY.replace("seeds = [0, 1]", "seeds = [0]"))
+    done = grokscope("sweep", tiny_file)
+    assert done.code == 2
+    reason = "TypeError: 'NoneType' object is not callable"
+    assert f"retrying mul-p7-custom-seed0: {reason}\n    Traceback (most recent call last):\n" in done.out
+    assert f"failed mul-p7-custom-seed0 (1 of 1): {reason}\n    Traceback" in done.out
+    assert "platform.release()" in done.out
+    assert done.out.count(reason) == 2
+
+
+def test_a_failed_run_is_reported_and_makes_the_exit_code_2(grokscope, tiny_file, tmp_path):
     occupied = tmp_path / "out/mul-p7-custom-seed0"
     occupied.mkdir(parents=True)
     (occupied / "notes").touch()
     done = grokscope("sweep", tiny_file, "--out", "out")
     assert done.code == 2
     assert "retrying mul-p7-custom-seed0: RunError: " in done.out
-    assert "\n    Traceback (most recent call last):\n" in done.out
+    assert "\n    " not in done.out
     assert "finished mul-p7-custom-seed1" in done.out
     assert "out: 1 of 2 runs done" in done.out
     assert "mul-p7-custom-seed0 failed: RunError: " in done.err

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grokscope.config import ConfigError, preset
-from grokscope.sweeps import load_sweep
+from grokscope.config import ConfigError, override, preset
+from grokscope.sweeps import Job, Sweep, load_sweep
 from grokscope.tasks import build_task
 from grokscope.training import Trainer
 
@@ -130,6 +130,7 @@ def test_resources_of_a_run_may_be_a_fraction_of_a_device(sweep_file):
         ("seeds = [0]", "[grid]\nmax_norm = [1, -1]", r"\[grid\] max_norm: norms.max_norm = -1 is not accepted"),
         ("seeds = [0]", "[grid]\nlr = [0.1234567, 0.1234568]", r"two runs would be written to mul-p7-custom-lr-0"),
         ("seeds = [0]", "[arms.'a b']\n[arms.'a/b']", r"two runs would be written to mul-p7-a-b-seed0, of the"),
+        ("seeds = [0]", "[arms.adam]\n[arms.Adam]", ".* mul-p7-adam-seed0 and mul-p7-Adam-seed0, which"),
         ("seeds = [0]", "[disk]\ndense_seeds = [7]", r"\[disk\] dense_seeds = \[7\] is not accepted"),
         ("seeds = [0]", "[disk]\ndense = [0]", r"\[disk\] has no 'dense': did you mean dense_seeds"),
         ("seeds = [0]", "[ray]\nnum_gpus = -1", r"\[ray\] num_gpus = -1 is not accepted"),
@@ -148,3 +149,11 @@ def test_a_file_that_is_not_there_or_no_toml_is_named(tmp_path):
     (tmp_path / "bad.toml").write_text("seeds = [")
     with pytest.raises(ConfigError, match=r"bad.toml is not TOML"):
         load_sweep(tmp_path / "bad.toml")
+
+
+@pytest.mark.parametrize(("one", "other"), [("run", "RUN"), ("runs/a", "Runs/A"), ("run", "run")])
+def test_jobs_made_in_python_share_no_directory_on_any_file_system(one, other):
+    config = preset("mul-lion-clip")
+    with pytest.raises(ConfigError, match=f"two runs would be written to {one}"):
+        Sweep("two", (Job(config, one), Job(override(config, {"lr": 0.5}), other)))
+    assert len(Sweep("two", (Job(config, one), Job(config, f"{other}-1"))).jobs) == 2

@@ -106,8 +106,7 @@ def test_a_run_that_cannot_be_trained_fails_alone_and_is_reported(sweep_file, tm
     assert occupied.attempts == len(occupied.failures) == 2
     for failure in occupied.failures:
         assert "is not empty (it holds thesis.tex)" in failure.reason
-        assert any("Traceback" in line for line in failure.tail)
-        assert len(failure.tail) <= 20
+        assert failure.tail == ()  # that says all
 
 
 def test_a_worker_takes_run_after_run_and_none_leaves_a_trace_in_the_next(sweep_file, tmp_path):
@@ -233,27 +232,34 @@ def test_two_sweeps_on_one_directory_share_the_work_and_train_nothing_twice(swee
     assert_same(open_run(out / jobs[1].name), train(jobs[1].config, tmp_path / "direct", progress=False))
 
 
-@pytest.mark.parametrize("times", [1, 2])
-def test_an_interrupt_stops_workers_cleanly_and_a_second_one_at_once(sweep_file, tmp_path, times):
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGTERM, 1), (signal.SIGHUP, 1), (signal.SIGINT, 2)])
+def test_a_signal_stops_workers_cleanly_and_a_second_one_at_once(sweep_file, tmp_path, number, times):
     path, out = sweep_file(steps=200_000, rest="[disk]\ndense_seeds = []"), tmp_path / "out"
     (job,) = load_sweep(path).jobs
     command = [sys.executable, "-m", "grokscope.cli", "sweep", str(path), "--out", str(out)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as sweep:
-        deadline = time.monotonic() + 60
+    with subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+        # Where the tests run in the background, these are ignored, and would be by what they start.
+        preexec_fn=lambda: [signal.signal(which, signal.SIG_DFL) for which in (signal.SIGINT, signal.SIGHUP)],
+    ) as sweep:
+        deadline = time.monotonic() + 240
         while not (out / job.name / "state.json").exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         (worker,) = psutil.Process(sweep.pid).children()
         if times == 2:
             worker.suspend()  # it will not end when it is asked to
-        sweep.send_signal(signal.SIGINT)
+        sweep.send_signal(number)
         if times == 2:
             time.sleep(0.5)
-            sweep.send_signal(signal.SIGINT)
+            sweep.send_signal(number)
         begin = time.monotonic()
         errors = sweep.communicate(timeout=60)[1]
         assert time.monotonic() - begin < 25, "at the end of the time that workers have to end"
-    assert sweep.returncode == 130
+    assert sweep.returncode == 128 + number
     assert "interrupted; go on with the same command" in errors
     assert not psutil.pid_exists(worker.pid)
     assert open_run(out / job.name).status == "interrupted"

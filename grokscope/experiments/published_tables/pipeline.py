@@ -25,6 +25,7 @@ from grokscope.experiments.published_tables.trained import (
     table_names,
 )
 from grokscope.experiments.table import TINY, TINY_TASKS
+from grokscope.report.page import check_page_folder
 
 NAME = "published-tables"
 
@@ -37,6 +38,7 @@ def published_tables(request: Request) -> Outcome:
             raise ConfigError(f"{NAME} has no table {name!r}: {did_you_mean(name, table_names())}")
     chosen = request.only or table_names()
     runs, out = request.folders(NAME)
+    check_page_folder(out)
     failed: list[str] = []
 
     def rows_now() -> pd.DataFrame:

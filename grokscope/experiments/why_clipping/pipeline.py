@@ -14,6 +14,7 @@ from grokscope.experiments.why_clipping.page import TITLE, write_why_clipping
 from grokscope.experiments.why_clipping.summary import summary
 from grokscope.experiments.why_clipping.tasks import MAIN
 from grokscope.experiments.why_clipping.trained import PUBLISHED, SMALL, STAGES, Stage, Study
+from grokscope.report.page import check_page_folder
 from grokscope.sweeps import Sweep, run_sweep
 
 NAME = "why-clipping"
@@ -27,6 +28,7 @@ def why_clipping(request: Request) -> Outcome:
         if name not in families():
             raise ConfigError(f"{NAME} has no family {name!r}: {did_you_mean(name, tuple(families()))}")
     study = Study(SCALES[request.scale], *request.folders(NAME), request.only, request.seeds)
+    check_page_folder(study.out)
     failed: list[str] = []
     if request.training and not (request.only or request.seeds):
         failed += train_in_rounds(NAME, study.watched(), study.runs, study.out, request, study.rows)

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment
 from markupsafe import Markup
 
-from grokscope.disk.errors import disk_errors
-from grokscope.disk.files import write_atomic
+from grokscope.disk import check_file, disk_errors, write_atomic
 from grokscope.report.html import TEMPLATES, environment
 from grokscope.report.scrubber.data import scrubber_data
 
@@ -45,15 +44,17 @@ def scrubber(runs: Sequence[Run], *, library: bool = True) -> Markup:
 def scrubber_page(runs: Sequence[Run], path: str | os.PathLike[str], *, title: str | None = None) -> Path:
     """Write a page that holds nothing but the scrubber of some runs, and return its path.
 
-    Raises ValueError as `scrubber_data` does; `DiskError` where the page cannot be written.
+    Raises ValueError as `scrubber_data` does; `DiskError`, before anything is computed, where the page cannot be
+    written.
     """
+    path = Path(path)
+    check_file(path)
     fragment = scrubber(runs)
     page = _environment().get_template("scrubber_page.html.j2").render(
         title=title or f"{runs[0].task.name}: training, step by step",
         fragment=fragment,
         script_sources=scrubber_script_sources(),
     )  # fmt: skip
-    path = Path(path)
     with disk_errors(f"write page {path}"):
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomic(path, page.encode())
