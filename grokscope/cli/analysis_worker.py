@@ -1,7 +1,7 @@
 """The process that analyses runs, one after the other: `python -m grokscope.cli.analysis_worker CHANNEL`.
 
-See `grokscope.sweeps.worker` for what it is told and what it answers. What comes of a run's analysis is a list of
-[analysis, rows, checkpoints] for its tables.
+See `grokscope.sweeps.worker` for what it is told and what it answers. What comes of a run's analysis is `tables`, a
+list of [analysis, rows, checkpoints], and `not_kept`, a sentence on why they are not kept, or None.
 """
 
 from __future__ import annotations
@@ -73,6 +73,7 @@ def analyse_run(order: dict[str, Any], channel: Channel) -> None:
     from torch import set_num_threads
 
     from grokscope.analysis import run_all
+    from grokscope.analysis.tables.cache import why_not_kept
     from grokscope.runs import open_run
 
     heartbeat = Heartbeat(channel)
@@ -84,7 +85,7 @@ def analyse_run(order: dict[str, Any], channel: Channel) -> None:
         write_tables(run, tables, Path(order["out"]))
     heartbeat.step(len(run.steps))
     heartbeat.end()
-    channel.send(result=sizes(tables))
+    channel.send(result={"tables": sizes(tables), "not_kept": why_not_kept(run)})
 
 
 def write_tables(run: Run, tables: Mapping[str, DataFrame], out: Path) -> None:

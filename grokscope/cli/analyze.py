@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
 from grokscope.cli.opening import opened
-from grokscope.cli.output import print_table, say, say_error
+from grokscope.cli.output import print_table, say, say_error, say_note
 from grokscope.cli.sweeping import Display
 from grokscope.config import ConfigError
 from grokscope.config.checks import integer
@@ -91,6 +91,7 @@ def _analyze_here(run: Run, only: tuple[str, ...], out: Path | None, at_a_time: 
     from torch import get_num_threads, set_num_threads
 
     from grokscope.analysis import run_all
+    from grokscope.analysis.tables.cache import why_not_kept
     from grokscope.cli.analysis_worker import sizes, write_tables
 
     threads = get_num_threads()
@@ -102,7 +103,8 @@ def _analyze_here(run: Run, only: tuple[str, ...], out: Path | None, at_a_time: 
     _print_sizes((run.name, *size) for size in sizes(tables))
     if out is not None:
         write_tables(run, tables, out)
-    say(f"{run.name}: kept in {run.analysis_path}{_written(out)}")
+    kept = "not kept" if why_not_kept(run) else f"kept in {run.analysis_path}"
+    say(f"{run.name}: {kept}{_written(out)}")
     return 0
 
 
@@ -182,8 +184,12 @@ def _tell(ended: Sequence[Outcome], out: Path | None) -> int:
     """Print what there is of each run, and each that failed, with why."""
     done = [outcome for outcome in ended if outcome.standing == "finished"]
     failed = [outcome for outcome in ended if outcome.standing != "finished"]
-    _print_sizes((outcome.name, *size) for outcome in done for size in outcome.result)
-    say(f"{len(done)} of {len(ended)} runs analysed: tables are kept in the folder analysis of each{_written(out)}")
+    _print_sizes((outcome.name, *size) for outcome in done for size in outcome.result["tables"])
+    not_kept = [outcome.result["not_kept"] for outcome in done if outcome.result["not_kept"]]
+    kept = f"of {len(done) - len(not_kept)} of them" if not_kept else "of each"
+    say(f"{len(done)} of {len(ended)} runs analysed: tables are kept in the folder analysis {kept}{_written(out)}")
+    for sentence in not_kept:
+        say_note(sentence)
     for outcome in failed:
         say_error(f"{outcome.name} failed: {outcome.failures[-1].reason}")
     return 2 if failed else 0

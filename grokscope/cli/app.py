@@ -19,7 +19,7 @@ from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
 from grokscope.cli.importing import import_network
-from grokscope.cli.output import say_error
+from grokscope.cli.output import say_error, warnings_as_notes
 from grokscope.cli.screen import ensure_utf8_mode, fit_screen
 from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
@@ -49,6 +49,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 @fit_screen()
+@warnings_as_notes()
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that `words` (by default those of the command line) ask for; returns the exit code."""
     if words is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -41,6 +43,30 @@ def say_note(message: str) -> None:
     """Print `grokscope: note: ...` on stderr, on one line: what was recognised in a file, or left out."""
     sys.stderr.write(f"grokscope: note: {one_line(message)}\n")
     sys.stderr.flush()
+
+
+class _Collected(logging.Handler):
+    """Warnings, each once, in their order."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: dict[str, None] = {}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.messages.setdefault(record.getMessage())
+
+
+@contextmanager
+def warnings_as_notes() -> Iterator[None]:
+    """At the end of the block, say what the package has warned of in its log."""
+    log, collected = logging.getLogger("grokscope"), _Collected()
+    log.addHandler(collected)
+    try:
+        yield
+    finally:
+        log.removeHandler(collected)
+        for message in collected.messages:
+            say_note(message)
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, numbers: Sequence[str] = ()) -> None:

@@ -47,9 +47,9 @@ def _lasting(name: str) -> Iterator[None]:
     """Within the block `sys.stdout` or `sys.stderr` fails neither over a character nor because nobody reads it."""
     before = getattr(sys, name)
     stream = _Closed() if before is None else before
-    errors = stream.errors if isinstance(stream, io.TextIOWrapper) else None
-    if errors is not None:
-        stream.reconfigure(errors=_SHOWN)
+    text, errors = (stream, stream.errors) if isinstance(stream, io.TextIOWrapper) else (None, None)
+    if text is not None:
+        text.reconfigure(errors=_SHOWN)
     lasting = _Lasting(stream)
     setattr(sys, name, lasting)
     try:
@@ -58,8 +58,8 @@ def _lasting(name: str) -> Iterator[None]:
         setattr(sys, name, before)
         with suppress(OSError):  # of a disk that is full: Python says so when it ends
             lasting.flush()
-        if errors is not None:
-            stream.reconfigure(errors=errors)
+        if text is not None:
+            text.reconfigure(errors=errors)
 
 
 class _Closed(io.TextIOBase):

@@ -64,7 +64,7 @@ class KeptTables(Generic[P]):
         name: of the folder that the tables are in.
         depends_on: gives what the tables depend on. It is asked each time, for what was typed into a notebook changes.
 
-    Where the run's folder cannot be written to, tables are not kept.
+    Where the run's folder cannot be written to, tables are not kept, which is warned of once for each run.
     """
 
     def __init__(
@@ -89,7 +89,10 @@ class KeptTables(Generic[P]):
     def keep(self, table: pd.DataFrame, run: Run, /, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
         """Keep a table that was made of a run. Returns it as it is read back, the same the first time and after."""
         content = _to_parquet(table, self.name)
-        _keep(self._folder(run), *self._key(run, *args, **kwargs), content)
+        try:
+            _keep(self._folder(run), *self._key(run, *args, **kwargs), content)
+        except OSError as error:
+            _warn_not_kept(run, error)
         return _from_parquet(content)
 
     def _folder(self, run: Run) -> Path:
@@ -201,16 +204,31 @@ def _find(folder: Path, arguments: str, state: str) -> bytes | None:
 
 
 def _keep(folder: Path, arguments: str, state: str, content: bytes) -> None:
+    """Keep the content of a table. Raises OSError where that is impossible."""
     path = folder / f"{arguments}-{state}-{_content_digest(content)}.parquet"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        older = [old for old in folder.glob(f"{arguments}-*.parquet") if old != path]
-        write_atomic(path, content)
-        # Other states of the same table will not be asked for again: the run has moved on from them.
-        for old in older:
-            old.unlink(missing_ok=True)
-    except OSError as error:
-        log.warning("%s is not kept: %s", path, error)
+    folder.mkdir(parents=True, exist_ok=True)
+    older = [old for old in folder.glob(f"{arguments}-*.parquet") if old != path]
+    write_atomic(path, content)
+    # Other states of the same table will not be asked for again: the run has moved on from them.
+    for old in older:
+        old.unlink(missing_ok=True)
+
+
+_not_kept: dict[Path, str] = {}
+"""What was said of the runs, by their folders, whose tables could not be kept."""
+
+
+def why_not_kept(run: Run) -> str | None:
+    """A sentence that names a run of which this process could not keep a table, and why; None if it could."""
+    return _not_kept.get(run.analysis_path.absolute())
+
+
+def _warn_not_kept(run: Run, error: OSError) -> None:
+    if why_not_kept(run) is None:
+        sentence = f"tables of {run.name} are not kept, and made anew each time: cannot write to {run.analysis_path}"
+        sentence += f": {error.strerror or error}"
+        _not_kept[run.analysis_path.absolute()] = sentence
+        log.warning(sentence)
 
 
 def _content_digest(content: bytes) -> str:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from grokscope.analysis import cached
+from grokscope.analysis.tables.cache import why_not_kept
 from grokscope.runs import open_run
 
 
@@ -129,8 +130,12 @@ def test_a_damaged_table_is_computed_again(write_run, damage, caplog):
 def test_a_table_that_cannot_be_kept_is_still_given(write_run, caplog):
     run, counted = write_run(), counting()
     run.analysis_path.write_text("a file where the folder should be")
-    assert len(counted.analysis(run)) == len(run.steps)
-    assert "not kept" in caplog.text
+    for _ in range(2):
+        assert len(counted.analysis(run)) == len(run.steps)
+    assert counted.calls == 2
+    said = f"tables of {run.name} are not kept, and made anew each time: cannot write to {run.analysis_path}: "
+    assert [record.getMessage() for record in caplog.records] == [why_not_kept(run)]
+    assert caplog.text.count(said) == 1
 
 
 def test_an_error_leaves_nothing_behind(write_run):
