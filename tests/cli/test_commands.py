@@ -51,6 +51,7 @@ def test_a_table_on_a_narrow_terminal_is_folded_and_not_cut(monkeypatch, capsys)
     assert cells[0][1] == "12,345"
 
 
+@pytest.mark.usefixtures("light_report")
 def test_train_runs_verify_and_report(grokscope, tiny, tmp_path):
     done = grokscope("train", "mul-lion-clip", *tiny, "--seed", "5", "--max-norm", "1.5")
     assert done.code == 0

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from math import log, nan
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize
-from scipy.stats import norm
 
 SMALLEST_SIGMA = 1e-3
 """Delays are known to an evaluation, which is more than a thousandth of them: no fit is closer than that."""
@@ -97,8 +96,8 @@ def fit_line(points: Points) -> Line | None:
     def loss(theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
         slope, offsets, precision = theta[0], theta[1:-1], theta[-1]
         z = precision * y - slope * x - of_group @ offsets
-        survival = norm.logsf(z[censored])
-        hazard = np.exp(norm.logpdf(z[censored]) - survival)
+        survival = scipy.stats.norm.logsf(z[censored])
+        hazard = np.exp(scipy.stats.norm.logpdf(z[censored]) - survival)
         value = 0.5 * (z[seen] ** 2).sum() - seen.sum() * log(precision) - survival.sum()
         by_z = np.where(censored, 0.0, z)
         by_z[censored] = hazard
@@ -110,7 +109,7 @@ def fit_line(points: Points) -> Line | None:
     sigma = max(float(np.std(y[seen] - design @ start)), 0.05)
     bounds = [(None, None)] * len(start) + [(1e-6, 1 / SMALLEST_SIGMA)]
     options = {"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-9}
-    theta = minimize(
+    theta = scipy.optimize.minimize(
         loss, np.array([*start, 1.0]) / sigma, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).x
     alpha = float(theta[0] / theta[-1] / scale)
