@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import pytest
-from matplotlib.figure import Figure
-
-from grokscope.figures import plates as plates_module
-from grokscope.figures.plates import plate, plates
-from grokscope.report import DeclaredSection
-from grokscope.report import build as build_module
 
 
 @pytest.fixture
 def light_report(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports of one section with one empty plate, for tests of anything but figures."""
-    monkeypatch.setattr(build_module, "SECTIONS", [DeclaredSection("plain", "Frequencies & more")])
-    plates()  # those of the package, so that they are not declared later
-    monkeypatch.setattr(plates_module, "_declared", {})
+    # Imported here, for this module is loaded with every process of pytest, whatever it tests.
+    from matplotlib.figure import Figure
 
-    @plate(section="plain", table="learning_curves", runs="all", caption="A caption.")
+    from grokscope.figures import plates
+    from grokscope.report import DeclaredSection, build
+
+    monkeypatch.setattr(build, "SECTIONS", [DeclaredSection("plain", "Frequencies & more")])
+    plates.plates()  # those of the package, so that they are not declared later
+    monkeypatch.setattr(plates, "_declared", {})
+
+    @plates.plate(section="plain", table="learning_curves", runs="all", caption="A caption.")
     def plain(table):
         return Figure()
