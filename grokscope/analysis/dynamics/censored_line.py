@@ -13,7 +13,7 @@ is convex in (a, o, p). Source: Tobin 1958 (censored regression); Olsen 1978 (co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, nan
+from math import log, nan, pi
 
 import numpy as np
 import scipy
@@ -96,8 +96,9 @@ def fit_line(points: Points) -> Line | None:
     def loss(theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
         slope, offsets, precision = theta[0], theta[1:-1], theta[-1]
         z = precision * y - slope * x - of_group @ offsets
-        survival = scipy.stats.norm.logsf(z[censored])
-        hazard = np.exp(scipy.stats.norm.logpdf(z[censored]) - survival)
+        # The functions of `scipy.stats.norm`, without its checks: they take longer than all else here.
+        survival = scipy.special.log_ndtr(-z[censored])
+        hazard = np.exp(-0.5 * (z[censored] ** 2 + log(2 * pi)) - survival)
         value = 0.5 * (z[seen] ** 2).sum() - seen.sum() * log(precision) - survival.sum()
         by_z = np.where(censored, 0.0, z)
         by_z[censored] = hazard
