@@ -4,6 +4,8 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, by child processes too
 os.environ.setdefault("MPLBACKEND", "agg")
+# Child processes find the package compiled by the first of them: compiling all of it takes most of a second of each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import sys
 from collections.abc import Callable

@@ -84,7 +84,7 @@ def test_an_interrupt_stops_both_cleanly_and_says_how_to_go_on(folders, capsys):
     paths = [checkpoints / gs.run_name(arm.config) for arm in arms]
 
     def interrupt() -> None:
-        while not all((path / "state.json").exists() for path in paths):
+        while not all((path / "checkpoints" / "step_00000000.safetensors").exists() for path in paths):
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 
