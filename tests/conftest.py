@@ -4,18 +4,22 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when torch is imported, by child processes too
 os.environ.setdefault("MPLBACKEND", "agg")
+# Child processes find the package compiled by the first of them: compiling all of it takes most of a second of each.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 import sys
+from collections.abc import Callable
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+import jaxtyping
 import pytest
 import torch
 from beartype import beartype
 from hypothesis import HealthCheck, settings
 from jaxtyping import AbstractArray, install_import_hook
 
-pytest_plugins = ["tests.browser", "tests.ray_nodes"]
+pytest_plugins = ["tests.browser", "tests.light_report", "tests.ray_nodes"]
 
 torch.set_num_threads(1)
 
@@ -49,6 +53,34 @@ def check_arrays(function: Any) -> Any:
     return beartype(function)
 
 
+def _mentions_arrays(made: Any) -> bool:
+    """Whether a function, or the constructor of a dataclass, has a hint that `check_arrays` would check."""
+    function = made.__init__ if isinstance(made, type) else made
+    return any(_is_array(_evaluated(hint, function)) for hint in getattr(function, "__annotations__", {}).values())
+
+
+def _evaluated(hint: Any, function: Any) -> Any:
+    """What a hint that was written as text stands for; the text itself where its names are for type checkers alone."""
+    try:
+        return eval(hint, function.__globals__) if isinstance(hint, str) else hint
+    except Exception:  # as jaxtyping does
+        return hint
+
+
+_jaxtyped = jaxtyping.jaxtyped
+
+
+def _jaxtyped_where_it_checks(*, typechecker: Any) -> Callable[[Any], Any]:
+    """jaxtyping's decorator, for what has an array to check; anything else is left as it is.
+
+    The hook decorates every function there is. Its wrapper binds the arguments of each call, which takes as long as all
+    else that many tests do, and making it compiles two functions, for each function that is imported.
+    """
+    checked = _jaxtyped(typechecker=typechecker)
+    return lambda made: checked(made) if _mentions_arrays(made) else made
+
+
+jaxtyping.jaxtyped = _jaxtyped_where_it_checks
 # The hook takes the checker by its name in a module that can be imported.
 sys.modules["grokscope_check_arrays"] = sys.modules[__name__]
 install_import_hook("grokscope", "grokscope_check_arrays.check_arrays")

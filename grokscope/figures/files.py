@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
+from typing import TypeVar
 
 import matplotlib as mpl
 import pandas as pd
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 
 from grokscope.disk.files import write_atomic
@@ -17,6 +23,7 @@ from grokscope.disk.tables import csv_bytes
 PNG_DPI = 200
 FORMATS = ("png", "pdf", "csv")
 _pdf_fonts = Lock()
+Canvas = TypeVar("Canvas", bound=FigureCanvasBase)
 
 
 def save(figure: Figure, table: pd.DataFrame, directory: Path, name: str) -> dict[str, Path]:
@@ -64,7 +71,9 @@ def check_figure_name(name: str) -> str:
 def png(figure: Figure) -> bytes:
     """The figure as a PNG on white."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=PNG_DPI, facecolor="white", metadata={"Software": None})
+    with _canvas(FigureCanvasAgg, figure) as canvas:
+        figure.dpi = PNG_DPI
+        canvas.print_png(buffer, metadata={"Software": None})
     return buffer.getvalue()
 
 
@@ -72,11 +81,28 @@ def pdf(figure: Figure) -> bytes:
     """The figure as a PDF with its text as TrueType, which journals ask for."""
     buffer = io.BytesIO()
     # The one global setting that can be reached in no other way.
-    with _pdf_fonts:
+    with _pdf_fonts, _canvas(FigureCanvasPdf, figure) as canvas:
         before = mpl.rcParams["pdf.fonttype"]
         mpl.rcParams["pdf.fonttype"] = 42
         try:
-            figure.savefig(buffer, format="pdf", facecolor="white", metadata={"CreationDate": None})
+            canvas.print_pdf(buffer, metadata={"CreationDate": None})
         finally:
             mpl.rcParams["pdf.fonttype"] = before
     return buffer.getvalue()
+
+
+@contextmanager
+def _canvas(kind: type[Canvas], figure: Figure) -> Iterator[Canvas]:
+    """A canvas for the figure, on white; then the figure is as it was.
+
+    `Figure.savefig` draws a figure twice, the first time only to lay it out. A canvas lays it out as it draws it.
+    """
+    before, dpi, colour = figure.canvas, figure.dpi, figure.get_facecolor()
+    try:
+        canvas = kind(figure)
+        figure.set_facecolor("white")
+        yield canvas
+    finally:
+        figure.dpi = dpi
+        figure.set_facecolor(colour)
+        figure.set_canvas(before)

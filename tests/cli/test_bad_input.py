@@ -64,6 +64,7 @@ def test_a_path_that_cannot_be_made_is_named(grokscope, tiny, tmp_path):
     refused(grokscope("train", "mul-lion-clip", *tiny, "--out", "file/run"), "file/run")
 
 
+@pytest.mark.usefixtures("light_report")
 def test_a_report_that_cannot_be_written_is_named(grokscope, tiny, tmp_path):
     assert grokscope("train", "mul-lion-clip", *tiny, "--out", "run").code == 0
     (tmp_path / "file").touch()

@@ -51,6 +51,7 @@ def test_a_table_on_a_narrow_terminal_is_folded_and_not_cut(monkeypatch, capsys)
     assert cells[0][1] == "12,345"
 
 
+@pytest.mark.usefixtures("light_report")
 def test_train_runs_verify_and_report(grokscope, tiny, tmp_path):
     done = grokscope("train", "mul-lion-clip", *tiny, "--seed", "5", "--max-norm", "1.5")
     assert done.code == 0
@@ -99,7 +100,7 @@ def test_runs_says_what_is_wrong_with_a_run_that_cannot_be_read(grokscope, tiny,
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number, code):
-    long = ["--steps=1000000", "--eval-every=1000", "--checkpoints.every=1000", "--out=run"]
+    long = ["--steps=1000000", "--eval-every=1000", "--checkpoints.every=100", "--out=run"]
     words = [word for word in tiny if not word.startswith("--steps=")] + long
     command = [sys.executable, "-m", "grokscope.cli"]
     environment = {"PYTHONPATH": str(ROOT), "PATH": "", "HOME": str(tmp_path), "OMP_NUM_THREADS": "1"}
@@ -113,7 +114,7 @@ def test_an_interrupt_says_how_to_resume(tmp_path, tiny, number, code):
         preexec_fn=lambda: [signal.signal(which, signal.SIG_DFL) for which in (signal.SIGINT, signal.SIGHUP)],
     )
     deadline = time.monotonic() + 120
-    while not (tmp_path / "run/checkpoints/step_00001000.safetensors").exists():
+    while not (tmp_path / "run/checkpoints/step_00000100.safetensors").exists():
         assert time.monotonic() < deadline
         assert training.poll() is None
         time.sleep(0.05)

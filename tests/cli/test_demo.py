@@ -20,7 +20,7 @@ def folders(tmp_path):
     return tmp_path / "checkpoints", tmp_path / "report"
 
 
-def test_a_demo_trains_both_arms_writes_the_report_and_is_not_repeated(folders, capsys, monkeypatch):
+def test_a_demo_trains_both_arms_writes_the_report_and_is_not_repeated(folders, capsys, monkeypatch, request):
     checkpoints, report = folders
     page, found = run_demo(ARMS, checkpoints, report)
     assert page == report / "index.html"
@@ -34,11 +34,13 @@ def test_a_demo_trains_both_arms_writes_the_report_and_is_not_repeated(folders, 
         raise AssertionError("a worker was started")
 
     monkeypatch.setattr("subprocess.Popen", no_more)
+    request.getfixturevalue("light_report")  # the figures have been drawn once
     again = run_demo(ARMS, checkpoints, report)
     assert again == (page, found)
     assert "clipped: already there" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("light_report")
 def test_a_half_done_demo_is_continued(folders, capsys):
     checkpoints, report = folders
     clipped = ARMS[0]
@@ -82,7 +84,7 @@ def test_an_interrupt_stops_both_cleanly_and_says_how_to_go_on(folders, capsys):
     paths = [checkpoints / gs.run_name(arm.config) for arm in arms]
 
     def interrupt() -> None:
-        while not all((path / "state.json").exists() for path in paths):
+        while not all((path / "checkpoints" / "step_00000000.safetensors").exists() for path in paths):
             time.sleep(0.1)
         os.kill(os.getpid(), signal.SIGINT)
 

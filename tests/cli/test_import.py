@@ -25,6 +25,7 @@ def folder(tmp_path):
     return tmp_path
 
 
+@pytest.mark.usefixtures("light_report")
 def test_files_become_a_run_that_the_other_commands_take(grokscope, folder):
     done = grokscope("import", "step_000000.pt", "step_000500.pt", *WORDS, "--out", "run")
     assert done.code == 0, done.err

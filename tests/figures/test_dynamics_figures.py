@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,6 +13,7 @@ from grokscope import figures
 from grokscope.analysis import DelayLaw, delay_law, update_parts
 from grokscope.analysis.dynamics.delay_published import published_delays
 from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR
+from grokscope.figures.files import png
 
 STEPS = [0, 10, 20, 50, 100]
 GROUPS = ("attention", "mlp", "ln_final", "all")
@@ -170,7 +170,7 @@ def legend_of(figure: Figure) -> list[str]:
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_every_figure_fits_a_page_with_its_legend_and_is_the_same_each_time(name: str, tmp_path: Path):
+def test_every_figure_fits_a_page_with_its_legend_and_is_the_same_each_time(name: str):
     figure = DRAWN[name]()
     figure.draw_without_rendering()
     assert figure.get_figwidth() <= 7.0
@@ -178,9 +178,7 @@ def test_every_figure_fits_a_page_with_its_legend_and_is_the_same_each_time(name
     box = legend.get_window_extent()
     assert box.x0 >= 0
     assert box.x1 <= figure.bbox.width
-    first, second = (
-        figures.save(DRAWN[name](), pd.DataFrame(), tmp_path, f"{name}{i}")["png"].read_bytes() for i in range(2)
-    )
+    first, second = (png(DRAWN[name]()) for _ in range(2))
     assert first == second
 
 

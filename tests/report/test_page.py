@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from grokscope.analysis import clock_pizza, embedding_overlap
 from grokscope.config import TaskConfig, field_names, override, preset, settings_of
 from grokscope.disk import DiskError
-from grokscope.figures import plates as plates_module
 from grokscope.figures.plates import plate, plates
 from grokscope.report import DeclaredSection, Plate, build_report, preset_of
 from grokscope.report import build as build_module
@@ -77,18 +76,6 @@ class Page(HTMLParser):
         self.text += data
 
 
-@pytest.fixture
-def light(monkeypatch) -> None:
-    """Reports of one section with one plate that is drawn in no time, for tests of anything but figures."""
-    monkeypatch.setattr(build_module, "SECTIONS", [DeclaredSection("plain", "Frequencies & more")])
-    plates()  # those of the package, so that they are not declared later
-    monkeypatch.setattr(plates_module, "_declared", {})
-
-    @plate(section="plain", table="learning_curves", runs="all", caption="A caption.")
-    def plain(table):
-        return Figure()
-
-
 def test_a_report_is_a_page_with_its_figures_and_tables_beside_it(page):
     assert page.name == "index.html"
     figures = sorted(path.name for path in (page.parent / "figures").iterdir())
@@ -96,7 +83,7 @@ def test_a_report_is_a_page_with_its_figures_and_tables_beside_it(page):
     assert sorted(path.name for path in page.parent.iterdir()) == ["figures", "index.html"]
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("light_report")
 def test_a_report_goes_to_its_folder_under_reports(runs, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert build_report("mine", runs) == Path("reports/mine/index.html")
@@ -129,7 +116,7 @@ def test_the_page_tells_what_the_runs_did(page, runs):
         assert text.count(name) >= 2  # in the settings of both
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("light_report")
 def test_hostile_names_are_text(write_run, tmp_path):
     evil = "<script>alert(1)</script>\"'&"
     run = write_run("<img src=x onerror=alert(1)>", arm=evil)
@@ -149,7 +136,7 @@ def test_a_name_that_is_no_plain_folder_name_is_refused_before_anything_is_writt
     assert not Path("reports").exists()
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("light_report")
 def test_a_folder_that_cannot_be_written_is_named(runs, tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(DiskError, match=r"cannot write report .*file") as raised:
@@ -168,7 +155,7 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("light_report")
 def test_an_error_leaves_the_old_report_as_it_was(runs, tmp_path):
     build_report("demo", runs, tmp_path / "report")
     old = files_of(tmp_path / "report")
@@ -182,7 +169,7 @@ def test_an_error_leaves_the_old_report_as_it_was(runs, tmp_path):
     assert files_of(tmp_path / "report") == old
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("light_report")
 def test_a_crash_before_the_page_is_written_leaves_the_old_page_whole(runs, tmp_path, monkeypatch):
     page = build_report("demo", runs, tmp_path / "report")
     old = page.read_bytes()
@@ -196,12 +183,21 @@ def test_a_crash_before_the_page_is_written_leaves_the_old_page_whole(runs, tmp_
     assert page.read_bytes() == old
 
 
-def test_the_same_runs_give_the_same_report(page, runs, tmp_path):
+def test_the_same_runs_give_the_same_report(runs, tmp_path, monkeypatch):
+    some = {name: plates()[name] for name in ("signal_and_memory", "row_norms", "neuron_tuning")}
+    monkeypatch.setattr("grokscope.report.draw.plates", lambda: some)
+    once, again = (build_report("demo", runs, tmp_path / folder) for folder in ("once", "again"))
+    assert {f"{name}.pdf" for name in some} < {path.name for path in once.parent.rglob("*")}
+    assert list(files_of(again.parent).values()) == list(files_of(once.parent).values())
+
+
+@pytest.mark.slow
+def test_the_same_runs_give_the_same_report_with_every_figure(page, runs, tmp_path):
     again = build_report("demo", runs, tmp_path / "again")
     assert list(files_of(again.parent).values()) == list(files_of(page.parent).values())
 
 
-@pytest.mark.usefixtures("light")
+@pytest.mark.usefixtures("light_report")
 def test_a_section_is_added_by_its_declaration_alone_and_may_have_nothing_to_say(runs, tmp_path, monkeypatch):
     silent = DeclaredSection("silent", "Nothing to say", shows=lambda run: False)
     monkeypatch.setattr(build_module, "SECTIONS", [*build_module.SECTIONS, silent])

@@ -20,9 +20,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import scipy
 from jaxtyping import Bool, Float
-from scipy.optimize import least_squares
-from scipy.special import ndtr
 
 from grokscope.analysis.tables.select import numbers
 
@@ -60,7 +59,7 @@ def fitted_rules(table: pd.DataFrame, fitted_on: Bool[np.ndarray, " checkpoint"]
     for name, reading in RULES.items():
         x = reading(table)
         half, slope = _fit(x[fitted_on], accuracy[fitted_on])
-        predicted = ndtr(slope * (x - half))
+        predicted = scipy.special.ndtr(slope * (x - half))
         error = accuracy - predicted
         rows.append(
             {
@@ -85,9 +84,9 @@ def _fit(x: Float[np.ndarray, " checkpoint"], accuracy: Float[np.ndarray, " chec
 
     def errors(numbers_of_rule: Float[np.ndarray, " 2"]) -> Float[np.ndarray, " checkpoint"]:
         half, log_slope = numbers_of_rule
-        return accuracy - ndtr(np.exp(log_slope) * (x - half))
+        return accuracy - scipy.special.ndtr(np.exp(log_slope) * (x - half))
 
-    found = least_squares(errors, [start, np.log(4 / spread)], x_scale=[spread, 1.0]).x
+    found = scipy.optimize.least_squares(errors, [start, np.log(4 / spread)], x_scale=[spread, 1.0]).x
     return float(found[0]), float(np.exp(found[1]))
 
 

@@ -13,12 +13,11 @@ is convex in (a, o, p). Source: Tobin 1958 (censored regression); Olsen 1978 (co
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log, nan
+from math import log, nan, pi
 
 import numpy as np
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.optimize import minimize
-from scipy.stats import norm
 
 SMALLEST_SIGMA = 1e-3
 """Delays are known to an evaluation, which is more than a thousandth of them: no fit is closer than that."""
@@ -97,8 +96,9 @@ def fit_line(points: Points) -> Line | None:
     def loss(theta: Float[np.ndarray, " parameter"]) -> tuple[float, Float[np.ndarray, " parameter"]]:
         slope, offsets, precision = theta[0], theta[1:-1], theta[-1]
         z = precision * y - slope * x - of_group @ offsets
-        survival = norm.logsf(z[censored])
-        hazard = np.exp(norm.logpdf(z[censored]) - survival)
+        # The functions of `scipy.stats.norm`, without its checks: they take longer than all else here.
+        survival = scipy.special.log_ndtr(-z[censored])
+        hazard = np.exp(-0.5 * (z[censored] ** 2 + log(2 * pi)) - survival)
         value = 0.5 * (z[seen] ** 2).sum() - seen.sum() * log(precision) - survival.sum()
         by_z = np.where(censored, 0.0, z)
         by_z[censored] = hazard
@@ -110,7 +110,7 @@ def fit_line(points: Points) -> Line | None:
     sigma = max(float(np.std(y[seen] - design @ start)), 0.05)
     bounds = [(None, None)] * len(start) + [(1e-6, 1 / SMALLEST_SIGMA)]
     options = {"maxiter": 5000, "ftol": 1e-14, "gtol": 1e-9}
-    theta = minimize(
+    theta = scipy.optimize.minimize(
         loss, np.array([*start, 1.0]) / sigma, jac=True, method="L-BFGS-B", bounds=bounds, options=options
     ).x
     alpha = float(theta[0] / theta[-1] / scale)

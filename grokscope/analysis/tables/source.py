@@ -87,9 +87,14 @@ def files_of(module: str, file: Path | None = None) -> dict[str, Path]:
         if path is None or name in files or any(_is_inside(name, package) for package in OUTSIDE):
             continue
         files[name] = path
-        for statement in imports(path, name):
-            waiting |= tree.modules_of(statement)
+        waiting |= _imported_by(tree, path, name)
     return files
+
+
+@cache
+def _imported_by(tree: _Tree, path: Path, name: str) -> frozenset[str]:
+    """The modules that a file takes something from. Analyses share most of their source, so each is looked at once."""
+    return frozenset[str]().union(*(tree.modules_of(statement) for statement in imports(path, name)))
 
 
 @dataclass(frozen=True)

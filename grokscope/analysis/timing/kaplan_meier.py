@@ -9,8 +9,8 @@ from math import inf
 
 import numpy as np
 import pandas as pd
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.stats import ecdf
 
 from grokscope.analysis.timing.outcomes import LEVEL, Event, Outcomes, Unit, fraction, outcomes
 
@@ -66,7 +66,7 @@ class Curve:
     @classmethod
     def of(cls, runs: Outcomes, level: float = LEVEL) -> Curve:
         """Of at least one run."""
-        estimate = ecdf(runs.censored).sf
+        estimate = scipy.stats.ecdf(runs.censored).sf
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # not defined where the curve is 1 or 0: NaN, as documented
             band = estimate.confidence_interval(level, method="log-log")

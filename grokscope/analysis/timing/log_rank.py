@@ -8,8 +8,8 @@ from math import isnan, nan
 
 import numpy as np
 import pandas as pd
+import scipy
 from jaxtyping import Float
-from scipy.stats import logrank
 
 from grokscope.analysis.timing.outcomes import Event, Outcomes, Unit, outcomes
 
@@ -57,7 +57,7 @@ def _row(one: Outcomes, other: Outcomes) -> dict[str, object]:
     if not (one.happened.any() or other.happened.any()):
         return found | {"statement": "no test: no events in either arm"}
     with np.errstate(invalid="ignore", divide="ignore"):
-        test = logrank(one.censored, other.censored)
+        test = scipy.stats.logrank(one.censored, other.censored)
     z, p = float(test.statistic), float(test.pvalue)
     if isnan(p) or np.isinf(z):
         return found | {"statement": "no test: no event while runs of both arms were watched"}

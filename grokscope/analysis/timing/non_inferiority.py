@@ -11,7 +11,7 @@ from math import exp, inf, isinf, log, nan, sqrt
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
 
 from grokscope.analysis.tables.select import names
 from grokscope.analysis.timing.outcomes import LEVEL, Event, Unit, choice, fraction, outcomes
@@ -87,7 +87,7 @@ def _compared(apart: np.ndarray, complete: bool, margin: float, level: float) ->
     n = len(apart)
     mean = float(apart.mean())
     spread = float(apart.std(ddof=1)) if n > 1 else nan
-    half = float(stats.t.ppf(level, n - 1)) * spread / sqrt(n) if n > 1 else nan
+    half = float(scipy.stats.t.ppf(level, n - 1)) * spread / sqrt(n) if n > 1 else nan
     low, high = exp(mean - half), exp(mean + half) if complete else inf
     verdict = "as soon" if high <= margin else "later" if low > margin else "cannot tell"
     said = [] if complete else [f"at least: {'a run is' if n == 1 else 'some runs are'} censored"]
@@ -111,7 +111,7 @@ def seeds_needed(log_sd: float, margin: float = MARGIN, level: float = LEVEL, po
     The least n with  (t(level, n - 1) + t(power, n - 1)) log_sd / sqrt(n) <= ln margin.
     """
     for n in range(2, MOST_SEEDS):
-        needed = float(stats.t.ppf(level, n - 1) + stats.t.ppf(power, n - 1)) * log_sd / sqrt(n)
+        needed = float(scipy.stats.t.ppf(level, n - 1) + scipy.stats.t.ppf(power, n - 1)) * log_sd / sqrt(n)
         if not isinf(needed) and needed <= log(margin):
             return n
     return MOST_SEEDS

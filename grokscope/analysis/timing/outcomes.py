@@ -8,8 +8,8 @@ from typing import Literal, get_args
 
 import numpy as np
 import pandas as pd
+import scipy
 from jaxtyping import Bool, Float, Int
-from scipy.stats import CensoredData
 
 from grokscope.analysis.tables.select import names, numbers
 
@@ -34,9 +34,9 @@ class Outcomes:
     """Steps between evaluations, by which an event may be earlier than its time; NaN: not known."""
 
     @property
-    def censored(self) -> CensoredData:
+    def censored(self) -> scipy.stats.CensoredData:
         """The same for scipy."""
-        return CensoredData(uncensored=self.time[self.happened], right=self.time[~self.happened])
+        return scipy.stats.CensoredData(uncensored=self.time[self.happened], right=self.time[~self.happened])
 
     def of_seeds(self, seeds: Sequence[int] | Int[np.ndarray, " seed"]) -> Outcomes:
         """The runs of some seeds."""

@@ -7,7 +7,7 @@ from math import inf, nan, sqrt
 from typing import NamedTuple
 
 import numpy as np
-from scipy.stats import t as students_t
+import scipy
 
 from grokscope.analysis.timing.kaplan_meier import Curve
 
@@ -55,5 +55,5 @@ def restricted_mean(curve: Curve, horizon: float, level: float) -> RestrictedMea
     after = areas[::-1].cumsum()[::-1][1:]
     left = np.maximum(at_risk - events, 1)  # where none is left nothing is after it either
     variance = m / (m - 1) * float((events * after**2 / (at_risk * left)).sum())
-    half = float(students_t.ppf((1 + level) / 2, n - 1)) * sqrt(variance)
+    half = float(scipy.stats.t.ppf((1 + level) / 2, n - 1)) * sqrt(variance)
     return RestrictedMean(mean, max(mean - half, start), min(mean + half, horizon))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from scipy.stats import beta
+import scipy
 
 from grokscope.analysis import names, where
 from grokscope.analysis.timing import medians, quantile_times
@@ -25,7 +25,7 @@ def failure_rate_at_most(failures: int, n: int, level: float = 0.95) -> float:
     0 of n is not 0: the rate p at which so few failures have the probability 1 - `level`.
     Source: Clopper & Pearson 1934.
     """
-    return 1.0 if failures == n else float(beta.ppf(level, failures + 1, n - failures))
+    return 1.0 if failures == n else float(scipy.stats.beta.ppf(level, failures + 1, n - failures))
 
 
 def summary(rows: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:

@@ -184,12 +184,11 @@ def test_random_networks_have_no_keys_of_any_round() -> None:
     assert np.mean(empty) >= 0.95
 
 
-def test_networks_that_memorised_shuffled_labels_have_no_keys() -> None:
-    for seed in range(2):
-        run, accuracy = memorising_run(seed)
-        assert accuracy > 0.95
-        scope = RunContext(run)
-        assert all(not len(Checkpoint(scope, 0).embedding_test(frame).keys) for frame in scope.own)
+def test_a_network_that_memorised_shuffled_labels_has_no_keys() -> None:
+    run, accuracy = memorising_run(0)
+    assert accuracy > 0.95
+    scope = RunContext(run)
+    assert all(not len(Checkpoint(scope, 0).embedding_test(frame).keys) for frame in scope.own)
 
 
 @pytest.mark.slow

@@ -46,11 +46,19 @@ PLANTS = {
     "S4": Plant(TaskConfig(name="permutation", degree=4), {"standard": 1.0}),
     "S5": Plant(TaskConfig(name="group", group="S5"), {"standard": 1.0}),
     "A4": Plant(TaskConfig(name="group", group="A4"), {"standard": 1.0}),
+    "A5": Plant(TaskConfig(name="group", group="A5"), {"standard": 1.0}),
     "S3": Plant(TaskConfig(name="permutation", degree=3), {"standard": 1.0}),
 }
 
 
-@pytest.fixture(scope="module", params=PLANTS, ids=lambda name: name.replace(" ", "-"))
+LARGE = ("S5",)
+"""Half a minute for each test. A5 is of its kind, with a quarter of the pairs and of the neurons."""
+CASES = [
+    pytest.param(name, id=name.replace(" ", "-"), marks=[pytest.mark.slow] if name in LARGE else []) for name in PLANTS
+]
+
+
+@pytest.fixture(scope="module", params=CASES)
 def planted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plant, Run]:
     plant = PLANTS[request.param]
     config = planted_config(plant.irreps, plant.task, **dict(plant.model))
