@@ -1,8 +1,8 @@
 """The table of commands, and what becomes of errors.
 
-Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run, a full disk, no memory left, or an error of
-torch's (`RuntimeError`), told in one line; 3 a run has diverged; 130 interrupted, 143 terminated, 129 the terminal has
-gone. Anything else that goes wrong is a bug, and shows its traceback. GROKSCOPE_DEBUG=1 shows that of every error.
+Exit codes: 0 done; 1 `doctor` found something wrong; 2 bad input, a bad run, a full disk, no memory left, or an error
+of torch's (`RuntimeError`), told in one line; 3 a run has diverged; 130 interrupted, 143 terminated, 129 the terminal
+has gone. Anything else that goes wrong is a bug, and shows its traceback. GROKSCOPE_DEBUG=1 shows that of every error.
 """
 
 from __future__ import annotations
