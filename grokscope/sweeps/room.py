@@ -20,7 +20,7 @@ def check_workers(places: Iterable[Place], workers: int) -> None:
     largest = nlargest(workers, (memory(job.config) for job, _ in _left(places)))
     if largest:
         count = len(largest)
-        work = f"training {count} run{'s' * (count > 1)} at a time"
+        work = f"training {count} runs at a time" if count > 1 else "training a run"
         check_memory(sum(largest) + count * PROCESS, work, "fewer workers need less" if count > 1 else None)
 
 
@@ -29,7 +29,7 @@ def check_files(places: Iterable[Place], folder: Path) -> None:
     needed = [max(0, disk(job.config) - held(path)) for job, path in _left(places)]
     if needed:
         less = "fewer checkpoints need less ([disk] dense_seeds)"
-        check_disk(sum(needed), folder, f"training {len(needed)} runs", less)
+        check_disk(sum(needed), folder, f"training {len(needed)} run{'s' * (len(needed) > 1)}", less)
 
 
 def _left(places: Iterable[Place]) -> Iterator[tuple[Job, Path]]:

@@ -14,6 +14,7 @@ from grokscope.config import (
     ConfigError,
     ModelConfig,
     RunConfig,
+    Variants,
     differences,
     field_names,
     from_dict,
@@ -162,3 +163,23 @@ def test_an_unknown_preset_is_refused_with_the_nearest():
         preset("mul-lion-clipp")
     with pytest.raises(ConfigError, match=r"'zzzz'.*mul-lion-clip"):
         preset("zzzz")
+
+
+def test_variants_are_what_override_makes_and_share_the_sections_that_are_the_same():
+    base = preset("mul-lion-clip")
+    variants, rates = Variants(base), (1e-3, 1e-4)
+    changes = [{"lr": rate, "seed": seed, "n_layers": 1} for rate in rates for seed in (0, 1)]
+    made = [variants.of(change) for change in changes]
+    assert made == [override(base, change) for change in changes]
+    assert len({id(config.optimizer) for config in made}) == 2
+    assert len({id(config.model) for config in made}) == 1
+    assert all(config.norms is base.norms for config in made)
+
+
+def test_values_that_are_equal_and_of_another_type_make_another_variant():
+    variants = Variants(RunConfig())
+    assert type(variants.of({"lr": 1.0}).optimizer.lr) is float
+    assert type(variants.of({"lr": 1}).optimizer.lr) is int
+    assert variants.of({"n_layers": 1}).model.n_layers == 1
+    with pytest.raises(ConfigError, match=r"model\.n_layers = True is not accepted"):
+        variants.of({"n_layers": True})

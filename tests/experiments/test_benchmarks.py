@@ -77,6 +77,16 @@ def test_analysis_compares_with_a_checkout_and_measures_memory(monkeypatch, caps
     assert {"keys", "logit_characters", "ablation", "collapse"} <= set(measured["tables"])
 
 
+def test_memory_measures_what_it_compares_with_estimates(monkeypatch):
+    from benchmarks import memory
+
+    for name in memory.KINDS:
+        assert memory.config_of(name, smallest=False).training.steps <= memory.STEPS
+    found = memory.child("mul", smallest=True)
+    assert found["estimated"].keys() == found["measured"].keys() == {"memory", "disk"}
+    assert 0 < found["measured"]["disk"] <= found["estimated"]["disk"]
+
+
 def test_a_difference_of_tables_is_told_as_a_share_of_the_largest_number():
     from benchmarks.analysis import difference
 

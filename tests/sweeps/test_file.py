@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grokscope.config import ConfigError, override, preset
-from grokscope.sweeps import Job, Sweep, load_sweep
+from grokscope.config import SECTIONS, ConfigError, override, preset
+from grokscope.sweeps import Job, Sweep, file, load_sweep
 from grokscope.tasks import build_task
 from grokscope.training import Trainer
 
@@ -157,3 +157,29 @@ def test_jobs_made_in_python_share_no_directory_on_any_file_system(one, other):
     with pytest.raises(ConfigError, match=f"two runs would be written to {one}"):
         Sweep("two", (Job(config, one), Job(override(config, {"lr": 0.5}), other)))
     assert len(Sweep("two", (Job(config, one), Job(config, f"{other}-1"))).jobs) == 2
+
+
+def test_more_runs_than_a_sweep_usually_has_are_refused_unless_they_are_meant(sweep_file, monkeypatch):
+    path = sweep_file("seeds = [0, 1]", "[arms.a]\n[arms.b]\n[grid]\nlr = [1e-3, 1e-4, 1e-5]")
+    monkeypatch.setattr(file, "MOST_RUNS", 11)
+    with pytest.raises(ConfigError, match=r"tiny.toml: it describes 12 runs, more than 11: .*\(file, many=True"):
+        load_sweep(path)
+    assert len(load_sweep(path, many=True).jobs) == 12
+    monkeypatch.setattr(file, "MOST_RUNS", 12)
+    assert len(load_sweep(path).jobs) == 12
+
+
+def test_runs_of_a_grid_share_what_is_the_same_in_them(sweep_file):
+    path = sweep_file("seeds = [0, 1]", "[grid]\nlr = [1e-3, 1e-4]\nmax_norm = [1, 2, 3]\n[disk]\ndense_seeds = [0]")
+    configs = [job.config for job in load_sweep(path).jobs]
+    assert len(configs) == len(set(configs)) == 12
+    made = {name: {id(getattr(config, name)) for config in configs} for name in SECTIONS}
+    assert {name: len(sections) for name, sections in made.items()} == {
+        **dict.fromkeys(SECTIONS, 1), "optimizer": 2, "norms": 3, "checkpoints": 2,
+    }  # fmt: skip
+
+
+def test_a_long_list_that_names_a_table_twice_is_refused(sweep_file):
+    tables = ", ".join(f"[['mlp', {n}]]" for n in [*range(1, 2000), 7])
+    with pytest.raises(ConfigError, match=r"\[grid\] group_rate names \[\['mlp', 7\]\] twice"):
+        load_sweep(sweep_file(rest=f"[grid]\ngroup_rate = [{tables}]"))

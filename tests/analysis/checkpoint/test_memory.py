@@ -137,3 +137,15 @@ def test_what_does_not_fit_is_refused_before_it_starts(tmp_path: Path, monkeypat
     )
     with pytest.raises(CapacityError, match=message):
         run_all(run, ["keys", "ranks"], workers=2)
+
+
+def test_pairs_that_do_not_fit_are_refused_before_one_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = run_of(tmp_path / "run", 4, "float32")
+    monkeypatch.setattr("grokscope.capacity.free_memory", lambda: 256 * 24**2)
+    monkeypatch.setattr("grokscope.analysis.checkpoint.over_checkpoints.RunContext", None)
+    with pytest.raises(
+        CapacityError, match=r"looking at 576 pairs of operands of run 'run' needs about 230 kB of memory"
+    ):
+        run_all(run, ["keys"])
+    with pytest.raises(TypeError):  # what looks at no pairs goes on
+        run_all(run, ["ranks"])
