@@ -46,11 +46,11 @@ def fit_screen() -> Iterator[None]:
 def _lasting(name: str) -> Iterator[None]:
     """Within the block `sys.stdout` or `sys.stderr` fails neither over a character nor because nobody reads it."""
     before = getattr(sys, name)
-    stream = _Closed() if before is None else before
-    text, errors = (stream, stream.errors) if isinstance(stream, io.TextIOWrapper) else (None, None)
-    if text is not None:
-        text.reconfigure(errors=_SHOWN)
-    lasting = _Lasting(stream)
+    encoding = before if isinstance(before, io.TextIOWrapper) else None
+    errors = encoding and encoding.errors
+    if encoding is not None:
+        encoding.reconfigure(errors=_SHOWN)
+    lasting = _Lasting(_Closed() if before is None else before)
     setattr(sys, name, lasting)
     try:
         yield
@@ -58,8 +58,8 @@ def _lasting(name: str) -> Iterator[None]:
         setattr(sys, name, before)
         with suppress(OSError):  # of a disk that is full: Python says so when it ends
             lasting.flush()
-        if text is not None:
-            text.reconfigure(errors=errors)
+        if encoding is not None:
+            encoding.reconfigure(errors=errors)
 
 
 class _Closed(io.TextIOBase):

@@ -158,7 +158,8 @@ def _train_help(words: list[str]) -> int:
     @dataclass
     class Settings:
         out: Path | None = None
-        """The run directory; left out: checkpoints/ and a name made from the settings."""
+        """The run directory; left out: checkpoints/ and a name made from the settings. A run that is there already is
+        left as it is: if it has these settings and has ended, there is nothing to do."""
         log: tuple[str, ...] = ()
         """Where curves go too: tensorboard, wandb (offline by default), or both."""
         config_: Annotated[RunConfig, arg(name="")] = field(default_factory=lambda: config)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -11,7 +13,9 @@ from typing import Any
 import psutil
 import pytest
 
-from grokscope.runs import open_run, verify_run
+from grokscope.cli import main
+from grokscope.cli.sweeping import Display
+from grokscope.runs import open_run, reopen_run, verify_run
 from grokscope.sweeps import Board, load_sweep
 from grokscope.sweeps.cluster import run_on_ray
 from tests.ray_nodes import NODE, started
@@ -65,6 +69,45 @@ def test_a_run_that_is_fetched_from_ray_is_bit_identical_to_one_trained_here(ray
     assert_as_trained_here(path, out, tmp_path / "direct")
     (again,) = run_on_ray(sweep, "auto", out, fetch=True)
     assert (again.standing, again.before) == ("finished", True)
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """All processes that are started from here on bear a mark."""
+    monkeypatch.setenv(TAG, str(tmp_path))
+
+
+def test_an_interrupt_stops_every_task_after_its_step_with_its_state_saved(
+    marked, ray_here, sweep_file, tmp_path, monkeypatch, capsys
+):
+    """On a path that nodes share, and where the run is sent back."""
+    path = sweep_file(steps=200_000, rest="[disk]\ndense_seeds = []")
+    (job,) = load_sweep(path).jobs
+    show, sent = Display.show, []
+
+    def show_and_interrupt(self: Display, board: Board) -> None:
+        show(self, board)
+        if not sent and board.places[0].step:
+            sent.append(board.places[0].step)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(Display, "show", show_and_interrupt)
+    for words, reason in ((), "stopped by SIGTERM"), (("--fetch",), "the sweep was stopped"):
+        sent.clear()
+        out = tmp_path / f"out{len(words)}"
+        assert main(["sweep", str(path), "--ray", "auto", "--out", str(out), *words]) == 130
+        shown = capsys.readouterr()
+        assert shown.err == "grokscope: error: interrupted; go on with the same command\n"
+        assert shown.out == ""
+        run = open_run(out / job.name)
+        assert (run.status, run.reason) == ("interrupted", reason)
+        with reopen_run(run.path) as writer:
+            state = writer.load_state()
+            writer.finish("interrupted")
+        assert state is not None
+        assert state[1]["step"] >= sent[0]
+        assert not [finding for finding in verify_run(run.path) if finding.is_bad]
+        assert not workers_alive(str(tmp_path))
 
 
 @pytest.mark.slow
