@@ -22,7 +22,7 @@ OTHERS = [
     TaskConfig(name="group", table=((0, 1), (1, 0))),
     with_task(RunConfig(), PARITY_OF_SUM).task,
 ]
-CONFIGS = [*ALL_TASKS, *OTHERS, *{each.config.task for each in presets().values()}]
+CONFIGS = [*ALL_TASKS, *OTHERS, *dict.fromkeys(each.config.task for each in presets().values())]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: f"{config.name}-{config.form}")
