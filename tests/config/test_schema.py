@@ -218,7 +218,7 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     ),
     "checkpoints.schedule": (NO_CHOICE, "every, log, dense, ends"),
     "checkpoints.every": (NO_COUNT, ">= 1"),
-    "checkpoints.per_decade": (NO_COUNT, ">= 1"),
+    "checkpoints.per_decade": (NO_COUNT, "from 1 to 10000"),
     "checkpoints.sparse_every": (NO_COUNT, ">= 1"),
     "checkpoints.steps": ([3, None, "1 2", (1, -1), (1.5,), ("1",), (True,)], ""),
 }
