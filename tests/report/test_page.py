@@ -184,7 +184,7 @@ def test_a_crash_before_the_page_is_written_leaves_the_old_page_whole(runs, tmp_
 
 
 def test_the_same_runs_give_the_same_report(runs, tmp_path, monkeypatch):
-    some = {name: plates()[name] for name in ("signal_and_memory", "row_norms", "neuron_tuning")}
+    some = {name: plates()[name] for name in ("signal_and_memory", "row_norms", "spectrum_over_training")}
     monkeypatch.setattr("grokscope.report.draw.plates", lambda: some)
     once, again = (build_report("demo", runs, tmp_path / folder) for folder in ("once", "again"))
     assert {f"{name}.pdf" for name in some} < {path.name for path in once.parent.rglob("*")}
