@@ -7,7 +7,7 @@ Taken from the embedding T `[element, d_model]`, for both operands, who share it
 
 The control takes as much power away, of random functions of the element in random directions of the residual stream.
 The network *uses* rho if its loss without rho is larger than its loss with it, and larger than under each of `DRAWS`
-controls.
+controls, by more than rounding.
 
 Directions are random in the residual stream, too. In the directions of rho itself a random function of equal power
 would not take the signal away but drown it, and cost more than the removal of an irrep that the network relies on. And
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 PAIRS = 256
 DRAWS = 5
+ROUNDING = 1e-5
+"""The share by which two losses differ through rounding at most: they are of float32 logits, or better."""
 
 
 @dataclass(frozen=True)
@@ -54,8 +56,12 @@ class Losses:
 
     @property
     def used(self) -> bool:
-        """Whether the network loses more without the irrep than as it is, and than under every control."""
-        return self.without > max(self.full, *self.controls)
+        """Whether the network loses more without the irrep than as it is, and than under every control.
+
+        More by a share of `ROUNDING`: without an irrep that nothing reads, the loss is that of the whole network to
+        rounding, which goes up on one processor and down on another.
+        """
+        return self.without > (1 + ROUNDING) * max(self.full, *self.controls)
 
 
 class Removal:
