@@ -39,12 +39,13 @@ def train(words: list[str]) -> int:
     config = override(base, changes(groups))
 
     from grokscope.runs import run_name
+    from grokscope.runs.layout import check_new_path
     from grokscope.tasks import build_task
     from grokscope.training import check_room
     from grokscope.training import train as train_run
     from grokscope.training.existing import held_run
 
-    path = Path(out[0]) if out else Path("checkpoints", run_name(config))
+    path = check_new_path(out[0] if out else Path("checkpoints", run_name(config)))
     check_room(config, path, f"training {path.name}")  # before the task is built, for what is to be said of it
     for note in build_task(config.task).notes:
         say_note(note)

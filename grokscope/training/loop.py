@@ -26,6 +26,7 @@ from grokscope.runs import (
     reopen_run,
     run_name,
 )
+from grokscope.runs.layout import check_new_path
 from grokscope.stopping import asked, at_boundaries, check
 from grokscope.tasks import Task, run_task, with_task
 from grokscope.training.callbacks import CallbackError, Callbacks
@@ -93,7 +94,7 @@ def train(
     # The callables first: settings may be of what they stand for, as a schedule for an optimizer that is given.
     config = override(given.recorded(config), changes)
     given.check(config, "the config")
-    path = Path("checkpoints", run_name(config)) if out is None else Path(out)
+    path = check_new_path(Path("checkpoints", run_name(config)) if out is None else out)
     if existing == "open":
         # The settings of an optimizer that is given are known once it is made; otherwise nothing needs to be.
         wanted = config if factory is None else Trainer(config, run_task(config), given).config

@@ -47,9 +47,10 @@ def test_a_half_done_demo_is_continued(folders, capsys):
     path = checkpoints / gs.run_name(clipped.config)
     gs.train(clipped.config, out=path, progress=False)
     whole = gs.open_run(path).digests
-    # As a kill leaves it: no end was recorded.
-    status = path / "status.json"
+    # As a kill leaves it: no end was recorded, or sealed.
+    status, seals = path / "status.json", path / "seals.jsonl"
     status.write_text(status.read_text().replace('"finished"', '"interrupted"'))
+    seals.write_text("".join(seals.read_text().splitlines(keepends=True)[:-1]))
     run_demo(ARMS, checkpoints, report)
     assert "clipped: continuing from step 20" in capsys.readouterr().out
     assert gs.open_run(path).digests == whole

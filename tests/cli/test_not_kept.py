@@ -10,7 +10,7 @@ import pytest
 
 import grokscope.analysis.tables.cache as cache
 from grokscope.analysis import run_all
-from grokscope.experiments.experiment import Experiment, Outcome
+from grokscope.experiments.experiment import Experiment, Outcome, experiments
 from grokscope.report import draw
 from grokscope.runs import open_run
 
@@ -61,6 +61,7 @@ def test_an_experiment_says_so_once_and_has_its_results(grokscope, run, read_onl
         tables = run_all(open_run("run"), ["ranks", "spectra"])
         return Outcome.of_table(tables["ranks"].iloc[:1], ())
 
+    experiments()  # all are imported, and declared, before the list of them is another
     declared = [Experiment("own", "What is in a run?", tuple, start)]
     monkeypatch.setattr("grokscope.experiments.experiment._declared", declared)
     done = grokscope("experiment", "own")

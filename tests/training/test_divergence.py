@@ -16,10 +16,10 @@ def _finite(weights) -> bool:
 
 
 HUGE = {
-    "lion": {"optimizer.name": "lion", "lr": 1e30},
-    "sgd": {"optimizer.name": "sgd", "lr": 1e25},
+    "lion": {"optimizer.name": "lion", "lr": 1e15},
+    "sgd": {"optimizer.name": "sgd", "lr": 1e15},
     "no-ln": {"optimizer.name": "sgd", "lr": 1e10, "normalization": "none", "batch_size": None},
-    "signsgd": {"optimizer.name": "signsgd", "lr": 1e36},
+    "signsgd": {"optimizer.name": "signsgd", "lr": 1e15},
 }
 
 
