@@ -45,8 +45,8 @@ def free_memory() -> int:
     """Bytes that this process may still take: of the machine, and of the control group that a container sets."""
     free = psutil.virtual_memory().available
     try:
-        limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        cached = dict(line.split() for line in (_CGROUP / "memory.stat").read_text().splitlines())
+        limit, used = ((_CGROUP / name).read_text("ascii").strip() for name in ("memory.max", "memory.current"))
+        cached = dict(line.split() for line in (_CGROUP / "memory.stat").read_text("ascii").splitlines())
     except OSError:
         return free
     if limit == "max":

@@ -129,7 +129,7 @@ def test_a_worker_takes_run_after_run_and_none_leaves_a_trace_in_the_next(sweep_
 
 
 def test_a_diverged_run_is_an_end_and_no_failure(sweep_file, tmp_path):
-    sweep = load_sweep(sweep_file(rest='[arms.wild]\nlr = 1e30\noptimizer.name = "sgd"'))
+    sweep = load_sweep(sweep_file(rest='[arms.wild]\nlr = 1e15\noptimizer.name = "sgd"'))
     (outcome,) = run_sweep(sweep, tmp_path / "out")
     assert (outcome.standing, outcome.attempts, outcome.failures) == ("diverged", 1, ())
     (again,) = run_sweep(sweep, tmp_path / "out")
