@@ -19,7 +19,8 @@ def check_folder(path: Path, error: type[DiskError] = DiskError) -> None:
             raise error(f"cannot write to {path}: {there} is not a directory")
         if not os.access(there, os.W_OK | os.X_OK):
             _fail(errno.EROFS if os.statvfs(there).f_flag & os.ST_RDONLY else errno.EACCES)
-        if max((len(os.fsencode(part)) for part in path.parts), default=0) > os.pathconf(there, "PC_NAME_MAX"):
+        longest = os.pathconf(there, "PC_NAME_MAX")  # -1: there is no limit
+        if 0 <= longest < max((len(os.fsencode(part)) for part in path.parts), default=0):
             _fail(errno.ENAMETOOLONG)
 
 
