@@ -35,10 +35,22 @@ def check_memory(needed: int, work: str, less: str | None = None) -> None:
     _check(needed, free_memory(), work, "of memory", "available", less)
 
 
-def check_disk(needed: int, path: str | PathLike[str], work: str, less: str | None = None) -> None:
-    """The same for bytes that are written below a path, which need not exist yet."""
+def check_disk(
+    needed: int, path: str | PathLike[str], work: str, less: str | None = None, *, least: int | None = None
+) -> None:
+    """The same for bytes that are written below a path, which need not exist yet.
+
+    Arguments:
+        least: bytes that are written in any case, where the work may end early: more than these are warned of, and not
+            refused. Left out: all of them.
+    """
     there = _existing(Path(path))
-    _check(needed, free_disk(there), work, "of disk", f"free at {there}", less)
+    _check(needed, free_disk(there), work, "of disk", f"free at {there}", less, least)
+
+
+def has_plenty(needed: int, path: str | PathLike[str]) -> bool:
+    """Whether so many bytes below a path are neither refused nor warned of."""
+    return needed <= NEAR * free_disk(_existing(Path(path)))
 
 
 def free_memory() -> int:
@@ -68,9 +80,11 @@ def in_words(count: float) -> str:
     return f"{count:.3g} {_UNITS[-1]}"
 
 
-def _check(needed: int, free: int, work: str, kind: str, where: str, less: str | None) -> None:
+def _check(
+    needed: int, free: int, work: str, kind: str, where: str, less: str | None, least: int | None = None
+) -> None:
     sentence = f"{work} needs about {in_words(needed)} {kind}, and {in_words(free)} are {where}"
-    if needed > free:
+    if (needed if least is None else least) > free:
         raise CapacityError(sentence if less is None else f"{sentence}; {less}")
     if needed > NEAR * free:
         warnings.warn(f"{sentence}: it may not be enough", RuntimeWarning, stacklevel=4)

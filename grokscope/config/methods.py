@@ -9,9 +9,9 @@ A module from outside declares by the same decorators as soon as it is imported.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from inspect import get_annotations
 from typing import Any, ClassVar, Literal, Self, TypeVar, get_type_hints
 
@@ -70,10 +70,6 @@ class OpenSection:
 
 _declared: dict[str, dict[str, Any]] = {section: {} for section in ROOMS}
 """The methods of each section by name."""
-_in_order: dict[str, dict[str, Any]] = {}
-"""What `methods` returns, until another method is declared."""
-_count = 0
-"""How many times a method was declared."""
 
 
 def declare(section: str, names: Iterable[str], kind: type) -> None:
@@ -95,9 +91,6 @@ def declare(section: str, names: Iterable[str], kind: type) -> None:
                     f"{theirs[setting]}: a setting has one type"
                 )
     known |= dict.fromkeys(names, kind)
-    _in_order.pop(section, None)
-    global _count
-    _count += 1
 
 
 def _is_again(kind: type, other: type) -> bool:
@@ -117,17 +110,19 @@ def methods(section: str) -> Mapping[str, Any]:
     They are in an order that does not depend on which module was imported first: by `ORDER`, then by module.
     """
     import_modules(ROOMS[section])
-    if section not in _in_order:
-        ordered = sorted(_declared[section].items(), key=lambda pair: (pair[1].ORDER, pair[1].__module__))
-        _in_order[section] = dict(ordered)
-    return _in_order[section]
+    return _in_order(tuple(_declared[section].items()))
 
 
-def count_declared() -> int:
-    """How many times a method of any section was declared: what is worked out from all methods holds until it grows."""
+@lru_cache(maxsize=16)  # every config that is made asks several times
+def _in_order(declared: tuple[tuple[str, Any], ...]) -> Mapping[str, Any]:
+    return dict(sorted(declared, key=lambda pair: (pair[1].ORDER, pair[1].__module__)))
+
+
+def all_declared() -> Hashable:
+    """All methods of all sections: what is worked out from them holds for as long as this is the same."""
     for room in ROOMS.values():
         import_modules(room)
-    return _count
+    return tuple(tuple(of_section.items()) for of_section in _declared.values())
 
 
 def declared_methods(section: str) -> dict[str, Any]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, get_type_hints
 
 from grokscope.config.checks import DEEPEST, ConfigError, is_too_deep, refuse, shortened
-from grokscope.config.methods import OpenSection, count_declared, kinds, setting_names, setting_types
+from grokscope.config.methods import OpenSection, all_declared, kinds, setting_names, setting_types
 from grokscope.config.methods import readers as method_readers
 from grokscope.config.model import ATTENTION_IS_NEEDED
 from grokscope.config.nearest import hint
@@ -76,12 +76,12 @@ def field_names() -> tuple[str, ...]:
 
 
 def _known_names() -> dict[str, None]:
-    return _names_of(count_declared())
+    return _names_of(all_declared())
 
 
 @lru_cache(maxsize=1)  # every name that is resolved asks
-def _names_of(_: int) -> dict[str, None]:
-    """All settings, of so many declared methods."""
+def _names_of(_: Hashable) -> dict[str, None]:
+    """All settings, of these declared methods."""
     names = [field.name for field in dataclasses.fields(RunConfig) if field.name not in SECTIONS]
     for section, base in SECTIONS.items():
         kinds_here = (base, *(kinds(section) if section in OPEN else ()))
@@ -189,11 +189,13 @@ class Variants:
         self._config = config
         self._made: dict[tuple[Any, ...], tuple[Any, dict[str, Any]]] = {}
         """Sections, with the values that they were made of: as long as these are kept, no other object has their id."""
+        self._full: dict[str, str] = {}
+        """Full names by the names that settings were given by."""
 
     def of(self, changes: Mapping[str, Any]) -> RunConfig:
         """The config with these settings. Raises `ConfigError` as `override` does."""
         parts: dict[str, dict[str, Any]] = {}
-        for full, value in by_full_name(changes):
+        for full, value in self._by_full_name(changes):
             section, _, leaf = full.rpartition(".")
             given = parts.setdefault(section, {})
             if leaf in given:
@@ -203,6 +205,16 @@ class Variants:
         return dataclasses.replace(
             self._config, **top, **{section: self._section(section, given) for section, given in parts.items()}
         )
+
+    def _by_full_name(self, changes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+        for name, value in changes.items():
+            if name in self._full:
+                yield self._full[name], value
+                continue
+            for full, item in by_full_name({name: value}):
+                if name not in SECTIONS:
+                    self._full[name] = full
+                yield full, item
 
     def _section(self, section: str, given: dict[str, Any]) -> Any:
         key = (section, *((leaf, id(value)) for leaf, value in given.items()))

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator
 from heapq import nlargest
 from pathlib import Path
 
-from grokscope.capacity import check_disk, check_memory
+from grokscope.capacity import check_disk, check_memory, has_plenty
 from grokscope.sweeps.board import Place
 from grokscope.sweeps.job import Job
-from grokscope.training.estimate import PROCESS, disk, held, memory
+from grokscope.training.estimate import PROCESS, disk, disk_left, memory
 
 
 def check_workers(places: Iterable[Place], workers: int) -> None:
@@ -25,11 +25,16 @@ def check_workers(places: Iterable[Place], workers: int) -> None:
 
 
 def check_files(places: Iterable[Place], folder: Path) -> None:
-    """Raise `CapacityError` where the runs that are not over need more disk than is free below their directory."""
-    needed = [max(0, disk(job.config) - held(path)) for job, path in _left(places)]
-    if needed:
-        less = "fewer checkpoints need less ([disk] dense_seeds)"
-        check_disk(sum(needed), folder, f"training {len(needed)} run{'s' * (len(needed) > 1)}", less)
+    """Raise `CapacityError` where the runs that are not over need more disk than is free below their directory.
+
+    What they need where they end early counts: more is warned of.
+    """
+    left = list(_left(places))
+    if has_plenty(sum(disk(job.config) for job, _ in left), folder):
+        return  # without a look at each of their files
+    most, least = map(sum, zip(*(disk_left(job.config, path) for job, path in left), strict=True))
+    less = "fewer checkpoints need less ([disk] dense_seeds)"
+    check_disk(most, folder, f"training {len(left)} run{'s' * (len(left) > 1)}", less, least=least)
 
 
 def _left(places: Iterable[Place]) -> Iterator[tuple[Job, Path]]:

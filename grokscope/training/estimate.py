@@ -8,13 +8,13 @@ with what is measured.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import ceil
 from os import PathLike
 from pathlib import Path
 
-from grokscope.capacity import check_disk, check_memory
+from grokscope.capacity import check_disk, check_memory, has_plenty
 from grokscope.config import ModelConfig, RunConfig, forward_path
 from grokscope.engine import estimate as engine
 from grokscope.engine.compiled.engine import LARGEST_EVALUATION
@@ -23,8 +23,8 @@ from grokscope.tasks import TaskSize, task_size
 
 LIBRARIES = 180_000_000
 """Bytes that a process takes for what it imports, compiles and keeps in reserve once training begins."""
-PROCESS = 400_000_000
-"""Bytes of a worker process before training begins: Python and torch."""
+PROCESS = 200_000_000
+"""Bytes of a worker process before training begins that no other process shares."""
 FULL_BATCH_EVALUATION = 10
 """Steps between evaluations in full-batch training, where an epoch is one step."""
 
@@ -105,7 +105,7 @@ def memory(config: RunConfig) -> int:
     if config.probes.margins_every is not None:
         total += size.n_examples * d_vocab_out(config.model, size) * dtype_of(config.model).itemsize
     n = batch_size(config)
-    total += _activations(config, size, n) + _activations(config, size, n % n_train(config) and n_train(config) % n)
+    total += _activations(config, size, n) + _activations(config, size, n_train(config) % n)  # the last of an epoch
     return total + _evaluation(config, size)
 
 
@@ -121,8 +121,19 @@ def disk(config: RunConfig, begin: int = 0) -> int:
     return total + (len(stored.content) if stored is not None else 0)
 
 
+def least_disk(config: RunConfig, begin: int = 0) -> int:
+    """Bytes that a run's directory comes to where it ends, or its dense schedule thins out, as soon as that can be."""
+    checkpoints, training = config.checkpoints, config.training
+    if checkpoints.schedule == "dense":
+        checkpoints = replace(checkpoints, every=checkpoints.sparse_every)
+    if training.stop_evaluations is not None:
+        training = replace(training, steps=begin + 1)
+        checkpoints = replace(checkpoints, schedule="ends", steps=())
+    return disk(replace(config, training=training, checkpoints=checkpoints), begin)
+
+
 def check_room(config: RunConfig, path: str | PathLike[str], name: str, begin: int = 0) -> None:
-    """Raise `CapacityError` where the machine has not the memory or the disk that a run takes.
+    """Raise `CapacityError` where the machine has not the memory or the disk that a run takes, even if it ends early.
 
     Arguments:
         config: of the run.
@@ -131,7 +142,16 @@ def check_room(config: RunConfig, path: str | PathLike[str], name: str, begin: i
         begin: the step from which on it is trained.
     """
     check_memory(memory(config), name)
-    check_disk(max(0, disk(config, begin) - held(Path(path))), path, name)
+    if has_plenty(disk(config, begin), path):
+        return  # without a look at each of a run's files
+    most, least = disk_left(config, Path(path), begin)
+    check_disk(most, path, name, least=least)
+
+
+def disk_left(config: RunConfig, path: Path, begin: int = 0) -> tuple[int, int]:
+    """Bytes that are still to be written into a run's directory: at most, and where it ends as early as it may."""
+    there = held(path)
+    return max(0, disk(config, begin) - there), max(0, least_disk(config, begin) - there)
 
 
 def held(path: Path) -> int:

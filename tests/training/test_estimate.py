@@ -193,6 +193,28 @@ def test_a_run_that_goes_on_needs_the_disk_that_is_left_to_write(run, monkeypatc
     assert estimate.disk(run.config, begin=10) < whole
 
 
+EARLY = {
+    "stop": ({"stop_evaluations": 0}, {"checkpoints.schedule": "ends", "training.steps": 1}),
+    "dense": ({"checkpoints.schedule": "dense", "sparse_every": 20}, {"checkpoints.schedule": "every", "every": 20}),
+}
+
+
+@pytest.mark.parametrize("name", EARLY)
+def test_a_run_that_may_end_early_is_warned_of_its_budget_and_not_refused(tmp_path, monkeypatch, name):
+    settings, least = EARLY[name]
+    config = small(**settings, every=2)
+    most, fewest = estimate.disk(config), estimate.disk(small(**{"every": 2, **least}))
+    assert fewest < most
+    monkeypatch.setattr(capacity, "free_disk", lambda path: (most + fewest) // 2)
+    with pytest.warns(RuntimeWarning, match=r"^a run needs about .* of disk, .*: it may not be enough$"):
+        estimate.check_room(config, tmp_path / "run", "a run")
+    with pytest.raises(CapacityError):
+        estimate.check_room(small(every=2), tmp_path / "run", "a run")
+    monkeypatch.setattr(capacity, "free_disk", lambda path: fewest - 1)
+    with pytest.raises(CapacityError):
+        estimate.check_room(config, tmp_path / "run", "a run")
+
+
 def test_float64_doubles_what_weights_take():
     one, two = (estimate.memory(small(d_model=512, d_mlp=2048, dtype=dtype)) for dtype in ("float32", "float64"))
     assert np.isclose(two - estimate.LIBRARIES, 2 * (one - estimate.LIBRARIES), rtol=0.02)
