@@ -135,18 +135,18 @@ class Run:
         """Where results computed from this run are cached. It need not exist."""
         return self.path / layout.ANALYSIS
 
-    @property
+    @cached_property
     def imported(self) -> dict[str, Any] | None:
         """Where the weights of a network trained elsewhere are from: `files`, `skipped`, `notes`; else None."""
         return self._record.imported
 
-    @property
+    @cached_property
     def forward(self) -> Mapping[str, Any] | None:
         """The path that trained it: `name` (`compiled`, `engine`, `hooked`), and `why` it is not the one that the
         config asks for (None where it is). None for imported networks, and for runs older than the record."""
         return self._record.forward
 
-    @property
+    @cached_property
     def parent(self) -> dict[str, Any] | None:
         """The run that this one branched off: `run` (its name), `step`, `sha256` of that checkpoint; else None."""
         return self._record.parent

@@ -41,6 +41,7 @@ def with_weights(run: Run, change: Callable[[str, torch.Tensor], torch.Tensor], 
     weights = {k: change(k, v) for k, v in run.weights(-1).items()}
     with create_run(run.path.with_name(name), run.config) as writer:
         writer.checkpoint(0, weights)
+        writer.finish("finished" if weights["unembed.W_U"].isfinite().all() else "diverged")
     return open_run(run.path.with_name(name))
 
 
