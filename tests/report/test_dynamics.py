@@ -103,7 +103,7 @@ def test_a_diverged_run_is_drawn(write_run, tmp_path):
                     "val_accuracy": 0.1,
                 }
             )
-            writer.checkpoint(step, {k: v * scale if v.ndim else v for k, v in run.weights(0).items()})
+            writer.checkpoint(step, {k: v * scale if v.numel() > 1 else v for k, v in run.weights(0).items()})
         writer.finish("diverged", "the loss of step 11 is nan")
     assert names([open_run(tmp_path / "diverged")]) == FROM_CHECKPOINTS
 

@@ -139,7 +139,7 @@ def test_a_name_that_is_no_plain_folder_name_is_refused_before_anything_is_writt
 @pytest.mark.usefixtures("light_report")
 def test_a_folder_that_cannot_be_written_is_named(runs, tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(DiskError, match=r"cannot write report .*file") as raised:
+    with pytest.raises(DiskError, match=r"cannot write (report|to) .*file") as raised:
         build_report("x", runs, tmp_path / "file")
     assert not isinstance(raised.value, RunError)  # no run is to blame
 
