@@ -1,27 +1,13 @@
-"""Ray on this machine: what a node of it is given, and a patient start."""
+"""Ray on this machine, with nodes as the load tests make them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-NODE = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 80 * 2**20}
-
-
-def started(start: Callable[[], Any]) -> Any:
-    """What `start` returns, at the third attempt if need be.
-
-    A node of Ray gives its own agents 15 s to start, which a busy machine may not have (ray-project/ray#65983).
-    """
-    for _ in range(2):
-        try:
-            return start()
-        except Exception as error:  # Ray raises no narrower one
-            if "timed out during startup" not in str(error):
-                raise
-    return start()
+from benchmarks.load.nodes import NODE, started
 
 
 @pytest.fixture

@@ -175,7 +175,7 @@ RAY = """
 import sys
 import ray
 from grokscope.cli import main
-from tests.ray_nodes import NODE, started
+from benchmarks.load.nodes import NODE, started
 started(lambda: ray.init(**NODE, log_to_driver=False))
 sys.exit(main(["sweep", "many.toml", "--ray", "auto", "--fetch", "--out", "ray"]))
 """

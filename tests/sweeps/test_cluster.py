@@ -6,48 +6,25 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
+from benchmarks.load.nodes import cluster_of_three
+from benchmarks.load.processes import TAG, workers_bearing
+from benchmarks.load.sweeps import train_directly
 from grokscope.cli import main
 from grokscope.cli.sweeping import Display
 from grokscope.runs import open_run, reopen_run, verify_run
 from grokscope.sweeps import Board, load_sweep
 from grokscope.sweeps.cluster import run_on_ray
-from tests.ray_nodes import NODE, started
-from tests.sweeps.direct import train_directly
-
-TAG = "GROKSCOPE_TEST_SWEEP"
-# A lost node is noticed within seconds, not half a minute.
-HEALTH = {"health_check_period_ms": 1000, "health_check_timeout_ms": 2000, "health_check_failure_threshold": 3}
 
 
 @pytest.fixture
-def cluster(ray_module: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """Three nodes of one CPU each; the sweep is on the first. Their processes bear a mark."""
-    monkeypatch.setenv(TAG, str(tmp_path))
-    from ray.cluster_utils import Cluster
-
-    made = started(lambda: Cluster(initialize_head=True, head_node_args={**NODE, "_system_config": HEALTH}))
-    for _ in range(2):
-        started(lambda: made.add_node(**NODE))
-    made.wait_for_nodes()
-    yield made
-    ray_module.shutdown()
-    made.shutdown()
-
-
-def workers_alive(mark: str) -> list[psutil.Process]:
-    found = []
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            if process.environ().get(TAG) == mark and "grokscope.sweeps.worker" in process.cmdline():
-                found.append(process)
-    return found
+def cluster(ray_module: Any, tmp_path: Path) -> Iterator[Any]:
+    with cluster_of_three(str(tmp_path)) as made:
+        yield made
 
 
 def assert_as_trained_here(file: Path, out: Path, direct: Path) -> None:
@@ -107,7 +84,7 @@ def test_an_interrupt_stops_every_task_after_its_step_with_its_state_saved(
         assert state is not None
         assert state[1]["step"] >= sent[0]
         assert not [finding for finding in verify_run(run.path) if finding.is_bad]
-        assert not workers_alive(str(tmp_path))
+        assert not workers_bearing(str(tmp_path))
 
 
 @pytest.mark.slow
@@ -148,4 +125,4 @@ def test_when_a_node_is_killed_every_run_ends_once_and_as_trained_here(cluster, 
     assert len(restarted) == 1
     assert all(steps[0] > 100 for steps in restarted.values())
     assert_as_trained_here(path, out, tmp_path / "direct")
-    assert not workers_alive(str(tmp_path))
+    assert not workers_bearing(str(tmp_path))

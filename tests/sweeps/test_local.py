@@ -17,13 +17,13 @@ import psutil
 import pytest
 
 import grokscope
+from benchmarks.load.sweeps import train_directly
 from grokscope.config import ConfigError, override
 from grokscope.runs import Run, RunError, create_run, open_run, verify_run
 from grokscope.sweeps import Board, Place, load_sweep, run_sweep
 from grokscope.sweeps.directory import look
 from grokscope.sweeps.local import default_workers
 from grokscope.training import train
-from tests.sweeps.direct import train_directly
 
 ROOT = Path(grokscope.__file__).parents[1]
 TWO_ARMS = "[arms.a]\n[arms.b]\nlr = 1e-4"
