@@ -7,7 +7,7 @@ verify       check every file of a run against its recorded digest
 repair       the way back from what is damaged or lost
 listing      all runs below a directory
 named        weights by name, which know the nearest name
-milestones   memorisation, grok and sustained-grok steps
+reached      memorisation, grok and sustained-grok steps
 
 record       config.json and status.json
 manifest     the list of checkpoints, which is the truth about them; one checkpoint on disk
@@ -40,36 +40,10 @@ A run directory:
     run.lock          held by the process that writes
     analysis/         results computed from the run, by `grokscope.analysis`
     quarantine/       what a repair has set aside
+
+What `__init__.pyi` names is imported when it is first used: listing closed runs, for one, needs no torch.
 """
 
-from grokscope.runs.errors import RunError, RunLocked
-from grokscope.runs.layout import run_name, task_label
-from grokscope.runs.listing import list_runs
-from grokscope.runs.milestones import Milestones, milestones
-from grokscope.runs.opening import create_run, is_locked, reopen_run
-from grokscope.runs.reader import Run, open_run
-from grokscope.runs.record import ENDED
-from grokscope.runs.repair import Repair, repair_run
-from grokscope.runs.verify import Finding, verify_run
-from grokscope.runs.writer import RunWriter
+import lazy_loader as lazy
 
-__all__ = [
-    "ENDED",
-    "Finding",
-    "Milestones",
-    "Repair",
-    "Run",
-    "RunError",
-    "RunLocked",
-    "RunWriter",
-    "create_run",
-    "is_locked",
-    "list_runs",
-    "milestones",
-    "open_run",
-    "reopen_run",
-    "repair_run",
-    "run_name",
-    "task_label",
-    "verify_run",
-]
+__getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)

@@ -9,7 +9,7 @@ from grokscope.runs.file_record import FileRecord
 from grokscope.runs.layout import MANIFEST
 from grokscope.runs.manifest import parse_manifest
 from grokscope.runs.metrics import metric_rows
-from grokscope.runs.milestones import milestones
+from grokscope.runs.reached import milestones
 from grokscope.runs.record import State
 from grokscope.runs.seals import LOGS, WHOLE, SealWriter, read_seals
 from grokscope.runs.summary import summary

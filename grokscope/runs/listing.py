@@ -8,9 +8,8 @@ from typing import Any
 
 from grokscope.runs import layout
 from grokscope.runs.errors import RunError, run_errors
-from grokscope.runs.reader import open_run
 from grokscope.runs.seals import last_closing
-from grokscope.runs.summary import COLUMNS, summary
+from grokscope.runs.summary import COLUMNS
 
 _READ = (layout.CONFIG, layout.STATUS, layout.MANIFEST, layout.METRICS)
 """The files that a row is made of."""
@@ -62,5 +61,8 @@ def _as_closed(path: Path) -> dict[str, Any] | None:
 
 
 def _as_read(path: Path) -> dict[str, Any]:
+    from grokscope.runs.reader import open_run  # imports torch, which closed runs do not need
+    from grokscope.runs.summary import summary
+
     run = open_run(path)
     return summary(run.config, run.steps, run.status, run.milestones)

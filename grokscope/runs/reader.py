@@ -21,7 +21,7 @@ from grokscope.runs.content import CheckpointContent, opened_checkpoint, read_ch
 from grokscope.runs.errors import RunError
 from grokscope.runs.manifest import Entry, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
-from grokscope.runs.milestones import Milestones, milestones
+from grokscope.runs.reached import Milestones, milestones
 from grokscope.runs.named import NamedWeights, UnknownParameter
 from grokscope.runs.probes import read_margins, read_probes, read_trace
 from grokscope.runs.record import Record, State, Status, read_record, read_status
@@ -102,8 +102,9 @@ class Run:
 
     @property
     def name(self) -> str:
-        """The name of the directory."""
-        return self.path.name or self.path.resolve().name
+        """The name of the directory; bytes of it that are no text are shown as question marks."""
+        name = self.path.name or self.path.resolve().name
+        return os.fsencode(name).decode("utf-8", "replace")
 
     @property
     def steps(self) -> list[int]:

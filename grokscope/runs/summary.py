@@ -7,7 +7,7 @@ from typing import Any
 
 from grokscope.config import RunConfig
 from grokscope.runs.layout import task_label
-from grokscope.runs.milestones import Milestones
+from grokscope.runs.reached import Milestones
 
 COLUMNS = (
     "task",

@@ -113,8 +113,17 @@ def test_list_runs_has_a_row_per_run_however_deep_and_whatever_its_state(trained
     }  # fmt: skip
 
 
+def imported(code: str, *names: str) -> str:
+    """Which of the packages are imported after the code."""
+    code = f"import sys; {code}; print(sorted({set(names)} & set(sys.modules)))"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
 def test_importing_runs_does_not_import_what_is_slow():
-    slow = {"transformer_lens", "pandas", "pyarrow", "scipy"}
-    code = f"import sys, grokscope.runs; print(sorted({slow} & set(sys.modules)))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=os.getcwd())
-    assert done.stdout.strip() == "[]"
+    code = "from grokscope.runs import *"
+    assert imported(code, "torch", "transformer_lens", "pandas", "pyarrow", "scipy") == "['torch']"
+
+
+def test_listing_closed_runs_does_not_import_torch(trained):
+    code = f"from grokscope.runs import list_runs; assert list_runs({str(trained.parent)!r})"
+    assert imported(code, "torch", "numpy") == "[]"

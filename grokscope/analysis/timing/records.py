@@ -10,7 +10,7 @@ import pandas as pd
 from grokscope.analysis.dynamics.curves import was_evaluated
 from grokscope.analysis.tables.declared import analysis
 from grokscope.analysis.tables.select import numbers
-from grokscope.runs.milestones import GROKKED
+from grokscope.runs.reached import GROKKED
 
 if TYPE_CHECKING:
     from grokscope.runs import Run
