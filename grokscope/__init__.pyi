@@ -48,5 +48,6 @@ from .tasks import with_task as with_task
 from .training import branch as branch
 from .training import resume as resume
 from .training import train as train
+from .training import train_replicas as train_replicas
 
 __version__: str

@@ -20,6 +20,7 @@ def experiment(
     only: tuple[str, ...] = (),
     workers: int | None = None,
     report_only: bool = False,
+    side_by_side: str | None = None,
     list_: Annotated[bool, arg(name="list")] = False,
 ) -> int:
     """Run an experiment from sweep to results; started again, it goes on where it was. Exit code 2 if a run failed.
@@ -35,6 +36,8 @@ def experiment(
         only: Names of families, arms, tasks or presets, if not all of them; --list has them.
         workers: Runs trained at a time; left out: one per core.
         report_only: Train nothing; use the runs that have ended.
+        side_by_side: A device, as cuda, on which all seeds of a setting are trained at once, without run directories;
+            for published-tables.
         list_: List the experiments.
     """
     from grokscope.experiments import Request, experiments
@@ -47,7 +50,7 @@ def experiment(
     chosen = experiment_of(name)
     try:
         with Display() as display:
-            outcome = chosen.start(
+            outcome = chosen.run(
                 Request(
                     scale=scale,
                     seeds=tuple(dict.fromkeys(seeds)),
@@ -56,6 +59,7 @@ def experiment(
                     out=out,
                     workers=workers,
                     training=not report_only,
+                    side_by_side=side_by_side,
                     watch=display.show,
                     say=say,
                 )

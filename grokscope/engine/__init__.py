@@ -14,6 +14,7 @@ gather      rows by index, and its transpose in a fixed order
 linear      matrix products through the fastest exact kernel
 memory      keeping freed memory in the process
 estimate    how much memory the engine takes, before anything is made
+stacked     several networks of one architecture at once
 compiled    the fast path of training and evaluation
 """
 

@@ -9,3 +9,4 @@ from .loss import logit_std as logit_std
 from .loss import loss_function as loss_function
 from .loss import scaled_to as scaled_to
 from .memory import retain_freed_memory as retain_freed_memory
+from .stacked import StackedEngine as StackedEngine

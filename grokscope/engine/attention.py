@@ -18,6 +18,7 @@ from torch import Tensor
 from grokscope.engine import kernels
 from grokscope.engine.gather import add_rows_
 from grokscope.engine.prefixes import Sequences
+from grokscope.jit import loops_serve
 
 AttendBackward = Callable[[Tensor], tuple[Tensor, Tensor, Tensor]]
 
@@ -44,7 +45,7 @@ def attend(
     """
     heads = (n_heads, q.shape[1] // n_heads)
     q, k, v = (x.detach().unflatten(1, heads) for x in (q, k, v))
-    loops = _InPlace if q.device.type == "cpu" else _Gathered
+    loops = _InPlace if loops_serve(q) else _Gathered
     z = torch.empty_like(q)
     parts: list[tuple[Tensor, slice, Tensor, Tensor]] = []
     for keys, here in _positions(sequences):

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from grokscope.jit import loops_serve
+
 RowIndex: TypeAlias = Int[Tensor, "chosen"] | slice
 """Some rows of a table: any by index, or consecutive ones."""
 
@@ -24,7 +26,7 @@ def add_rows_(table: Float[Tensor, "row *d"], which: RowIndex, values: Float[Ten
     """
     if isinstance(which, slice):
         table[which] += values
-    elif table.device.type == "cpu":
+    elif loops_serve(table):
         table.index_add_(0, which, values)
     else:
         # index_add_ is atomic there, in no fixed order; the backward of an embedding sorts first.

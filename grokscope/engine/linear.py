@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from grokscope.jit import loops_serve
+
 
 @cache
 def _has_onednn() -> bool:
@@ -25,7 +27,7 @@ def matmul_transposed(
     x: Float[Tensor, "row in"], w: Float[Tensor, "out in"], b: Float[Tensor, "out"] | None = None
 ) -> Float[Tensor, "row out"]:
     """x @ w.T + b, outside autograd. 2 * row * in * out FLOPs."""
-    if x.dtype == torch.float32 and x.device.type == "cpu" and x.numel() and w.numel() and _has_onednn():
+    if x.dtype == torch.float32 and loops_serve(x) and x.numel() and w.numel() and _has_onednn():
         return torch.ops.mkldnn._linear_pointwise(x, w, b, "none", [], "")
     return torch.nn.functional.linear(x, w, b)
 

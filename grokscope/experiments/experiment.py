@@ -40,6 +40,8 @@ class Request:
     """False: train nothing, and use the runs that have ended."""
     watch: Watcher | None = None
     """As for `run_sweep`."""
+    side_by_side: str | None = None
+    """A device on which the seeds of an arm are trained side by side, without run directories; left out: none."""
     say: Callable[[str], None] = lambda line: None
     """Called with a line before each thing that is done."""
 
@@ -85,6 +87,17 @@ class Experiment:
     Raises `ConfigError` for a request that is not accepted, `DiskError` where results cannot be written, before
     anything is trained, and as `run_sweep` does.
     """
+    trains_side_by_side: bool = False
+    """Whether `Request.side_by_side` is accepted: where a row needs no more than the times of a run."""
+
+    def run(self, request: Request) -> Outcome:
+        """`start`, of a request that this experiment can be asked for. Raises `ConfigError` for another."""
+        if request.side_by_side is not None and not self.trains_side_by_side:
+            raise ConfigError(
+                f"side_by_side = {request.side_by_side!r} is not accepted: {self.name} needs the directories of its "
+                "runs; leave it out"
+            )
+        return self.start(request)
 
 
 _declared: list[Experiment] = []

@@ -160,5 +160,5 @@ def tied(config: ModelConfig, weights: Weights) -> Weights:
     """
     if not config.tied:
         return weights
-    width = weights[UNEMBEDDING].shape[1]
-    return {**weights, UNEMBEDDING: weights["embed.W_E"][:width].T}
+    width = weights[UNEMBEDDING].shape[-1]
+    return {**weights, UNEMBEDDING: weights["embed.W_E"][..., :width, :].mT}

@@ -2,7 +2,9 @@
 
 A row is the incoming weight vector of one output unit, whichever way round the tensor is stored: the
 `nn.Linear` row `[out, in]` that per-row clipping is defined on. `row_dims` says which dimensions of a
-`HookedTransformer` tensor a row runs over, `bundles` which tensors share a row; everything else follows.
+`HookedTransformer` tensor a row runs over, `bundles` which tensors share a row; everything else follows. Bounds on
+rows, and norms of bundles, also serve tensors of several networks at once, with an axis for the networks before all
+others.
 """
 
 from __future__ import annotations
@@ -19,20 +21,23 @@ from grokscope.config import ConfigError
 from grokscope.model import Weights, role
 
 _ROW_DIMS = {
-    "W_E": (1,),  # [vocab, d_model]: a token's vector
-    "W_pos": (1,),  # [ctx, d_model]: a position's vector
-    "W_Q": (1,),  # [head, d_model, d_head]: the weights into one coordinate of one head
-    "W_K": (1,),
-    "W_V": (1,),
-    "W_O": (0, 1),  # [head, d_head, d_model]: the weights into one residual coordinate, from all heads
-    "W_in": (0,),  # [d_model, d_mlp]: the weights into one neuron
-    "W_out": (0,),  # [d_mlp, d_model]: the weights into one residual coordinate
-    "W_U": (0,),  # [d_model, vocab]: the weights into one logit
+    "W_E": (-1,),  # [vocab, d_model]: a token's vector
+    "W_pos": (-1,),  # [ctx, d_model]: a position's vector
+    "W_Q": (-2,),  # [head, d_model, d_head]: the weights into one coordinate of one head
+    "W_K": (-2,),
+    "W_V": (-2,),
+    "W_O": (-3, -2),  # [head, d_head, d_model]: the weights into one residual coordinate, from all heads
+    "W_in": (-2,),  # [d_model, d_mlp]: the weights into one neuron
+    "W_out": (-2,),  # [d_mlp, d_model]: the weights into one residual coordinate
+    "W_U": (-2,),  # [d_model, vocab]: the weights into one logit
+    "b_Q": (-2, -1),  # [head, d_head]: the whole tensor, as of every bias and gain
+    "b_K": (-2, -1),
+    "b_V": (-2, -1),
 }
 
 
-def row_dims(name: str) -> tuple[int, ...] | None:
-    """Dimensions that a row of the parameter runs over; None: the whole tensor is one row (biases, gains).
+def row_dims(name: str) -> tuple[int, ...]:
+    """Dimensions that a row of the parameter runs over, counted from the last: tensors may have others before.
 
     Raises ValueError for a name that no `HookedTransformer` of ours has.
     """
@@ -40,13 +45,12 @@ def row_dims(name: str) -> tuple[int, ...] | None:
     if leaf in _ROW_DIMS:
         return _ROW_DIMS[leaf]
     role(name)  # refuses unknown names
-    return None
+    return (-1,)
 
 
 def row_norms(name: str, value: Tensor) -> Float[Tensor, "..."]:
     """L2 norm of every row, with the row's dimensions kept at size 1, so that it broadcasts against `value`."""
-    dims = row_dims(name)
-    return (value * value).sum(dims or tuple(range(value.ndim)), keepdim=True).sqrt_()
+    return (value * value).sum(row_dims(name), keepdim=True).sqrt_()
 
 
 def row_angles(name: str, before: Tensor, after: Tensor) -> Float[Tensor, "row"]:
@@ -54,7 +58,7 @@ def row_angles(name: str, before: Tensor, after: Tensor) -> Float[Tensor, "row"]
 
     2 asin(||u - v|| / 2) for unit vectors u and v: exact for small angles, where the arc cosine is not.
     """
-    dims = row_dims(name) or tuple(range(before.ndim))
+    dims = row_dims(name)
     u, v = (x.detach().double() for x in (before, after))
     u, v = (x / torch.linalg.vector_norm(x, dim=dims, keepdim=True) for x in (u, v))
     half_chord = torch.linalg.vector_norm(u - v, dim=dims) / 2
@@ -85,8 +89,8 @@ def bundle_norms(weights: Weights, bundles: Sequence[tuple[str, ...]]) -> list[T
     squares = iter(torch._foreach_mul(values, values))
     sums = []
     for bundle in bundles:
-        parts = [next(squares).sum(row_dims(name) or (), keepdim=True) for name in bundle]
-        sums.append(parts[0] if len(parts) == 1 else torch.cat(parts).sum(0, keepdim=True))
+        parts = [next(squares).sum(row_dims(name), keepdim=True) for name in bundle]
+        sums.append(parts[0] if len(parts) == 1 else torch.stack(parts).sum(0))
     torch._foreach_sqrt_(sums)
     return sums
 
@@ -123,7 +127,7 @@ def clip_rows_(weights: Weights, max_norm: float, names: Iterable[str]) -> None:
         return
     # max_norm / max_norm is exactly 1, and a row of zeros is inside the ball.
     torch._foreach_clamp_min_(norms, max_norm)
-    factors = torch._foreach_div([norms[0].new_tensor(max_norm)] * len(norms), norms)
+    factors = torch._foreach_div([norms[0].new_full((), max_norm)] * len(norms), norms)
     pairs = [(weights[name], factor) for bundle, factor in zip(grouped, factors, strict=True) for name in bundle]
     torch._foreach_mul_([value for value, _ in pairs], [factor for _, factor in pairs])
 

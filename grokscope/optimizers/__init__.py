@@ -10,6 +10,7 @@ loops       updates of rules as compiled loops
 library     an optimizer of torch.optim's kind as a rule
 called      an optimizer that a user's callable makes, as a rule
 flat        all trained parameters in one vector
+stacked     those of several networks in one vector
 lmo         norms of parameters: their balls and directions
 orthogonal  Newton-Schulz
 decay       weight decay on chosen groups, decoupled or in the gradient

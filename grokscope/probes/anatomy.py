@@ -83,7 +83,7 @@ class _Measured:
 
 
 def _measure(step: Displacement, name: str) -> _Measured:
-    dims = row_dims(name) or tuple(range(step.before[name].ndim))
+    dims = row_dims(name)
     parts = step.parts(name)
     before = step.before[name].detach().double()
     square = before.square().sum(dims)  # [row]

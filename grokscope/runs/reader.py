@@ -21,9 +21,9 @@ from grokscope.runs.content import CheckpointContent, opened_checkpoint, read_ch
 from grokscope.runs.errors import RunError
 from grokscope.runs.manifest import Entry, read_manifest
 from grokscope.runs.metrics import metric_rows, read_table
-from grokscope.runs.reached import Milestones, milestones
 from grokscope.runs.named import NamedWeights, UnknownParameter
 from grokscope.runs.probes import read_margins, read_probes, read_trace
+from grokscope.runs.reached import Milestones, milestones
 from grokscope.runs.record import Record, State, Status, read_record, read_status
 from grokscope.runs.seals import REPAIR, Seals, read_seals
 from grokscope.tasks import Task, run_task

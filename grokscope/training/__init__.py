@@ -7,6 +7,9 @@ recorder         probes of a run while it trains
 margin_recorder  signal, memory and noise around a step
 trace_recorder   norms and spread of logits at every step
 estimate         what a run takes of memory and disk, before it begins
+replicas         networks of one config and several seeds, a step of all at once
+replayed         a step that a GPU replays
+side_by_side     `train_replicas`
 device           whether this machine has a run's device
 trainer          the state of a run in training, and one step of it
 batches          the order of examples
@@ -24,6 +27,8 @@ from grokscope.training.loggers import TensorBoard, WandB
 from grokscope.training.loop import resume, train
 from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.recorder import Recorder
+from grokscope.training.replicas import Replicas
+from grokscope.training.side_by_side import ReplicaResults, train_replicas
 from grokscope.training.trainer import Diverged, StepRecord, Trainer
 
 __all__ = [
@@ -33,6 +38,8 @@ __all__ = [
     "Diverged",
     "MarginRecorder",
     "Recorder",
+    "ReplicaResults",
+    "Replicas",
     "StepRecord",
     "TensorBoard",
     "Trainer",
@@ -42,4 +49,5 @@ __all__ = [
     "replayed",
     "resume",
     "train",
+    "train_replicas",
 ]

@@ -63,3 +63,14 @@ def gradients_of_hooked(network: Network, examples: Tensor, labels: Tensor) -> d
 def _zero_filled(leaves: Weights, grads: tuple[Tensor | None, ...]) -> dict[str, Tensor]:
     pairs = zip(leaves.items(), grads, strict=True)
     return {name: torch.zeros_like(leaf) if grad is None else grad for (name, leaf), grad in pairs}
+
+
+def assert_gradients_agree(ours: Weights, theirs: Weights, tolerance: float) -> None:
+    """To the tolerance, relative to the parameter's own largest entry, but for gradients that are rounding errors of
+    much larger ones: attention does not depend on b_K at all, for one."""
+    assert set(ours) == set(theirs)
+    largest = max(float(grad.abs().max()) for grad in theirs.values())
+    for name, grad in theirs.items():
+        assert ours[name].shape == grad.shape
+        difference = float((ours[name] - grad).abs().max())
+        assert difference <= tolerance * max(float(grad.abs().max()), 0.01 * largest), name

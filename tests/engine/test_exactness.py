@@ -20,6 +20,7 @@ from grokscope.engine.layers import activation, linear
 from grokscope.model import dtype_of, load_model, tied
 from tests.engine.networks import (
     TOLERANCE,
+    assert_gradients_agree,
     batches,
     examples_of,
     gradients_of_engine,
@@ -77,15 +78,7 @@ def _assert_gradients_agree(network: Network, batch) -> None:
     examples = examples_of(network, batch)
     labels = network.task.labels[examples]
     ours, theirs = gradients_of_engine(network, examples, labels), gradients_of_hooked(network, examples, labels)
-    assert set(ours) == set(theirs)
-    tolerance = TOLERANCE[dtype_of(network.config)]
-    largest = max(float(grad.abs().max()) for grad in theirs.values())
-    for name, grad in theirs.items():
-        assert ours[name].shape == grad.shape
-        difference = float((ours[name] - grad).abs().max())
-        # Relative to the parameter's own largest entry, but for gradients that are rounding errors of much larger
-        # ones: attention does not depend on b_K at all, for one.
-        assert difference <= tolerance * max(float(grad.abs().max()), 0.01 * largest), name
+    assert_gradients_agree(ours, theirs, TOLERANCE[dtype_of(network.config)])
 
 
 @settings(max_examples=40)

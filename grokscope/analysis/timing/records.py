@@ -13,7 +13,8 @@ from grokscope.analysis.tables.select import numbers
 from grokscope.runs.reached import GROKKED
 
 if TYPE_CHECKING:
-    from grokscope.runs import Run
+    from grokscope.config import RunConfig
+    from grokscope.runs import Milestones, Run
 
 
 @analysis(family="timing", applies_to=was_evaluated, reads=("metrics",), keep=False)
@@ -36,29 +37,39 @@ def timing_table(run: Run) -> pd.DataFrame:
 
     Nothing is kept: it is read off the run's metrics. Raises ValueError for no runs, and for two of one name.
     """
-    metrics = run.metrics
+    return times(run.config, run.metrics, run.milestones, str(run.status))
+
+
+def times(config: RunConfig, metrics: pd.DataFrame, reached: Milestones, status: str) -> pd.DataFrame:
+    """The row of `timing_table` for a training of that config, without the columns that say whose it is.
+
+    Arguments:
+        metrics: its evaluations; rows without both accuracies are passed over.
+        reached: the milestones of these evaluations.
+        status: how it ended.
+    """
     metrics = metrics.dropna(subset=[name for name in ("train_accuracy", "val_accuracy") if name in metrics])
     steps = metrics["step"].to_numpy(dtype=np.int64)
     seconds = dict(zip(steps.tolist(), numbers(metrics, "seconds"), strict=True)) if "seconds" in metrics else {}
     grokked = numbers(metrics, "val_accuracy") >= GROKKED
     ends_above = len(grokked) if grokked.all() else int(np.argmin(grokked[::-1]))
     last = int(steps[-1]) if len(steps) else 0
-    unrefuted = run.sustained_grok_step is None and 0 < ends_above < len(steps)
-    budget = run.config.training.steps
+    unrefuted = reached.sustained_grok_step is None and 0 < ends_above < len(steps)
+    budget = config.training.steps
     at: dict[str, int | None] = {
         "budget": budget,
-        "memorisation": run.memorisation_step,
-        "grok": run.grok_step,
-        "sustained_grok": run.sustained_grok_step,
+        "memorisation": reached.memorisation_step,
+        "grok": reached.grok_step,
+        "sustained_grok": reached.sustained_grok_step,
         "observed": last,
         "sustained_observed": int(steps[-1 - ends_above]) if unrefuted else last,
     }
-    gradients = {name: None if step is None else run.config.gradient_evaluations(step) for name, step in at.items()}
+    gradients = {name: None if step is None else config.gradient_evaluations(step) for name, step in at.items()}
     clock = {name: float("nan") if step is None else seconds.get(step, float("nan")) for name, step in at.items()}
     clock["budget"] = clock["observed"] * budget / last if last else float("nan")
     whole: dict[str, Any] = {
         **{f"{name}_step": at[name] for name in ("memorisation", "grok", "sustained_grok")},
-        "delay": run.delay,
+        "delay": reached.delay,
         **{name: at[name] for name in ("budget", "observed", "sustained_observed")},
         "cadence": int(np.diff(steps).max()) if len(steps) > 1 else None,
         **{f"{name}_gradient_evaluations": count for name, count in gradients.items()},
@@ -66,11 +77,11 @@ def timing_table(run: Run) -> pd.DataFrame:
     }
     return pd.DataFrame(
         {
-            "status": [str(run.status)],
+            "status": [status],
             **{name: pd.array([value], dtype="Int64") for name, value in whole.items()},
             **{f"{name}_seconds": [value] for name, value in clock.items()},
             "delay_seconds": [clock["grok"] - clock["memorisation"]],
-            **{name: pd.array([step], dtype="Int64") for name, step in run.milestones.unseen.items()},
+            **{name: pd.array([step], dtype="Int64") for name, step in reached.unseen.items()},
         }
     )
 

@@ -24,6 +24,7 @@ from grokscope.experiments.published_tables.trained import (
     sizes,
     table_names,
 )
+from grokscope.experiments.side_by_side import train_side_by_side
 from grokscope.experiments.table import TINY, TINY_TASKS
 from grokscope.report.page import check_page_folder
 
@@ -47,7 +48,10 @@ def published_tables(request: Request) -> Outcome:
     for needs_bounds in (False, True) if request.training else ():  # the last table is of bounds that the first finds
         plan = [one for one in _plan(request, runs, out) if one.part in chosen]
         of_step = [one for one in plan if (one.part == "residual") == needs_bounds]
-        failed += train_in_rounds(NAME, of_step, runs, out, request, rows_now)
+        if request.side_by_side is None:
+            failed += train_in_rounds(NAME, of_step, runs, out, request, rows_now)
+        else:
+            train_side_by_side(of_step, runs, out, request, rows_now)
     plan = _whole_plan(request, runs, out)
     rows = rows_now()
     if not len(rows):
@@ -111,5 +115,11 @@ _TINY_TASKS: Mapping[str, Mapping[str, Any]] = {
 
 
 declare_experiment(
-    Experiment(NAME, "Do the tables of the method's authors reproduce?", table_names, published_tables),
+    Experiment(
+        NAME,
+        "Do the tables of the method's authors reproduce?",
+        table_names,
+        published_tables,
+        trains_side_by_side=True,
+    ),
 )

@@ -105,6 +105,6 @@ def _inner(weights: Weights, gradient: Weights, bundle: tuple[str, ...], like: T
     parts = []
     for name in bundle:
         product = weights[name].detach() * gradient[name]
-        dims = row_dims(name) or tuple(range(product.ndim))
-        parts.append(product.sum() if like.ndim == 0 else product.sum(dims, keepdim=True).reshape(like.shape))
+        total = product.sum() if like.ndim == 0 else product.sum(row_dims(name), keepdim=True).reshape(like.shape)
+        parts.append(total)
     return sum(parts[1:], parts[0])

@@ -45,9 +45,11 @@ class LionRule(VectorRule):
     MOMENTS = ("exp_avg",)
 
     def step(self, lr: float) -> None:
+        from grokscope.jit import loops_serve
+
         (b1, b2), decay = self.config.betas, self.config.rule_decay
         w, g, m = self.vector, self.gradient, self.moments["exp_avg"]
-        if w.device.type == "cpu":
+        if loops_serve(w):
             from grokscope.optimizers.loops import lion
 
             lion(w.numpy(), g.numpy(), m.numpy(), lr, decay, b1, b2)

@@ -1,6 +1,13 @@
-"""A run on a GPU is the run of the processor, up to rounding, and is opened and analysed where there is no GPU."""
+"""A run on a GPU is the run of the processor, up to rounding, and is opened and analysed where there is no GPU.
+
+What a GPU runs is run on the processor too: every method by operations of torch, against compiled loops.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -8,25 +15,38 @@ import torch
 import grokscope.training.loop as loop
 from grokscope.analysis import applicable, run_all
 from grokscope.config import override
+from grokscope.jit import operations_of_torch
 from grokscope.runs import open_run, verify_run
 from grokscope.tasks import build_task
 from grokscope.training import MarginRecorder, Recorder, Trainer, branch, resume, train
 from tests.training.test_interventions import INTERVENTIONS
 from tests.training.test_resume import ACCELERATORS, OPTIMIZERS
 
-pytestmark = [
-    pytest.mark.cuda,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine"),
-]
-
 STEPS = 12
 # Twelve steps in float64 amplify the rounding of a sum, 1e-16, by a few orders of magnitude; a sign that flips in a
 # rule of signs would show as 2 lr, 1e-3 and more.
 CLOSE = {"rtol": 1e-8, "atol": 1e-10}
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device on this machine")
+HERE: dict[str, Any] = {"device": "cpu", "dtype": "float64"}
 
 
-def _after(config, device: str, steps: int = STEPS) -> Trainer:
-    config = override(config, {"device": device, "dtype": "float64"})
+class Elsewhere(NamedTuple):
+    """Where a run is trained that is compared with one of compiled loops on the processor."""
+
+    settings: dict[str, Any]
+    around: Callable[[], AbstractContextManager[None]]
+
+
+@pytest.fixture(params=["torch", pytest.param("cuda", marks=[pytest.mark.cuda, NO_GPU])])
+def elsewhere(request) -> Elsewhere:
+    """A GPU, or the processor with what a GPU runs: operations of torch."""
+    if request.param == "cuda":
+        return Elsewhere({"device": "cuda", "dtype": "float64"}, nullcontext)
+    return Elsewhere({"device": "cpu", "forward": "engine", "dtype": "float64"}, operations_of_torch)
+
+
+def _after(config, changes: dict[str, Any], steps: int = STEPS) -> Trainer:
+    config = override(config, changes)
     trainer = Trainer(config, build_task(config.task))
     for _ in range(steps):
         trainer.update()
@@ -42,31 +62,43 @@ def _same_weights(one, other, **tolerance) -> None:
 
 
 @pytest.mark.parametrize("settings", (OPTIMIZERS | ACCELERATORS).values(), ids=OPTIMIZERS | ACCELERATORS)
-def test_every_method_takes_the_steps_of_the_processor(config, settings):
-    ours, theirs = _after(config(**settings), "cuda"), _after(config(**settings), "cpu")
-    assert all(value.is_cuda for value in ours.weights.values())
+def test_every_method_takes_the_steps_of_the_processor(config, elsewhere, settings):
+    theirs = _after(config(**settings), HERE)
+    with elsewhere.around():
+        ours = _after(config(**settings), elsewhere.settings)
+        evaluation = ours.evaluate()
+    assert all(value.device.type == elsewhere.settings["device"] for value in ours.weights.values())
     _same_weights(ours.weights, theirs.weights)
     for name, value in theirs.evaluate().items():
-        assert ours.evaluate()[name] == pytest.approx(value, rel=1e-9)
+        assert evaluation[name] == pytest.approx(value, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)
-def test_every_intervention_takes_the_steps_of_the_processor(config, tmp_path, name):
-    traced = config(seed=7, trace=True, max_norm=0.5, dtype="float64", device="cuda", **{"training.steps": 20})
-    reference = train(traced, tmp_path / "traced", progress=False).trace.save(tmp_path / "trace")
+def test_every_intervention_takes_the_steps_of_the_processor(config, elsewhere, tmp_path, name):
+    traced = config(seed=7, trace=True, max_norm=0.5, **{"training.steps": 20})
+    with elsewhere.around():
+        trace = train(override(traced, elsewhere.settings), tmp_path / "traced", progress=False).trace
+    reference = trace.save(tmp_path / "trace")
     chosen = INTERVENTIONS[name].items()
     settings = {setting: reference if value == "TRACE" else value for setting, value in chosen}
-    _same_weights(_after(config(**settings), "cuda").weights, _after(config(**settings), "cpu").weights)
+    theirs = _after(config(**settings), HERE)
+    with elsewhere.around():
+        _same_weights(_after(config(**settings), elsewhere.settings).weights, theirs.weights)
 
 
 @pytest.mark.parametrize("residual", ["normed", "pre_ln"])
 @pytest.mark.parametrize("forward", ["compiled", "engine", "hooked"])
 @pytest.mark.parametrize("task", [{"modulus": 7}, {"task.name": "permutation", "degree": 3}, {"task.name": "mixed"}])
-def test_every_forward_pass_on_every_form_of_task(config, forward, residual, task):
-    settings = {**task, "forward": forward, "residual": residual, "n_layers": 2}
-    _same_weights(_after(config(**settings), "cuda").weights, _after(config(**settings), "cpu").weights)
+def test_every_forward_pass_on_every_form_of_task(config, elsewhere, forward, residual, task):
+    settings = {**task, "residual": residual, "n_layers": 2}
+    theirs = _after(config(**settings), {**HERE, "forward": forward})
+    with elsewhere.around():
+        other = elsewhere.settings if forward == "compiled" else {**elsewhere.settings, "forward": forward}
+        _same_weights(_after(config(**settings), other).weights, theirs.weights)
 
 
+@pytest.mark.cuda
+@NO_GPU
 def test_float32_differs_from_the_processor_by_rounding(config):
     made = [Trainer(config(device=device), build_task(config().task)) for device in ("cuda", "cpu")]
     examples = torch.arange(made[0].task.n_examples)
@@ -75,15 +107,26 @@ def test_float32_differs_from_the_processor_by_rounding(config):
     torch.testing.assert_close(ours.cpu(), theirs, rtol=1e-5, atol=1e-6)
 
 
-def test_what_is_recorded_is_what_the_processor_records(config):
+@pytest.mark.cuda
+@NO_GPU
+@pytest.mark.parametrize("name", ["lion", "adamw", "muon", "grokfast ema"])
+def test_two_trainings_on_a_gpu_have_the_same_bits(config, tmp_path, name):
+    """In float32 and of several layers: nothing is added in an order that changes from time to time."""
+    settings = {**(OPTIMIZERS | ACCELERATORS)[name], "device": "cuda", "modulus": 31, "n_layers": 2, "batch_size": 64}
+    one, other = (train(config(**settings), tmp_path / f"{turn}", progress=False) for turn in range(2))
+    assert one.digests == other.digests
+
+
+def test_what_is_recorded_is_what_the_processor_records(config, elsewhere):
     settings = {"max_norm": 0.5, "optimizer.name": "adamw", "weight_decay": 0.3}
-    rows = {}
-    for device in ("cuda", "cpu"):
-        trainer = _after(config(**settings), device, 3)
-        record = trainer.recorded_update()
-        rows[device] = Recorder(trainer).rows(record) + MarginRecorder(trainer).rows(record)
-    assert len(rows["cuda"]) == len(rows["cpu"]) > 0
-    for ours, theirs in zip(rows["cuda"], rows["cpu"], strict=True):
+    rows = []
+    for changes, around in (elsewhere, (HERE, nullcontext)):
+        with around():
+            trainer = _after(config(**settings), changes, 3)
+            record = trainer.recorded_update()
+            rows.append(Recorder(trainer).rows(record) + MarginRecorder(trainer).rows(record))
+    assert len(rows[0]) == len(rows[1]) > 0
+    for ours, theirs in zip(*rows, strict=True):
         assert ours.keys() == theirs.keys()
         for name, value in theirs.items():
             if isinstance(value, float):
@@ -92,6 +135,8 @@ def test_what_is_recorded_is_what_the_processor_records(config):
                 assert ours[name] == value
 
 
+@pytest.mark.cuda
+@NO_GPU
 def test_a_run_is_analysed_on_the_processor(config, tmp_path):
     runs = {
         device: train(
@@ -113,6 +158,8 @@ def test_a_run_is_analysed_on_the_processor(config, tmp_path):
         assert numbers == pytest.approx(expected, rel=1e-6, abs=1e-7, nan_ok=True)
 
 
+@pytest.mark.cuda
+@NO_GPU
 @pytest.mark.parametrize("name", ["lion", "adamw", "muon", "grokfast ma", "neuralgrok"])
 def test_an_interrupted_run_goes_on(config, tmp_path, monkeypatch, name):
     settings = {**(OPTIMIZERS | ACCELERATORS)[name], "device": "cuda", "dtype": "float64"}
@@ -134,6 +181,8 @@ def test_an_interrupted_run_goes_on(config, tmp_path, monkeypatch, name):
     _same_weights(run.weights(20), whole.weights(20))
 
 
+@pytest.mark.cuda
+@NO_GPU
 def test_a_branch_of_a_run_on_a_gpu(config, tmp_path):
     settings = {"device": "cuda", "dtype": "float64", "max_norm": 0.5}
     parent = train(config(**settings), tmp_path / "parent", progress=False)
