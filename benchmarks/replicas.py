@@ -1,11 +1,11 @@
 """How many steps of a run a second come out of training 1, 8 or 64 seeds side by side, on a processor or a GPU.
 
-    python -m benchmarks.replicas [--device cuda] [--replicas 1 8 64] [--rounds 3] [--steps 40] [--smallest] [--out FILE]
+    python -m benchmarks.replicas [--device cuda] [--replicas 1 8 64] [--rounds 3] [--steps 40] [--smallest]
 
 Multiplication mod 97 as published (Lion with clip, two layers, batch 512). Contestants take turns: `train` in one
 process, and `Replicas` of each size. Steps of all networks are counted, so that 8 networks that take a step in the time
-of one make 8. Before anything is timed, each takes the steps of an epoch, in which kernels are chosen and, on a GPU,
-steps are recorded. Writes benchmarks/replicas.json, an entry for each device.
+of one make 8. Before anything is timed, each takes some steps, in which kernels are chosen, and on a GPU four epochs,
+in which steps are recorded. Writes benchmarks/replicas.json, an entry for each device.
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def measure(device: str, sizes: list[int], rounds: int, steps: int, *, smallest:
     for size in sizes:
         replicas = Replicas(config, range(size))
         contestants[f"{size} side by side"] = (replicas.update, size)
+    warm = 2 if device == "cpu" else 4 * trainer.batches.steps_per_epoch
     for update, _ in contestants.values():
-        for _ in range(max(steps, 4 * trainer.batches.steps_per_epoch)):
+        for _ in range(warm):
             update()
     measured: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds):

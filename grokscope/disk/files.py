@@ -152,6 +152,11 @@ def parse_lines(data: bytes) -> JsonLines:
     return JsonLines(rows, tuple(damaged), complete_bytes < len(data), complete_bytes)
 
 
+def json_lines(*rows: Mapping[str, Any]) -> bytes:
+    """Lines of a JSON-lines file."""
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
 class LineAppender:
     """A JSON-lines file open for appending, each line durable when `append` returns."""
 
@@ -179,7 +184,7 @@ class LineAppender:
     def append(self, row: Mapping[str, Any]) -> None:
         """Add one line. Raises OSError, with the file as it was before."""
         size = os.fstat(self._descriptor).st_size
-        line = (json.dumps(row) + "\n").encode()
+        line = json_lines(row)
         try:
             _write_all(self._descriptor, line)
             _sync(self._descriptor, self._path)

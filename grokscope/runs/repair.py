@@ -7,7 +7,6 @@ told, and what training again gives back.
 from __future__ import annotations
 
 import io
-import json
 import os
 import shutil
 from collections.abc import Iterable
@@ -17,7 +16,7 @@ from math import inf
 from pathlib import Path
 from typing import Any
 
-from grokscope.disk.files import digest, json_bytes, parse_lines, read_json, write_atomic
+from grokscope.disk.files import digest, json_bytes, json_lines, parse_lines, read_json, write_atomic
 from grokscope.runs import layout
 from grokscope.runs.closing import seal_closed
 from grokscope.runs.content import CheckpointContent
@@ -113,7 +112,7 @@ class _Repairs:
         if problem is not None:
             left = 0 if seals is None else len(seals.events)
             self._set_aside(layout.SEALS, problem.removeprefix(f"{self.run / layout.SEALS} "), keep=True)
-            write_atomic(self.run / layout.SEALS, _as_lines(lines.rows[:left]))
+            write_atomic(self.run / layout.SEALS, json_lines(*lines.rows[:left]))
             self._say(layout.SEALS, f"{left} of its lines hold, and stay")
         if seals is None:
             return self._new_seals()
@@ -159,7 +158,7 @@ class _Repairs:
             entry = self._checkpoint(step, listed.get(step))
             if entry is not None:
                 kept[step] = entry
-        content = _as_lines([entry.row() for entry in kept.values()])
+        content = json_lines(*(entry.row() for entry in kept.values()))
         if content != (there or b"")[: lines.complete_bytes] or there is None:
             write_atomic(file, content)
         if listed and max(listed) not in kept:
@@ -231,7 +230,7 @@ class _Repairs:
             table = parquet.read_table(io.BytesIO(seals.whole[layout.METRICS_TABLE].read(self.run)))
             rows = [{name: value for name, value in row.items() if value is not None} for row in table.to_pylist()]
             self._say(layout.METRICS, f"put back from {layout.METRICS_TABLE}")
-            return _as_lines(rows)
+            return json_lines(*rows)
         return None
 
     def _state(self, seals: Seals, record: Record, writer: SealWriter) -> None:
@@ -312,10 +311,6 @@ class _Repairs:
         else:
             os.replace(self.run / file, place)
         self._say(file, f"{why}: {'a copy is' if keep else 'it is'} set aside in {layout.QUARANTINE}")
-
-
-def _as_lines(rows: list[dict[str, Any]]) -> bytes:
-    return b"".join((json.dumps(row) + "\n").encode() for row in rows)
 
 
 def _names(run: Path) -> list[str]:

@@ -25,7 +25,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from grokscope.disk.files import JsonLines, LineAppender, digest, parse_lines
+from grokscope.disk.files import JsonLines, LineAppender, digest, json_lines, parse_lines
 from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.file_record import FileRecord
 from grokscope.runs.layout import CONFIG, MANIFEST, METRICS, METRICS_TABLE, PROBES, SEALS, STATE, STATUS, TASK
@@ -107,7 +107,8 @@ def parse_seals(path: Path) -> tuple[Seals | None, JsonLines, str | None]:
     """
     file = path / SEALS
     with run_errors(f"read {file}"):
-        lines = parse_lines(file.read_bytes()) if file.exists() else JsonLines([], (), False, 0)
+        data = file.read_bytes() if file.exists() else b""
+    lines = parse_lines(data)
     events: list[dict[str, Any]] = []
     problem = f"{file} is damaged: line {lines.damaged[0]} is no JSON object" if lines.damaged else None
     for number, row in enumerate(lines.rows, start=1):
@@ -116,6 +117,9 @@ def parse_seals(path: Path) -> tuple[Seals | None, JsonLines, str | None]:
             problem = problem or f"{file} is damaged: line {number} is not the one that followed line {number - 1}"
             break
         events.append(row)
+    # The chain is of what lines say. Spaces between words change nothing, and are an edit all the same.
+    if problem is None and data[: lines.complete_bytes] != json_lines(*events):
+        problem = f"{file} is damaged: its lines say what they said and are written otherwise"
     return (Seals(path, tuple(events)) if events else None), lines, problem
 
 

@@ -14,7 +14,7 @@ from filelock import FileLock
 from torch import Tensor
 
 from grokscope.config import RunConfig
-from grokscope.disk.files import LineAppender, digest, write_atomic
+from grokscope.disk.files import LineAppender, digest, json_lines, write_atomic
 from grokscope.model import Weights
 from grokscope.runs import layout
 from grokscope.runs.background import BackgroundWriter
@@ -123,7 +123,7 @@ class RunWriter:
         lines = probe_lines(self.path)
         kept = [line for line in lines if line["step"] <= after_step]
         logs = {layout.METRICS: (rows, len(self._rows)), layout.PROBES: (kept, len(lines))}
-        contents = {file: _as_lines(left) for file, (left, before) in logs.items() if len(left) < before}
+        contents = {file: json_lines(*left) for file, (left, before) in logs.items() if len(left) < before}
         if contents:
             with run_errors(f"write {self.path / layout.SEALS}"):
                 # Before the logs are cut: a kill in between leaves them longer than they are said to be, not shorter.
@@ -274,10 +274,6 @@ class RunWriter:
 def last_step(entries: dict[int, Entry], rows: list[dict[str, Any]]) -> int | None:
     """The last step that a checkpoint or a row of metrics tells of."""
     return max([*entries, *(row["step"] for row in rows[-1:])], default=None)
-
-
-def _as_lines(rows: list[dict[str, Any]]) -> bytes:
-    return "".join(json.dumps(row) + "\n" for row in rows).encode()
 
 
 def _changes(path: Path) -> str:

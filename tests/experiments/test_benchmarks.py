@@ -103,6 +103,22 @@ def test_sweeping_trains_every_run_with_one_worker_and_with_two(monkeypatch, tmp
     assert json.loads(file.read_text())["ratio"] > 0
 
 
+def test_replicas_counts_the_steps_of_all_networks(monkeypatch, tmp_path, capsys):
+    file = tmp_path / "replicas.json"
+    run(
+        monkeypatch,
+        "replicas",
+        *["--rounds", "1", "--steps", "2", "--replicas", "1", "3"],
+        "--smallest",
+        "--out",
+        str(file),
+    )
+    measured = json.loads(file.read_text())["cpu"]
+    assert set(measured["steps_a_second"]) == {"train", "1 side by side", "3 side by side"}
+    assert measured["times_train"]["train"] == 1
+    assert all(value > 0 for value in measured["steps_a_second"].values())
+
+
 def test_step_down_levels_counts_every_kind(monkeypatch, tmp_path, capsys):
     run(monkeypatch, "step_down_levels", "--smallest", "--out", str(tmp_path))
     table = pd.read_csv(tmp_path / "step-down-levels.csv").set_index("kind")

@@ -166,3 +166,40 @@ def test_rows_that_cannot_be_read_and_tables_that_there_are_not_are_refused(tmp_
     (tmp_path / "runs.csv").write_text("step,train_loss\n1,2\n")
     with pytest.raises(DiskError, match=r"runs\.csv"):
         experiment("published-tables").start(Request(scale="small", runs=tmp_path, out=tmp_path, training=False))
+
+
+def test_seeds_of_an_arm_are_trained_side_by_side_where_a_device_is_named(tmp_path):
+    """On the processor here. The rows are those that run directories give, but for rounding and without seconds."""
+    folders = {"runs": tmp_path / "runs", "out": tmp_path / "together", "only": ("reliability",)}
+    told: list[str] = []
+    chosen = experiment("published-tables")
+    outcome = chosen.run(Request(scale="small", side_by_side="cpu", say=told.append, **folders))
+    together = pd.read_csv(tmp_path / "together" / "runs.csv")
+    assert [line for line in told if "seeds" in line] == [
+        "reliability, mul, lion: 2 seeds (1 of 2 arms)", "reliability, mul, adam: 2 seeds (2 of 2 arms)"
+    ]  # fmt: skip
+    assert not outcome.failed
+    assert not (tmp_path / "runs").exists()  # no run directories
+    assert (together["trained_on"] == "cpu, side by side").all()
+    page = (tmp_path / "together" / "index.html").read_text()
+    assert "4 on cpu, side by side (the seeds of a setting at once)" in page
+    chosen.run(Request(scale="small", **{**folders, "out": tmp_path / "alone"}))
+    alone = pd.read_csv(tmp_path / "alone" / "runs.csv")
+    same = [name for name in alone if not name.endswith("_seconds")]
+    # Sixty steps from one start: networks that have not memorised yet, whose milestones are not a matter of rounding.
+    pd.testing.assert_frame_equal(
+        together[same].set_index("run").sort_index(), alone[same].set_index("run").sort_index()
+    )
+    # Started again, nothing is trained, and the rows stay.
+    before = (tmp_path / "together" / "runs.csv").read_bytes()
+    told.clear()
+    chosen.run(Request(scale="small", side_by_side="cpu", say=told.append, **folders))
+    assert not [line for line in told if "seeds" in line]
+    assert (tmp_path / "together" / "runs.csv").read_bytes() == before
+
+
+def test_an_experiment_that_needs_run_directories_trains_nothing_side_by_side(tmp_path):
+    request = Request(scale="small", side_by_side="cpu", runs=tmp_path / "runs", out=tmp_path / "out")
+    with pytest.raises(ConfigError, match=r"side_by_side = 'cpu' is not accepted: why-clipping needs the directories"):
+        experiment("why-clipping").run(request)
+    assert not list(tmp_path.iterdir())

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from grokscope.runs import RunError, open_run, reopen_run, verify_run
+from grokscope.runs import RunError, open_run, reopen_run, repair_run, verify_run
 
 
 def bad(path):
@@ -209,6 +209,23 @@ def test_seals_that_do_not_follow_from_each_other_are_refused(recorded, change):
     for use in (open_run, reopen_run):
         with pytest.raises(RunError, match=r"seals\.jsonl is damaged: line \d is not the one that followed line"):
             use(recorded)
+
+
+@pytest.mark.parametrize(
+    "change", [(b'": ', b'":'), (b"\n", b"\n\n"), (b'"event"', b'"\\u0065vent"')], ids=["space", "line", "letter"]
+)
+def test_seals_that_say_the_same_in_other_bytes_are_refused_and_repaired(recorded, change):
+    file = recorded / "seals.jsonl"
+    before = file.read_bytes()
+    file.write_bytes(before.replace(*change, 1))
+    assert [(finding.file, finding.verdict) for finding in bad(recorded)] == [("seals.jsonl", "damaged")]
+    with pytest.raises(
+        RunError, match=r"seals\.jsonl is damaged: its lines say what they said and are written otherwise"
+    ):
+        open_run(recorded)
+    repair_run(recorded)
+    assert bad(recorded) == []
+    assert file.read_bytes().startswith(before)
 
 
 def test_a_run_that_has_lost_its_seals_is_refused_and_one_that_is_older_is_not(trained, without_seals):

@@ -15,6 +15,7 @@ from grokscope.experiments.ledger import FILE
 from grokscope.experiments.published_tables.summary import as_text, readme_lines
 from grokscope.experiments.published_tables.trained import TABLES, PublishedTable
 from grokscope.experiments.shown import Shown
+from grokscope.experiments.side_by_side import COLUMN
 from grokscope.experiments.wording import TITLES, by_arm, joined, steps
 from grokscope.figures.plates import Plate
 from grokscope.report.page import write_page
@@ -59,15 +60,25 @@ def write_tables(
 
 def _opening(rows: pd.DataFrame, seconds: float, scale: str) -> tuple[str, ...]:
     told = (
-        f"{len(rows)} runs of the published settings, {seconds / 3600:.1f} hours of training on one core. Networks are "
-        "evaluated once an epoch. A network groks at the first evaluation with validation accuracy of at least 0.95, "
-        "and the grok is sustained if the next five agree. Times are Kaplan-Meier medians in steps, with 95% "
-        "intervals. A run that has not grokked when its budget ends counts as censored there, and as a failure. The "
-        "rate of failures is at most the number given, with 95% confidence: 0 of n is not 0. In all presets the first "
-        "norm of a block overwrites the residual stream; the last table is about networks where it does not.",
+        f"{len(rows)} runs of the published settings: {_trained(rows, seconds)}. Networks are evaluated once an epoch. "
+        "A network groks at the first evaluation with validation accuracy of at least 0.95, and the grok is sustained "
+        "if the next five agree. Times are Kaplan-Meier medians in steps, with 95% intervals. A run that has not "
+        "grokked when its budget ends counts as censored there, and as a failure. The rate of failures is at most the "
+        "number given, with 95% confidence: 0 of n is not 0. In all presets the first norm of a block overwrites the "
+        "residual stream; the last table is about networks where it does not.",
     )
     small = ("This is the small scale: it shows that every part works, and its numbers mean nothing.",)
     return told + (small if scale == "small" else ())
+
+
+def _trained(rows: pd.DataFrame, seconds: float) -> str:
+    """Where the runs were trained, in words."""
+    where_else = rows[COLUMN].dropna() if COLUMN in rows else rows["run"].iloc[:0]
+    alone = f"{len(rows) - len(where_else)} one by one, {seconds / 3600:.1f} hours of one core"
+    devices = [
+        f"{count} on {name} (the seeds of a setting at once)" for name, count in where_else.value_counts().items()
+    ]
+    return joined([alone, *devices])
 
 
 def _shown(table: PublishedTable, rows: pd.DataFrame, summary: pd.DataFrame, missing: Sequence[str]) -> Shown:
