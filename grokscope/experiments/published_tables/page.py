@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from grokscope import figures
@@ -48,7 +49,7 @@ def write_tables(
     beside |= {f"{name}.csv": csv_bytes(table) for name, table in summaries.items()}
     if "bounds" in summaries:
         beside["summary.md"] = ("\n".join(readme_lines(summaries["bounds"])) + "\n").encode()
-    seconds = float(numbers(rows, "observed_seconds").sum())
+    seconds = float(np.nansum(numbers(rows, "observed_seconds")))
     values = {
         "title": TITLE,
         "opening": _opening(rows, seconds, scale),

@@ -129,7 +129,7 @@ TABLES = (
     PublishedTable(
         "bounds",
         "The bound on row norms, task by task",
-        "Lion with projection and clip at several bounds; for x · y see `grokscope experiment max-norm`.",
+        "Lion with projection and clip at several bounds; for x · y see “grokscope experiment max-norm”.",
         tuple(_bounds()),
     ),
     PublishedTable(
