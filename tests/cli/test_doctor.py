@@ -35,9 +35,9 @@ def test_versions_are_those_of_the_distribution():
     def wanted(low, high):
         return f">={'.'.join(map(str, low))},<{'.'.join(map(str, high))}"
 
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert f"torch{wanted(*doctor.TORCH)}" in needed
-    assert f"transformer-lens{wanted(*doctor.TRANSFORMER_LENS)}" in needed
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"torch{wanted(*doctor.TORCH)}" in project["dependencies"]
+    assert project["optional-dependencies"]["lens"] == [f"transformer-lens{wanted(*doctor.TRANSFORMER_LENS)}"]
 
 
 @pytest.mark.parametrize(
