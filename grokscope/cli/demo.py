@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from grokscope.cli.following import found
 from grokscope.cli.output import say
 from grokscope.cli.sweeping import Display
 from grokscope.config import RunConfig, preset
@@ -92,6 +93,7 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
     say("writing the report")
     runs = [open_run(place.path) for place in standing]
     sentences = findings(runs)
+    found(runs=[place.path for place in standing])
     title = TITLE.format(modulus=arms[0].config.task.modulus)
     return build_report("demo", runs, report, title=title, findings=sentences), sentences
 

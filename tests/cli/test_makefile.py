@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -135,7 +136,7 @@ def test_changed_requirements_are_installed_again(make, tmp_path, name):
 
 def test_another_index_is_for_torch_alone(make):
     lines = make("-n", "test", "TORCH_INDEX=https://index.invalid/cpu").stdout.splitlines()
-    assert [line for line in lines if "index.invalid" in line] == [
+    assert [line.removesuffix(" || { \\") for line in lines if "index.invalid" in line] == [
         ".venv/bin/python -m pip install torch==2.13.0 --index-url https://index.invalid/cpu"
     ]
 
@@ -149,6 +150,33 @@ def test_a_python_that_will_not_do_is_named(make, tmp_path, python):
     assert done.returncode == 2
     assert f"grokscope needs Python >= 3.11; '{python}' is not" in done.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+def test_a_disk_without_room_is_told_before_anything_is_installed(make, tmp_path, monkeypatch):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import collections, shutil\nshutil.disk_usage = lambda path: collections.namedtuple('Usage', 'free')(3.9e9)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = make("demo", f"PYTHON={sys.executable}", "VENV=not-yet/there")
+    assert done.returncode == 2
+    assert "an installation takes up to 4 GB, and this disk has less" in done.stderr
+    assert not (tmp_path / "not-yet").exists()
+
+
+def test_a_torch_that_no_index_has_is_followed_by_what_can_be_done(make, tmp_path):
+    python = tmp_path / ".venv/bin/python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        '#!/bin/sh\n[ "$3" = --version ] && exit 0\necho "No matching distribution found for $4" >&2\nexit 1\n'
+    )
+    python.chmod(0o755)
+    done = make("demo", f"PYTHON={sys.executable}")
+    assert done.returncode == 2
+    assert done.stderr.index("No matching distribution found for torch==2.13.0") < done.stderr.index(
+        "torch==2.13.0 has not been installed; the line above says why. Another index may have it"
+    )
+    assert "make TORCH_INDEX=URL" in done.stderr
+    assert not (tmp_path / ".venv/.base").exists()
 
 
 def test_every_dependency_is_pinned_exactly():

@@ -92,6 +92,7 @@ def test_the_demo_works_from_the_wheel_in_a_folder_of_ones_own(site, tmp_path):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {"from": str(site / "grokscope/__init__.py"), "code": 0}
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoints", "reports"]
+    assert "next: grokscope scrub checkpoints/demo-small/" in done.stderr
     assert "multiplication" in (tmp_path / "reports/demo-small/index.html").read_text(encoding="utf-8").lower()
 
 
