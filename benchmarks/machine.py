@@ -11,13 +11,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from grokscope.blas import library, openblas, processor, product
+from grokscope.blas import library, name_and_family, openblas, product
 from grokscope.engine.linear import matmul_transposed
 
 
 def describe() -> dict[str, str | int]:
     """Processor and its family, cores, the libraries that the compiled engine multiplies with, and versions."""
-    name, family = processor()
+    name, family = name_and_family()
     return {
         "processor": name,
         "family": family,

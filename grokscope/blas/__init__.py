@@ -6,7 +6,7 @@ processor  what the processor is called
 """
 
 from grokscope.blas import openblas
-from grokscope.blas.processor import processor
+from grokscope.blas.processor import name_and_family
 from grokscope.blas.products import Library, library, product
 
-__all__ = ["Library", "library", "openblas", "processor", "product"]
+__all__ = ["Library", "library", "name_and_family", "openblas", "product"]

@@ -9,7 +9,7 @@ _INFO = Path("/proc/cpuinfo")
 """Where Linux tells it."""
 
 
-def processor() -> tuple[str, str]:
+def name_and_family() -> tuple[str, str]:
     """The processor's name, and its family and model; `unknown` for these where the system does not say."""
     if not _INFO.exists():
         return platform.processor() or platform.machine(), "unknown"

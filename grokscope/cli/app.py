@@ -18,9 +18,9 @@ from grokscope.cli.browsing import list_presets, list_runs, repair, report, scru
 from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
-from grokscope.cli.following import begin, first_page, next_command
+from grokscope.cli.following import done, ending_with_the_next, first_page
 from grokscope.cli.importing import import_network
-from grokscope.cli.output import say, say_error, say_next, warnings_as_notes
+from grokscope.cli.output import say, say_error, warnings_as_notes
 from grokscope.cli.screen import ensure_utf8_mode, fit_screen
 from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
@@ -55,6 +55,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 @fit_screen()
+@ending_with_the_next()
 @warnings_as_notes()
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that `words` (by default those of the command line) ask for; returns the exit code."""
@@ -65,11 +66,8 @@ def main(words: Sequence[str] | None = None) -> int:
         with raising():
             plugins, words = split_plugins(words)
             load_plugins(plugins)
-            begin()
             code = _dispatch(words)
-            following = next_command(words[0]) if words else None
-            if following is not None:
-                say_next(following)
+            done(words[0] if words else "")
             return code
     except KeyboardInterrupt as interrupt:
         say_error(f"interrupted{'; ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -90,10 +91,10 @@ def _transformer_lens() -> Check:
 def _processor() -> Check:
     from torch.backends import cpu
 
-    from grokscope.blas import processor
+    from grokscope.blas import name_and_family
     from grokscope.sweeps.local import usable_cores
 
-    name, family = processor()
+    name, family = name_and_family()
     detail = f"{name} (family {family}), {cpu.get_cpu_capability()}, {usable_cores()} cores to use"
     return Check("processor", True, detail)
 
@@ -113,9 +114,15 @@ def _threads() -> Check:
 
 
 def _products() -> Check:
+    import torch
+
     from grokscope.blas import library
 
-    return Check("matrix products", True, f"float32 by {library(1)}; on several threads by {library(2)}")
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    detail = (
+        f"float32 by {library(1)}, on several threads by {library(2)}; the BLAS of torch is {blas[1] if blas else '?'}"
+    )
+    return Check("matrix products", True, detail)
 
 
 def _determinism() -> Check:

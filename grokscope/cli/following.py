@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from os import PathLike
 from string import Formatter
+
+from grokscope.cli.output import say_next
 
 FIRST: tuple[tuple[str, str], ...] = (
     ("grokscope doctor", "is this machine fit for it, and how long will the demo take?"),
@@ -36,12 +39,30 @@ NEXT: dict[str, tuple[str, ...]] = {
 }
 """After each command: of these the first of which the command has found all that it names."""
 
+_done: ContextVar[str | None] = ContextVar("done", default=None)
 _found: ContextVar[dict[str, str]] = ContextVar("found")
+
+
+@contextmanager
+def ending_with_the_next() -> Iterator[None]:
+    """After the block, and all that is said in it, the next command is named, if the command has got to its end."""
+    begin()
+    yield
+    command = _done.get()
+    following = None if command is None else next_command(command)
+    if following is not None:
+        say_next(following)
 
 
 def begin() -> None:
     """Forget what an earlier command of this process has found."""
     _found.set({})
+    _done.set(None)
+
+
+def done(command: str) -> None:
+    """Remember that a command has got to its end, whatever it has found there."""
+    _done.set(command)
 
 
 def found(**facts: str | PathLike[str] | Iterable[str | PathLike[str]]) -> None:

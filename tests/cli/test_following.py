@@ -14,8 +14,8 @@ from grokscope.sweeps import estimate
 
 def told(done) -> list[str]:
     """The words of the next command, without `grokscope`."""
-    (line,) = [line for line in done.err.splitlines() if line.startswith("next: ")]
-    program, *words = shlex.split(line.removeprefix("next: "))
+    assert done.next is not None, done.err
+    program, *words = shlex.split(done.next)
     assert program == "grokscope"
     return words
 
@@ -126,4 +126,4 @@ def test_a_sweep_is_listed_before_and_after_it_is_trained(grokscope, tiny, tmp_p
 def test_an_error_names_no_next_command(grokscope):
     done = grokscope("verify", "nowhere")
     assert done.code == 2
-    assert "next:" not in done.err
+    assert done.next is None
