@@ -35,7 +35,7 @@ NEXT: dict[str, tuple[str, ...]] = {
     "report": ("grokscope scrub {runs}",),
     "scrub": ("grokscope experiment",),
     "presets": ("grokscope train {preset}",),
-    "doctor": ("grokscope demo",),
+    "doctor": ("grokscope {fit_for}",),
 }
 """After each command: of these the first of which the command has found all that it names."""
 

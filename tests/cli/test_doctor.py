@@ -28,7 +28,7 @@ def test_a_sound_machine_passes(grokscope, monkeypatch):
     assert re.search(
         r"^ok +demo: about \d+ (s|minutes): an estimate, from steps that were measured for \d+ s$", done.out, re.M
     )
-    assert done.next == "grokscope demo"
+    assert done.next == (None if failed else "grokscope demo")
     assert done.code == (1 if failed else 0)
 
 
@@ -94,6 +94,9 @@ def test_a_check_that_breaks_fails_and_the_others_go_on(grokscope, monkeypatch):
     assert done.code == 1
     assert done.out.splitlines()[0] == "FAIL  broken: ImportError: libgomp.so.1: no such file"
     assert "ok    python" in done.out
+    assert done.next is None
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._python,))
+    assert grokscope("doctor").next == "grokscope demo"
 
 
 def test_a_failed_check_says_what_to_do(grokscope, monkeypatch):
