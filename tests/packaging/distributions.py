@@ -24,19 +24,23 @@ class Distributions(NamedTuple):
 
 def build(folder: Path) -> Distributions:
     """Build the sdist from a copy of the tree, and the wheel from nothing but the sdist."""
-    tree = folder / "tree"
-    tree.mkdir()
-    shutil.copytree(ROOT / "grokscope", tree / "grokscope", ignore=shutil.ignore_patterns("__pycache__"))
+    tree = copied_tree(folder / "tree")
     for name in ("tests", "benchmarks"):
         (tree / name).mkdir()
         (tree / name / "__init__.py").touch()
-    for name in FILES:
-        shutil.copy(ROOT / name, tree)
     sdist = folder / _hook("build_sdist", tree, folder)
     with tarfile.open(sdist) as archive:
         archive.extractall(folder / "unpacked", filter="data")
     (unpacked,) = (folder / "unpacked").iterdir()
     return Distributions(sdist, folder / _hook("build_wheel", unpacked, folder))
+
+
+def copied_tree(tree: Path) -> Path:
+    """A copy of what is built from."""
+    shutil.copytree(ROOT / "grokscope", tree / "grokscope", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in FILES:
+        shutil.copy(ROOT / name, tree)
+    return tree
 
 
 def _hook(name: str, tree: Path, out: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email
 import json
 import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 import grokscope
-from tests.packaging.distributions import ROOT, Distributions, build
+from tests.packaging.distributions import ROOT, Distributions, build, copied_tree
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,25 @@ def test_the_demo_works_from_the_wheel_in_a_folder_of_ones_own(site, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+def test_the_commands_of_the_page_install_from_a_clone_without_make(tmp_path):
+    """A part of `make wheel-test` too."""
+    tree = copied_tree(tmp_path / "clone")
+    (block,) = re.findall(r"```sh\n(.*?)```", (ROOT / "docs/install.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert block.startswith("python3 ")
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    commands = block.replace("python3 ", f"'{sys.executable}' ", 1)
+    done = subprocess.run(["sh", "-ec", commands], cwd=tree, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "To begin:" in done.stdout
+    code = "import grokscope; print(grokscope.__version__)"
+    told = subprocess.check_output(
+        [tree / ".venv/bin/python", "-P", "-c", code], cwd=tmp_path, env=environment, text=True
+    )
+    assert told.strip() == grokscope.__version__
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
 def test_the_wheel_installs_into_an_empty_environment_and_its_commands_work_there(built, tmp_path):
     """What `make wheel-test` runs; it takes the packages from pip's index."""
     venv.create(tmp_path / "empty", with_pip=True)
@@ -128,7 +148,7 @@ def test_the_wheel_installs_into_an_empty_environment_and_its_commands_work_ther
         "-c",
         "import grokscope as gs\n"
         "from pathlib import Path\n"
-        "run = gs.open_run(sorted(Path('checkpoints/demo-small').iterdir())[0])\n"
+        "run = gs.open_run(next(Path('checkpoints/demo-small').glob('mul-*')))\n"
         "try: run.model(-1)\n"
         "except ImportError as error: print(error)",
     )
