@@ -66,8 +66,10 @@ def sweep(
     except KeyboardInterrupt as interrupt:
         interrupt.args = ("go on with the same command",)
         raise
-    found(folder=wanted.out if out is None else out)
-    return _tell(ended, wanted.out if out is None else out)
+    folder = wanted.out if out is None else out
+    code = _tell(ended, folder)
+    found(folder=[folder] * (code == 0))
+    return code
 
 
 def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:
