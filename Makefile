@@ -12,6 +12,8 @@ WORKERS ?= 2
 ROUNDS ?= 5
 
 PY := $(VENV)/bin/python
+# What a run and its analysis need, and beside it what tests, linters and notebooks need.
+BASE := $(VENV)/.base
 INSTALLED := $(VENV)/.installed
 LENS4_PY := $(LENS4)/bin/python
 LENS4_INSTALLED := $(LENS4)/.installed
@@ -19,23 +21,32 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo browser test test-slow test-lens4 lint types bench
+.PHONY: help install demo browser test test-slow test-lens4 wheel-test lint types bench
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 install: $(INSTALLED) ## Create the virtual environment with pinned versions
 
-# The stamp is made last, so an installation that was cut short is done again.
-$(INSTALLED): pyproject.toml constraints.txt
+# A stamp is made last, so an installation that was cut short is done again.
+$(BASE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "grokscope needs Python >= 3.11; '$(PYTHON)' is not. Name one: make PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -c 'import pathlib, shutil, sys; parents = pathlib.Path("$(VENV)").absolute().parents; \
+	  sys.exit(shutil.disk_usage(next(path for path in parents if path.exists())).free < 4e9)' || { \
+	  echo "an installation takes up to 4 GB, and this disk has less. Use another: make VENV=/path/to/venv" >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX))
+	$(PY) -m pip install $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) || { \
+	  echo "$(TORCH) has not been installed; the line above says why. Another index may have it for this machine:" >&2; \
+	  echo "make TORCH_INDEX=URL. docs/install.md has what else can be done" >&2; exit 1; }
+	$(PY) -m pip install -c constraints.txt -e .
+	@touch $@
+
+$(INSTALLED): $(BASE)
 	$(PY) -m pip install -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED) ## Train a clipped and an unclipped network, and write reports/demo/index.html
+demo: $(BASE) ## Train a clipped and an unclipped network, and write reports/demo/index.html
 	@$(PY) -m grokscope.cli demo
 
 browser: $(INSTALLED) ## Install the browser that the tests need, where there is none
@@ -60,6 +71,9 @@ $(LENS4_INSTALLED): $(INSTALLED) constraints-lens4.txt
 	@awk -F '==' 'NR == FNR { other[$$1]; next } !($$1 in other)' constraints-lens4.txt constraints.txt > $(LENS4)/constraints.txt
 	$(PY) -m pip --python $(LENS4_PY) install -c $(LENS4)/constraints.txt -r constraints-lens4.txt
 	@touch $@
+
+wheel-test: $(INSTALLED) ## Build the wheel, install it into an empty environment, and run the demo there
+	@$(PY) -m pytest -m slow tests/packaging
 
 lint: $(INSTALLED) ## Check style, formatting and which package may import which
 	@$(PY) -m ruff check .

@@ -7,26 +7,19 @@ import platform
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from grokscope.blas import library, openblas, product
+from grokscope.blas import library, name_and_family, openblas, product
 from grokscope.engine.linear import matmul_transposed
 
 
 def describe() -> dict[str, str | int]:
     """Processor and its family, cores, the libraries that the compiled engine multiplies with, and versions."""
-    processor, family = platform.processor() or platform.machine(), "unknown"
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        lines = [line.partition(":") for line in info.read_text().splitlines()]
-        fields = {key.strip(): value.strip() for key, _, value in lines}
-        processor = fields.get("model name", processor)
-        family = f"{fields.get('cpu family', '?')} model {fields.get('model', '?')}"
+    name, family = name_and_family()
     return {
-        "processor": processor,
+        "processor": name,
         "family": family,
         "capability": torch.backends.cpu.get_cpu_capability(),
         "cores": os.cpu_count() or 1,

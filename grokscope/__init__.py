@@ -11,4 +11,4 @@ Everything that `__init__.pyi` names is imported when it is first used, so that 
 import lazy_loader as lazy
 
 __getattr__, __dir__, __all__ = lazy.attach_stub(__name__, __file__)
-__version__ = "0.1.0"
+__version__ = "0.2.0"

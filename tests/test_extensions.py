@@ -1,11 +1,15 @@
-"""An analysis with its figure, an optimizer, a gradient transform, a norm control, a claim and a table of a user's own,
-in a folder outside the package: each is used through the public interface, and no file of the package changes."""
+"""The recipes of CONTRIBUTING.md, each as it stands there, in a folder outside the package.
+
+An analysis with its figure, an optimizer, a gradient transform, a norm control, arms and a table of a user's own are
+used through the public interface, and no file of the package changes.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,164 +19,11 @@ import pytest
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "grokscope"
 
-MODULES = {
-    "my_analysis": '''
-"""How many weights are negative."""
-
-import pandas as pd
-
-from grokscope.analysis import analysis
-
-
-@analysis(family="mine", version=1)
-def negative_weights(run):
-    """The share of a run's weights that are negative, at every checkpoint."""
-    shares = [float((run.weights(step)["embed.W_E"] < 0).double().mean()) for step in run.steps]
-    return pd.DataFrame({"step": run.steps, "share": shares})
-''',
-    "my_figure": '''
-"""The share of negative weights, drawn."""
-
-from matplotlib.figure import Figure
-
-from grokscope.figures import plate
-
-
-@plate(section="norms", table="negative_weights", caption="How many weights of the embedding are negative.")
-def negative_weights_over_training(table):
-    figure = Figure()
-    figure.subplots().plot(table["step"], table["share"])
-    return figure
-''',
-    "my_optimizer": '''
-"""Gradient descent with one momentum, that of Polyak."""
-
-import torch
-
-from grokscope.config import OptimizerConfig, declare_optimizer
-from grokscope.optimizers import Rule
-
-
-@declare_optimizer("heavy_ball")
-class HeavyBall(OptimizerConfig):
-    """b <- inertia b + g; w <- w - lr b."""
-
-    inertia: float = 0.5
-    """How much of the last step is kept."""
-
-    def build(self, parameters):
-        return HeavyBallRule(self, parameters)
-
-
-class HeavyBallRule(Rule):
-    def __init__(self, config, parameters):
-        super().__init__(config)
-        self.parameters = parameters
-        self.average = torch.zeros_like(parameters.gradient)
-
-    def step(self, lr):
-        self.average.mul_(self.config.inertia).add_(self.parameters.gradient)
-        self.parameters.vector.detach().sub_(self.average, alpha=lr)
-
-    def tensors(self):
-        return {"average": self.average}
-''',
-    "my_transform": '''
-"""The gradient, halved."""
-
-from grokscope.config import GradientConfig, declare_transform
-from grokscope.optimizers import GradientTransform
-
-
-@declare_transform("scaled")
-class Scaled(GradientConfig):
-    """g <- factor g."""
-
-    factor: float = 0.5
-
-    def build(self, parameters, seed):
-        return ScaledTransform(self.factor)
-
-
-class ScaledTransform(GradientTransform):
-    def __init__(self, factor):
-        self.factor = factor
-
-    def apply_(self, gradient):
-        gradient.mul_(self.factor)
-''',
-    "my_control": '''
-"""Embeddings set to a joint norm after every step."""
-
-import torch
-
-from grokscope.config import NormConfig, declare_control
-from grokscope.norms import Control
-
-
-@declare_control("embedding_norm", switches=("embedding_norm",))
-class EmbeddingNorm(NormConfig):
-    """W_E <- W_E * embedding_norm / ||W_E||."""
-
-    embedding_norm: float | None = None
-
-    def build(self, names, start):
-        return Held(self.embedding_norm)
-
-
-class Held(Control):
-    def __init__(self, norm):
-        self.norm = norm
-
-    def apply_(self, weights, step):
-        value = weights["embed.W_E"].detach()
-        value.mul_(self.norm / torch.linalg.vector_norm(value))
-''',
-    "my_family": '''
-"""Is it a large learning rate?"""
-
-from grokscope.experiments.why_clipping import Arm, declare_family
-
-
-@declare_family(number=1000, name="mine", asks="Is it a large learning rate?")
-def mine():
-    """The clip at half of its learning rate."""
-    return {
-        "slow": Arm(
-            "projection and clip, half of the learning rate",
-            lambda setting: {"optimizer.lr": 5e-4, "norms.max_norm": setting.bound},
-        )
-    }
-''',
-    "my_table": '''
-"""How long two tiny runs are."""
-
-import pandas as pd
-
-from grokscope.config import preset
-from grokscope.experiments.table import Publication, Size, table_experiment
-from grokscope.sweeps import Job
-
-TINY = {"task.modulus": 5, "model.n_layers": 1, "model.d_model": 8, "model.n_heads": 1, "model.d_mlp": 8}
-
-
-def rounds(plan):
-    yield [Job(plan.sized(preset("mul-lion-clip", seed=seed, steps=4, eval_every=2))) for seed in plan.seeds]
-
-
-@table_experiment(
-    name="my-table",
-    asks="How long are two tiny runs?",
-    published=Size(seeds=(0, 1), parts=("all",), settings=TINY),
-    small=Size(seeds=(0,), parts=("all",), settings=TINY),
-    rounds=rounds,
+RECIPE = re.compile(
+    r"^File `(?P<name>my_\w+)\.py`; in the package: `(?P<folder>[a-z_/]+)`.*?\n```python\n(?P<code>.*?)^```$",
+    re.MULTILINE | re.DOTALL,
 )
-def my_table(plan, runs):
-    """A row for each run."""
-    table = pd.DataFrame({"seed": [run.config.seed for run in runs], "steps": [run.final_step for run in runs]})
-    return Publication({"my-table": table}, {}, table)
-''',
-}
+RECIPES = {match["name"]: match for match in RECIPE.finditer((ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8"))}
 USE = """
 import json
 import sys
@@ -215,6 +66,14 @@ print(json.dumps({
 """
 
 
+def test_every_recipe_is_used_and_names_a_folder_of_the_package():
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    assert page.count("```python") == len(RECIPES) == 7
+    assert all(name in USE for name in RECIPES)
+    for recipe in RECIPES.values():
+        assert (PACKAGE / recipe["folder"] / "__init__.py").exists()
+
+
 def digest_of_package() -> str:
     """sha256 of every file of the package but what Python and compilers leave there."""
     whole = hashlib.sha256()
@@ -228,8 +87,8 @@ def digest_of_package() -> str:
 def used(tmp_path_factory) -> dict[str, object]:
     """What came of using all of them, in a process of its own that knows the folder."""
     folder = tmp_path_factory.mktemp("mine")
-    for name, text in MODULES.items():
-        (folder / f"{name}.py").write_text(text)
+    for name, recipe in RECIPES.items():
+        (folder / f"{name}.py").write_text(recipe["code"])
     before = digest_of_package()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
     done = subprocess.run([sys.executable, "-c", USE], cwd=folder, env=environment, capture_output=True, text=True)

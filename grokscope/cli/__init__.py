@@ -5,6 +5,7 @@ settings       `--lr 1e-4` on the command line to changes of a config
 unforeseen     errors of memory, of torch and of depth, in one line
 output         lines, tables, errors
 screen         what they are printed on
+following      where to begin, and which command comes after which
 opening        the runs that a command reads, without damaged checkpoints
 
 training       train, resume, branch

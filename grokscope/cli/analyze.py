@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from tyro.conf import FlagCreatePairsOff, Positional, arg
 
+from grokscope.cli.following import found
 from grokscope.cli.opening import opened
 from grokscope.cli.output import print_table, say, say_error, say_note
 from grokscope.cli.sweeping import Display
@@ -68,6 +69,7 @@ def analyze(
         integer("workers", workers, 1)
     if out is not None:
         check_folder(out)
+    found(runs=runs)
     if len(runs) == 1 and ray is None:
         return _analyze_here(opened(runs[0], basis, strict=strict), only, out, workers or os.cpu_count() or 1)
     return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds, basis, strict)

@@ -18,8 +18,9 @@ from grokscope.cli.browsing import list_presets, list_runs, repair, report, scru
 from grokscope.cli.demo import demo
 from grokscope.cli.doctor import doctor
 from grokscope.cli.experimenting import experiment
+from grokscope.cli.following import done, ending_with_the_next, first_page
 from grokscope.cli.importing import import_network
-from grokscope.cli.output import say_error, warnings_as_notes
+from grokscope.cli.output import say, say_error, warnings_as_notes
 from grokscope.cli.screen import ensure_utf8_mode, fit_screen
 from grokscope.cli.settings import PLUGINS, split_plugins
 from grokscope.cli.sweeping import sweep
@@ -28,6 +29,11 @@ from grokscope.cli.unforeseen import unforeseen
 from grokscope.config import load_plugins
 from grokscope.config.nearest import hint
 from grokscope.stopping import Stopped, raising
+
+ABOUT = (
+    "A microscope for grokking: train small transformers with and without weight-norm control, keep dense checkpoints, "
+    "and look inside."
+)
 
 COMMANDS: dict[str, Callable[..., int]] = {
     "demo": demo,
@@ -49,6 +55,7 @@ COMMANDS: dict[str, Callable[..., int]] = {
 
 
 @fit_screen()
+@ending_with_the_next()
 @warnings_as_notes()
 def main(words: Sequence[str] | None = None) -> int:
     """Run the command that `words` (by default those of the command line) ask for; returns the exit code."""
@@ -59,7 +66,9 @@ def main(words: Sequence[str] | None = None) -> int:
         with raising():
             plugins, words = split_plugins(words)
             load_plugins(plugins)
-            return _dispatch(words)
+            code = _dispatch(words)
+            done(words[0] if words else "")
+            return code
     except KeyboardInterrupt as interrupt:
         say_error(f"interrupted{'; ' if interrupt.args else ''}{' '.join(map(str, interrupt.args))}")
         return interrupt.code if isinstance(interrupt, Stopped) else 130
@@ -76,14 +85,16 @@ def _dispatch(words: list[str]) -> int:
         return COMMANDS[words[0]](words[1:])
     if words and not words[0].startswith("-") and words[0] not in COMMANDS:
         raise ValueError(f"there is no command {words[0]!r}; {hint(words[0], COMMANDS, 'commands')}")
+    if not words:
+        say(f"grokscope: {ABOUT}\n\n{first_page()}")
+        return 0
     from tyro.extras import subcommand_cli_from_dict
 
     return subcommand_cli_from_dict(
         COMMANDS,
         prog="grokscope",
-        description="A microscope for grokking: train small transformers with and without weight-norm "
-        f"control, keep dense checkpoints, and look inside. {PLUGINS}",
-        args=words or ["--help"],
+        description=f"{ABOUT} {PLUGINS}",
+        args=words,
     )
 
 

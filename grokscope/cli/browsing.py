@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
+from grokscope.cli.following import found
 from grokscope.cli.opening import opened
 from grokscope.cli.output import console, one_line, print_table, say, say_error
 from grokscope.config import ConfigError, RunConfig, presets
@@ -50,6 +51,7 @@ def list_presets(containing: Positional[str] = "") -> int:
         "source",
     )
     print_table(columns, rows, numbers=("budget", "published step", "seeds"))
+    found(preset=next(iter(known)))
     for number, source in enumerate(sources if notes else (), start=1):
         say(f"[{number}] {source}")
     return 0
@@ -70,6 +72,7 @@ def list_runs(directory: Positional[Path] = Path("checkpoints")) -> int:
         [(*(row[column] for column in columns[:-1]), _grok(row)) for row in rows],
         numbers=("seed", "steps", "grok step"),
     )
+    found(run=[row["path"] for row in rows if row["status"] == "finished"][:1])
     for row in rows:
         if row["problem"]:
             say_error(row["problem"])
@@ -98,7 +101,15 @@ def verify(run: Positional[Path]) -> int:
     unsealed = [finding for finding in findings if finding.verdict == "unsealed"]
     fine = f"none bad, {len(unsealed)} of which nothing is recorded" if unsealed else "all as they were written"
     say(f"{run}: {len(findings)} files, " + (f"{len(bad)} bad" if bad else fine))
+    found(**{"damaged" if bad else _standing(run): run})
     return 2 if bad else 0
+
+
+def _standing(path: Path) -> str:
+    """Whether a sound run can be resumed, as `grokscope.cli.following` calls it."""
+    from grokscope.runs import open_run
+
+    return "unfinished" if open_run(path).status == "interrupted" else "run"
 
 
 def repair(run: Positional[Path]) -> int:
@@ -111,6 +122,7 @@ def repair(run: Positional[Path]) -> int:
 
     repairs = repair_run(run)
     print_table(("file", "what was done"), [(repair.file, one_line(repair.done)) for repair in repairs])
+    found(run=run)
     say(f"{run}: repaired" if repairs else f"{run}: nothing to repair, all files are as they were written")
     return 0
 
@@ -135,7 +147,9 @@ def report(
 
     if not runs:
         raise ValueError(f"name the runs to report on: grokscope report {name} RUN...")
-    say(str(build_report(name, [opened(run, basis, strict=strict) for run in runs], out)))
+    shown = [opened(run, basis, strict=strict) for run in runs]
+    say(str(build_report(name, shown, out)))
+    found(runs=[run.path for run in shown if run.config.task == shown[0].config.task][:3])
     return 0
 
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from grokscope.cli.following import found
 from grokscope.cli.output import say
 from grokscope.cli.sweeping import Display
 from grokscope.config import RunConfig, preset
@@ -35,12 +36,22 @@ ARMS = (Arm("clipped", "mul-lion-clip", {"steps": 1000}), Arm("unclipped", "mul-
 """What `make demo` trains: the published clipped arm and its published baseline, which memorises early and groks
 tens of thousands of steps later. Budgets and checkpoints such that all of it takes minutes on 2 cores."""
 
-TITLE = "Multiplication mod 97, clipped and unclipped"
+_TINY = {"modulus": 13, "d_model": 16, "d_mlp": 16, "n_heads": 2, "batch_size": 32, "every": 10}
+SMALL = tuple(Arm(arm.label, arm.preset, {**_TINY, "steps": steps}) for arm, steps in zip(ARMS, (20, 40), strict=True))
+"""What shows in a minute that training, analyses and the report work."""
+
+TITLE = "Multiplication mod {modulus}, clipped and unclipped"
 
 
-def demo() -> int:
-    """Train a clipped and an unclipped network on x * y mod 97, and write reports/demo/index.html."""
-    page, findings = run_demo(ARMS, Path("checkpoints", "demo"), Path("reports", "demo"))
+def demo(scale: Literal["small", "published"] = "published") -> int:
+    """Train a clipped and an unclipped network on x * y mod 97, and write reports/demo/index.html.
+
+    Args:
+        scale: small trains tiny networks mod 13 for a few steps, and writes reports/demo-small/index.html within a
+            minute: it shows that everything works, and nothing else.
+    """
+    arms, name = (SMALL, "demo-small") if scale == "small" else (ARMS, "demo")
+    page, findings = run_demo(arms, Path("checkpoints", name), Path("reports", name))
     say()
     say(f"report: {page}")
     for finding in findings:
@@ -82,7 +93,9 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
     say("writing the report")
     runs = [open_run(place.path) for place in standing]
     sentences = findings(runs)
-    return build_report("demo", runs, report, title=TITLE, findings=sentences), sentences
+    found(runs=[place.path for place in standing])
+    title = TITLE.format(modulus=arms[0].config.task.modulus)
+    return build_report("demo", runs, report, title=title, findings=sentences), sentences
 
 
 def _plan(place: Place) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 
+from grokscope.cli.following import found
 from grokscope.cli.output import console, one_line
 
 TORCH = ((2, 10), (2, 14))
@@ -22,6 +24,11 @@ TRANSFORMER_LENS = ((3, 9), (5,))
 _ENOUGH_BYTES = 2 * 10**9
 """Dense checkpoints of the demo and of one longer run."""
 _SLOW_FSYNC_SECONDS = 0.02
+_REPORT_SHARE = 2.2
+"""How long the demo's analyses and its page take, for each second that both networks would train one after the other.
+
+Measured once, on two busy cores: 680 s, beside 306 s by the estimate of training.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +42,10 @@ class Check:
 
 
 def doctor() -> int:
-    """Check Python, packages, determinism and disk, and say what to do; exit code 1 if a check fails."""
+    """Check Python, packages, processor and disk, say what to do, and how long the demo will take.
+
+    The exit code is 1 if a check fails.
+    """
     out = console()
     failed = 0
     for check in CHECKS:
@@ -50,6 +60,7 @@ def doctor() -> int:
         out.print(f"{outcome.name}: {one_line(outcome.detail)}", markup=False, soft_wrap=True)
         if outcome.advice and not outcome.is_ok:
             out.print(f"      {outcome.advice}", markup=False, soft_wrap=True)
+    found(fit_for=["demo"] * (not failed))
     out.print(f"{failed} of {len(CHECKS)} checks failed" if failed else "all is well", soft_wrap=True)
     return 1 if failed else 0
 
@@ -59,12 +70,15 @@ def _python() -> Check:
     return Check("python", sys.version_info >= (3, 11), python, "use Python >= 3.11: make PYTHON=python3.12")
 
 
-def _package(name: str, low: tuple[int, ...], high: tuple[int, ...]) -> Check:
+def _package(name: str, low: tuple[int, ...], high: tuple[int, ...], extra: str | None = None) -> Check:
+    """The version of a package; one that belongs to an extra need not be there."""
     wanted = f">={'.'.join(map(str, low))},<{'.'.join(map(str, high))}"
-    advice = f"install it: pip install -c constraints.txt '{name}{wanted}'"
+    advice = f"install it: pip install '{name}{wanted}'"
     try:
         installed = version(name)
     except PackageNotFoundError:
+        if extra is not None:
+            return Check(name, True, f"not installed; what needs it: pip install 'grokscope[{extra}]'")
         return Check(name, False, "not installed", advice)
     release = tuple(int(part) for part in installed.partition("+")[0].split(".")[:2] if part.isdigit())
     return Check(name, low <= release < high, f"{installed} (wanted: {wanted})", advice)
@@ -75,14 +89,27 @@ def _torch() -> Check:
 
 
 def _transformer_lens() -> Check:
-    return _package("transformer-lens", *TRANSFORMER_LENS)
+    # run.model(step) and forward = "hooked" need it, and nothing else.
+    return _package("transformer-lens", *TRANSFORMER_LENS, extra="lens")
+
+
+def _processor() -> Check:
+    from torch.backends import cpu
+
+    from grokscope.blas import name_and_family
+    from grokscope.sweeps.local import usable_cores
+
+    name, family = name_and_family()
+    detail = f"{name} (family {family}), {cpu.get_cpu_capability()}, {usable_cores()} cores to use"
+    return Check("processor", True, detail)
 
 
 def _threads() -> Check:
     import torch
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = torch.get_num_threads()
+    from grokscope.sweeps.local import usable_cores
+
+    cores, asked = usable_cores(), torch.get_num_threads()
     return Check(
         "threads",
         asked <= cores,
@@ -92,9 +119,15 @@ def _threads() -> Check:
 
 
 def _products() -> Check:
+    import torch
+
     from grokscope.blas import library
 
-    return Check("matrix products", True, f"float32 by {library(1)}; on several threads by {library(2)}")
+    blas = re.search(r"BLAS_INFO=(\w+)", torch.__config__.show())
+    detail = (
+        f"float32 by {library(1)}, on several threads by {library(2)}; the BLAS of torch is {blas[1] if blas else '?'}"
+    )
+    return Check("matrix products", True, detail)
 
 
 def _determinism() -> Check:
@@ -150,6 +183,27 @@ def _fsync() -> Check:
     )
 
 
+def _demo() -> Check:
+    from grokscope.cli.demo import ARMS
+    from grokscope.sweeps import Job
+    from grokscope.sweeps.estimate import estimate
+    from grokscope.sweeps.local import usable_cores
+
+    begin = time.perf_counter()
+    costs = estimate([Job(arm.config) for arm in ARMS])
+    training, one_by_one = costs.seconds(min(usable_cores(), len(ARMS))), costs.seconds(1)
+    assert training is not None  # there are few kinds
+    assert one_by_one is not None
+    whole = training + _REPORT_SHARE * one_by_one
+    spent = time.perf_counter() - begin
+    return Check("demo", True, f"about {_rounded(whole)}: an estimate, from steps that were measured for {spent:.0f} s")
+
+
+def _rounded(seconds: float) -> str:
+    """A number of seconds as roughly as an estimate is known."""
+    return f"{max(10, round(seconds, -1)):.0f} s" if seconds < 120 else f"{seconds / 60:.0f} minutes"
+
+
 def _existing(path: Path) -> Path:
     """The path, or the folder that it would be made in."""
     return path if path.is_dir() else Path(".")
@@ -159,9 +213,12 @@ CHECKS: tuple[Callable[[], Check], ...] = (
     _python,
     _torch,
     _transformer_lens,
+    _processor,
+    _products,
     _threads,
     _determinism,
     _disk_space,
     _write_access,
     _fsync,
+    _demo,
 )

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
+from grokscope.cli.following import found
 from grokscope.cli.output import print_table, say
 from grokscope.cli.sweeping import Display
 
@@ -67,6 +68,8 @@ def experiment(
     except KeyboardInterrupt as interrupt:
         interrupt.args = ("go on with the same command",)
         raise
+    folder = Request(scale=scale, runs=runs).folders(name)[0]
+    found(folder=[folder] * folder.is_dir())
     print_table(outcome.columns, outcome.rows)
     for line in outcome.lines:
         say(line)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from tyro.conf import arg
 
+from grokscope.cli.following import found
 from grokscope.cli.output import one_line, say, say_note
 from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, preset, read_settings
@@ -68,6 +69,7 @@ def import_network(words: list[str]) -> int:
     say(f"accuracy on the whole table: {imported['accuracy']:.4f} (of {run.task.n_examples} examples)")
     say(repr(run))
     say(str(run.path))
+    found(run=run.path)
     return 0
 
 

@@ -45,6 +45,12 @@ def say_note(message: str) -> None:
     sys.stderr.flush()
 
 
+def say_next(command: str) -> None:
+    """Print `next: COMMAND` on stderr: what stdout has is for other programs to read."""
+    sys.stderr.write(f"next: {one_line(command)}\n")
+    sys.stderr.flush()
+
+
 class _Collected(logging.Handler):
     """Warnings, each once, in their order."""
 

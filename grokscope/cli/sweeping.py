@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
+from grokscope.cli.following import found
 from grokscope.cli.output import console, one_line, print_table, say, say_error, say_note
 from grokscope.config import ConfigError
 
@@ -52,6 +53,7 @@ def sweep(
         raise ConfigError("--fetch belongs to --ray ADDRESS")
     wanted = load_sweep(file, many=many)
     if dry_run:
+        found(planned=[str(file), *(["--out", str(out)] if out else []), *["--many"] * many])
         return _dry_run(wanted, out, workers)
     try:
         with Display() as display:
@@ -64,7 +66,10 @@ def sweep(
     except KeyboardInterrupt as interrupt:
         interrupt.args = ("go on with the same command",)
         raise
-    return _tell(ended, wanted.out if out is None else out)
+    folder = wanted.out if out is None else out
+    code = _tell(ended, folder)
+    found(folder=[folder] * (code == 0))
+    return code
 
 
 def _dry_run(wanted: Sweep, out: Path | None, workers: int | None) -> int:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
+from grokscope.cli.following import found
 from grokscope.cli.output import say, say_error, say_note
 from grokscope.cli.settings import PLUGINS, SHORT_NAMES, changes, grouped, show_settings
 from grokscope.config import ConfigError, RunConfig, config_from_file, override, preset
@@ -109,6 +110,7 @@ def branch(words: list[str]) -> int:
 
     run = branch_run(path, int(at[0]), Path(out[0]) if out else None, callbacks=_loggers(log), **changes(groups))
     parent = run.parent or {}
+    found(parent=path)
     if parent.get("moments") == "fresh":
         say(
             f"fine-tuned from the stored weights of {parent['run']} at step {parent['step']}: "
@@ -133,6 +135,7 @@ def _tell(run: Run) -> int:
     """Print what has become of a run; returns the exit code."""
     say(repr(run))
     say(str(run.path))
+    found(run=run.path)
     if run.status == "diverged":
         say_error(f"{run.path} has diverged: {run.reason}")
         return DIVERGED

@@ -7,6 +7,8 @@ That is a `HookedTransformer` up to TransformerLens 3.9, and a `TransformerBridg
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
@@ -32,9 +34,9 @@ def require_hooked_transformer(setting: str) -> None:
         found = "none is installed" if release is None else f"installed is {release}"
         raise ConfigError(
             f"{setting} needs the HookedTransformer of TransformerLens 3.9, and {found}: pip install "
-            "'transformer-lens>=3.9,<4'. The TransformerBridge of version 4 cannot be trained in its place (a gradient "
-            "with respect to a run's weights needs torch.func.functional_call, which a bridge does not support); "
-            "forward = compiled or engine computes the same with either version, or none"
+            "'grokscope[lens]' 'transformer-lens>=3.9,<4'. The TransformerBridge of version 4 cannot be trained in its "
+            "place (a gradient with respect to a run's weights needs torch.func.functional_call, which a bridge does "
+            "not support); forward = compiled or engine computes the same with either version, or none"
         )
 
 
@@ -44,16 +46,18 @@ def build_model(
     """The network for the task with uninitialised weights (see `grokscope.model.initial_weights`).
 
     A `HookedTransformer` with TransformerLens 3.9, a `TransformerBridge` with 4. Biases that the config switches off
-    have `requires_grad` False.
+    have `requires_grad` False. Raises `ImportError` where TransformerLens cannot be imported.
     """
     # Late: importing TransformerLens takes seconds, and training with the exact engine does without it.
     if _has_bridges():
-        from grokscope.model.bridge import build_bridge
+        with _naming_the_extra():
+            from grokscope.model.bridge import build_bridge
 
         return build_bridge(config, task, device)
-    from transformer_lens import HookedTransformer, HookedTransformerConfig
+    with _naming_the_extra():
+        from transformer_lens import HookedTransformer, HookedTransformerConfig
 
-    from grokscope.model.blocks import DeterministicEmbed, NormedBlock
+        from grokscope.model.blocks import DeterministicEmbed, NormedBlock
 
     cfg = HookedTransformerConfig(
         n_layers=config.n_layers,
@@ -97,7 +101,8 @@ def load_model(
 ) -> HookedTransformer | TransformerBridge:
     """The network in evaluation mode that holds a copy of `weights`; see `build_model`."""
     if _has_bridges():
-        from grokscope.model.bridge import build_bridge, load_into_bridge_
+        with _naming_the_extra():
+            from grokscope.model.bridge import build_bridge, load_into_bridge_
 
         bridge = build_bridge(config, task, device)
         load_into_bridge_(bridge, weights)
@@ -105,6 +110,18 @@ def load_model(
     model = build_model(config, task, device)
     model.load_state_dict(weights)
     return model.eval()
+
+
+@contextmanager
+def _naming_the_extra() -> Iterator[None]:
+    """An import that fails within the block says what to install."""
+    try:
+        yield
+    except ImportError as error:
+        raise ImportError(
+            f"run.model gives a network of TransformerLens, which cannot be imported ({error}): "
+            "pip install 'grokscope[lens]'. Weights, trajectories, analyses and reports do without it"
+        ) from error
 
 
 def _has_bridges() -> bool:

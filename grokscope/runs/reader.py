@@ -264,7 +264,8 @@ class Run:
         """The network in evaluation mode with the weights of `step` (see `weights`), for hooks and caches.
 
         A `HookedTransformer` with TransformerLens 3.9. With 4, which has none, a `TransformerBridge`: `run_with_cache`
-        and `run_with_hooks` know the same hook names, with the same values.
+        and `run_with_hooks` know the same hook names, with the same values. Raises `ImportError` without the extra
+        `lens`.
         """
         return load_model(self.config.model, self.task, self.weights(step))
 

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from grokscope.counted import counted
+
 
 class Progress(Protocol):
     """What the loop tells while it trains."""
@@ -55,10 +57,8 @@ def progress_bar(
     if not shown:
         yield _Silent()
         return
-    from tqdm.auto import tqdm
-
     interval = 0.1 if sys.stderr.isatty() or "ipykernel" in sys.modules else 30.0
-    if note is not None:
-        tqdm.write(f"{title}: {note}", file=sys.stderr)
-    with tqdm(total=steps, initial=done, desc=title, unit="step", mininterval=interval, dynamic_ncols=True) as bar:
+    with counted(title, steps, "step", done=done, mininterval=interval) as bar:
+        if note is not None:
+            bar.write(f"{title}: {note}", file=sys.stderr)
         yield _Bar(bar)

@@ -12,6 +12,8 @@ class Result(NamedTuple):
     code: int | str | None
     out: str
     err: str
+    """Without the last line, where that names the next command."""
+    next: str | None
 
 
 @pytest.fixture
@@ -25,7 +27,11 @@ def grokscope(capsys, tmp_path, monkeypatch) -> Callable[..., Result]:
             code = main(words)
         except SystemExit as stop:  # tyro's
             code = stop.code
-        return Result(code, *capsys.readouterr())
+        out, err = capsys.readouterr()
+        before, mark, following = err.rpartition("next: ")
+        if mark and before[-1:] in ("", "\n") and following.count("\n") == 1:
+            return Result(code, out, before, following.rstrip("\n"))
+        return Result(code, out, err, None)
 
     return run
 

@@ -67,6 +67,7 @@ def test_train_runs_verify_and_report(grokscope, tiny, tmp_path):
 
     done = grokscope("resume", path)
     assert done.code == 0
+    assert done.next == f"grokscope report mine {path}"
     assert "finished" in done.out
 
     done = grokscope("report", "one", path)
@@ -137,5 +138,5 @@ def test_a_closed_pipe_is_no_error():
     assert listing.stdout is not None
     listing.stdout.close()
     assert listing.stderr is not None
-    assert listing.stderr.read() == b""
+    assert listing.stderr.read().startswith(b"next: grokscope train ")
     assert listing.wait() == 0

@@ -1,22 +1,58 @@
 """The doctor finds what is wrong, and says what to do."""
 
+import re
 import tomllib
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
 
 from grokscope.cli import doctor
+from grokscope.cli.demo import SMALL
+from grokscope.sweeps import estimate
 
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_sound_machine_passes(grokscope):
+def test_a_sound_machine_passes(grokscope, monkeypatch):
+    monkeypatch.setattr("grokscope.cli.demo.ARMS", SMALL)  # measured in less time
     done = grokscope("doctor")
     failed = [line for line in done.out.splitlines() if line.startswith("FAIL")]
     # Space and speed of the disk are the test machine's own affair.
     assert [line for line in failed if "disk space" not in line and "fsync" not in line] == []
     assert "determinism: 20 steps, twice: bit-identical weights" in done.out
+    assert re.search(r"^ok +processor: .+ \(family .+\), \w+, \d+ cores to use$", done.out, re.M)
+    assert re.search(
+        r"^ok +matrix products: float32 by (torch|openblas), .*; the BLAS of torch is \w+$", done.out, re.M
+    )
+    assert re.search(
+        r"^ok +demo: about \d+ (s|minutes): an estimate, from steps that were measured for \d+ s$", done.out, re.M
+    )
+    assert done.next == (None if failed else "grokscope demo")
     assert done.code == (1 if failed else 0)
+
+
+def test_an_installation_without_transformer_lens_is_sound_and_says_what_to_install(monkeypatch):
+    def missing(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(doctor, "version", missing)
+    found = doctor._transformer_lens()
+    assert found.is_ok
+    assert found.detail == "not installed; what needs it: pip install 'grokscope[lens]'"
+    assert not doctor._torch().is_ok
+    assert doctor._torch().advice == "install it: pip install 'torch>=2.10,<2.14'"
+
+
+def test_the_estimate_of_the_demo_follows_what_is_measured(monkeypatch):
+    costs = estimate.Estimate({"a": estimate.Cost(100.0, 0), "b": estimate.Cost(400.0, 0)}, 2)
+    monkeypatch.setattr(estimate, "estimate", lambda jobs: costs)
+    monkeypatch.setattr("grokscope.sweeps.local.usable_cores", lambda: 1)
+    monkeypatch.setattr(doctor, "_REPORT_SHARE", 0.4)
+    assert doctor._demo().detail.startswith("about 12 minutes: an estimate")  # (1 + 0.4) * 500 s
+    monkeypatch.setattr("grokscope.sweeps.local.usable_cores", lambda: 8)
+    assert doctor._demo().detail.startswith("about 10 minutes: an estimate")  # 400 s + 0.4 * 500 s
+    assert [doctor._rounded(seconds) for seconds in (3.0, 88.0, 119.0, 150.0)] == ["10 s", "90 s", "120 s", "2 minutes"]
 
 
 @pytest.mark.lens
@@ -35,9 +71,9 @@ def test_versions_are_those_of_the_distribution():
     def wanted(low, high):
         return f">={'.'.join(map(str, low))},<{'.'.join(map(str, high))}"
 
-    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
-    assert f"torch{wanted(*doctor.TORCH)}" in needed
-    assert f"transformer-lens{wanted(*doctor.TRANSFORMER_LENS)}" in needed
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert f"torch{wanted(*doctor.TORCH)}" in project["dependencies"]
+    assert project["optional-dependencies"]["lens"] == [f"transformer-lens{wanted(*doctor.TRANSFORMER_LENS)}"]
 
 
 @pytest.mark.parametrize(
@@ -58,6 +94,9 @@ def test_a_check_that_breaks_fails_and_the_others_go_on(grokscope, monkeypatch):
     assert done.code == 1
     assert done.out.splitlines()[0] == "FAIL  broken: ImportError: libgomp.so.1: no such file"
     assert "ok    python" in done.out
+    assert done.next is None
+    monkeypatch.setattr(doctor, "CHECKS", (doctor._python,))
+    assert grokscope("doctor").next == "grokscope demo"
 
 
 def test_a_failed_check_says_what_to_do(grokscope, monkeypatch):

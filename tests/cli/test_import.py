@@ -30,6 +30,7 @@ def test_files_become_a_run_that_the_other_commands_take(grokscope, folder):
     done = grokscope("import", "step_000000.pt", "step_000500.pt", *WORDS, "--out", "run")
     assert done.code == 0, done.err
     assert done.out.splitlines()[-1] == "run"
+    assert done.next == "grokscope analyze run"
     for part in ("skipped: optimizer (beside the state dict: dict of 0)", "skipped: blocks.0.attn.IGNORE",
                  "note: read off the weights: ", "split: unknown", "accuracy at step 500: val 0."):  # fmt: skip
         assert part in done.out

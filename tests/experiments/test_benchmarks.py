@@ -77,6 +77,22 @@ def test_analysis_compares_with_a_checkout_and_measures_memory(monkeypatch, caps
     assert {"keys", "logit_characters", "ablation", "collapse"} <= set(measured["tables"])
 
 
+def test_sizes_counts_a_package_once_and_what_an_extra_adds(monkeypatch, capsys):
+    from benchmarks.sizes import flat, needed, size
+
+    run(monkeypatch, "sizes", "--smallest")
+    measured = json.loads(capsys.readouterr().out)
+    assert measured["base"]["packages"] == 1
+    assert measured["base"]["megabytes"] >= measured["base"]["without_bytecode"] > 10
+    assert "pandas" not in measured["largest"]
+    assert measured["added"]["more"]["packages"] >= 3  # pandas, dateutil, six, without numpy
+    missing: set[str] = set()
+    found = needed(["six", "six>=1", "no-such-package-of-ours"], missing)
+    assert (list(found), missing) == (["six"], {"no-such-package-of-ours"})
+    assert 30_000 < size(found.values()).bytes < 300_000
+    assert flat({"a": ["x"], "b": ["grokscope[a]", "y"]})["b"] == ["x", "y"]
+
+
 def test_memory_measures_what_it_compares_with_estimates(monkeypatch):
     from benchmarks import memory
 

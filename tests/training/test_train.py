@@ -253,7 +253,8 @@ def test_a_progress_bar_counts_the_steps(config, tmp_path, capfd):
     out, err = capfd.readouterr()
     assert out == ""
     assert "tiny seed 0" in err
-    assert "20/20" in err
+    assert "20 of 20 steps" in err
+    assert "00:00 left" in err
 
 
 def test_the_loss_at_the_start_is_that_of_guessing_when_logits_are_small():

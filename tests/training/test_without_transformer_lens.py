@@ -88,7 +88,8 @@ def test_everything_but_the_model_itself_works_where_transformer_lens_cannot_be_
     assert found.pop("tables") > 5
     assert found == {
         "same": True, "status": ["finished"] * 4, "page": True, "loaded": [],
-        "refused": "transformer_lens is blocked",
+        "refused": "run.model gives a network of TransformerLens, which cannot be imported (transformer_lens is "
+        "blocked): pip install 'grokscope[lens]'. Weights, trajectories, analyses and reports do without it",
     }  # fmt: skip
 
 
@@ -96,7 +97,10 @@ def test_everything_but_the_model_itself_works_where_transformer_lens_cannot_be_
 def test_training_through_the_hooked_transformer_is_refused_where_there_is_none(monkeypatch, tmp_path, release, found):
     monkeypatch.setattr(build, "_release", lambda: release)
     config = override(preset("mul-lion-clip"), {**SETTINGS, "forward": "hooked"})
-    with pytest.raises(ConfigError, match=rf"forward = 'hooked' needs .* 3\.9, and {found}: pip install .*>=3\.9,<4"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"forward = 'hooked' needs .* 3\.9, and {found}: pip install 'grokscope\[lens\]' .*>=3\.9,<4",
+    ):
         train(config, tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
 

@@ -17,12 +17,12 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 import pandas as pd
-from tqdm.auto import tqdm
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.memory import Footprint, all_pairs, check_memory, check_pairs, no_pairs
 from grokscope.analysis.tables.declared import Analysis, declare, every_run
 from grokscope.analysis.tables.identity import identified
+from grokscope.counted import counted
 from grokscope.stopping import at_boundaries, check
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def _compute(
     chosen = {analysis.name: set(analysis.steps(run.steps)) for analysis in analyses}
     steps = sorted(set().union(*chosen.values()))
 
-    with at_boundaries(), tqdm(total=len(steps), desc=run.name, unit="checkpoint", disable=progress is not True) as bar:
+    with at_boundaries(), counted(run.name, len(steps), "checkpoint", shown=progress is True) as bar:
         done = count(1)
 
         def parts_at(step: int) -> dict[str, pd.DataFrame]:
