@@ -1,0 +1,59 @@
+"""From the repository to the site."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from docs_site.assemble import whole_site, write_sources
+from docs_site.checks import problems
+from docs_site.pages import ROOT, Group
+
+WORK = ROOT / "build" / "docs"
+WARNING = re.compile(r"\bwarn|\berror", re.IGNORECASE)
+
+
+class BuildError(RuntimeError):
+    """The site generator failed, or warned."""
+
+
+def build_site(out: Path, site: Group | None = None, work: Path = WORK) -> int:
+    """Build the site into a folder, check it, and say what is wrong with it; returns the exit code.
+
+    A folder that was built before is replaced once the new one is whole.
+    """
+    try:
+        built = built_site(whole_site() if site is None else site, work)
+    except (BuildError, ValueError) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    found = problems(built)
+    for problem in found:
+        sys.stderr.write(f"{problem}\n")
+    if found:
+        sys.stderr.write(f"{len(found)} problems: the site is left in {built}\n")
+        return 1
+    shutil.rmtree(out, ignore_errors=True)
+    shutil.move(built, out)
+    sys.stdout.write(f"{out / 'index.html'}\n")
+    return 0
+
+
+def built_site(site: Group, work: Path) -> Path:
+    """The folder of the site that the generator makes of some pages.
+
+    Raises `BuildError` where it fails or warns, with all that it said.
+    """
+    settings = write_sources(site, work)
+    # The generator asks griffe for the extension, which is a module of this repository.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict", "--config-file", str(settings)]
+    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
+    said = done.stdout + done.stderr
+    if done.returncode or WARNING.search(said):
+        raise BuildError(f"{' '.join(command[1:])} failed or warned:\n{said}")
+    return work / "site"

@@ -1,0 +1,66 @@
+"""The gallery, and a page per figure."""
+
+from __future__ import annotations
+
+from docs_site.docstrings import escaped
+from docs_site.pages import Group, Page, fenced
+from docs_site.record import Record, ShownRun
+from docs_site.shown import image, pictures, title_of
+from grokscope.figures.plates import DeclaredPlate, plates
+from grokscope.report import SECTIONS
+
+
+def figure_pages(record: Record) -> Group:
+    """The gallery and the pages of all figures, by section of a report."""
+    sections = {
+        section.title: [plate for plate in plates().values() if plate.section == section.name] for section in SECTIONS
+    }
+    of_sections = [
+        Group(title, tuple(figure_page(plate, record) for plate in of_section))
+        for title, of_section in sections.items()
+    ]
+    return Group("Figures", (_gallery(sections, record), *of_sections))
+
+
+def _gallery(sections: dict[str, list[DeclaredPlate]], record: Record) -> Page:
+    """Every figure, small."""
+    path = "gallery.md"
+    parts = [
+        "# Gallery",
+        "Every figure that a report can show, drawn from two runs by `make gallery`. A figure leads to its page, with "
+        "all of its pictures, its caption, and how it is drawn.",
+        *(
+            f"{escaped(run.about)[:1].upper()}{escaped(run.about)[1:]}; {_grok(run)}:\n\n{fenced(run.command, 'sh')}"
+            for run in record.runs
+        ),
+    ]
+    for title, of_section in sections.items():
+        parts += [f"## {title}", '<div class="gallery" markdown>']
+        for plate in of_section:
+            drawn = record.figures[plate.name].pictures
+            shown = image(drawn[0], path, title_of(plate.name)) if drawn else "*Not drawn for these runs.*"
+            link = f"[{title_of(plate.name)}](figures/{plate.name}.md)"
+            parts.append(f'<div class="shown" markdown>\n\n{link}\n\n{shown}\n\n</div>')
+        parts.append("</div>")
+    return Page(path, "Gallery", "\n\n".join(parts) + "\n")
+
+
+def _grok(run: ShownRun) -> str:
+    """How long a run was trained, and when it grokked."""
+    grok = "it does not grok" if run.grok_step is None else f"it groks at step {run.grok_step:,}"
+    return f"{grok}, of {run.steps:,} steps"
+
+
+def figure_page(plate: DeclaredPlate, record: Record) -> Page:
+    """The page of one figure: its pictures, what it draws, and its function."""
+    path = f"figures/{plate.name}.md"
+    shown, files = pictures(plate.name, record, path)
+    tables = " or ".join(f"[`{name}`](../analyses/{name}.md)" for name in plate.tables)
+    parts = [
+        f"# {title_of(plate.name)}",
+        shown,
+        "## How it is drawn",
+        f"From the table {tables}. A report has it as `figures/{plate.name}.png`, with the table beside it.",
+        f"::: {plate.figure.__module__}.{plate.figure.__name__}\n    options:\n      heading_level: 3",
+    ]
+    return Page(path, title_of(plate.name), "\n\n".join(parts) + "\n", files)
