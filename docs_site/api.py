@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Collection
 from functools import cache
 from importlib import import_module
 from pkgutil import walk_packages
@@ -122,3 +123,9 @@ def _row(package: str, name: str) -> tuple[str, str]:
     documented = inspect.isroutine(value) or inspect.isclass(value) or _has_page(package, name)
     said = first_line(inspect.getdoc(getattr(value, "source", value))) if documented else ""
     return f"{mark}[`{name}`][{target}]", said
+
+
+def missing_names(anchors: Collection[str]) -> list[str]:
+    """Public names that no page has an anchor for, a sentence each."""
+    names = [f"{package}.{name}" for package in packages() for name in public_names(package)]
+    return [f"{name} is public, and on no page" for name in names if name not in anchors]

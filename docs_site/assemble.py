@@ -75,7 +75,7 @@ def whole_site() -> Group:
                 "Results",
                 (
                     written("reports/README.md", "Results"),
-                    _files_page("Figures of the report"),
+                    _report_page("Figures of the report"),
                     written("benchmarks/README.md", "Speed"),
                 ),
             ),
@@ -99,12 +99,13 @@ def _start(page: Page) -> Page:
     return replace(page, text=f"{page.text}\n## On this site\n\n{table(('pages', 'what is there'), rows)}\n")
 
 
-def _files_page(title: str) -> Page:
-    """The files of the folder of figures that the published report leads to."""
-    files = sorted(path.name for path in (ROOT / REPORT / "figures").iterdir())
-    rows = [f"- [{name}]({name})" for name in files]
+def _report_page(title: str) -> Page:
+    """The files that the published report leads to, all of which are copied with it."""
+    files = sorted(path for path in (ROOT / REPORT).rglob("*") if path.is_file() and path.suffix != ".md")
+    figures = [f"- [{path.name}]({path.name})" for path in files if path.parent.name == "figures"]
     text = f"# {title}\n\nEach with the table that it is drawn from. [The report](../index.html)\n\n"
-    return Page(f"{REPORT}/figures/index.md", title, text + "\n".join(rows) + "\n")
+    copied: dict[str, Path | bytes] = {str(path.relative_to(ROOT)): path for path in files}
+    return Page(f"{REPORT}/figures/index.md", title, text + "\n".join(figures) + "\n", copied)
 
 
 def write_sources(site: Group, folder: Path) -> Path:
@@ -121,9 +122,6 @@ def write_sources(site: Group, folder: Path) -> Path:
             _put(source, path, content, taken)
     for path in (STYLE, WORKER):
         _put(source, path, Path(__file__).with_name(Path(path).name), taken)
-    for file in sorted((ROOT / REPORT).rglob("*")):
-        if file.is_file() and file.suffix != ".md":
-            _put(source, str(file.relative_to(ROOT)), file, taken)
     settings = folder / "mkdocs.yml"
     # JSON is YAML, and needs no other package to be written.
     settings.write_text(json.dumps(generator_settings(site), indent=2), encoding="utf-8")
@@ -164,6 +162,7 @@ def generator_settings(site: Group) -> dict[str, Any]:
                 "content.code.copy",
                 "navigation.footer",
                 "navigation.indexes",
+                "navigation.prune",
                 "navigation.tabs",
                 "navigation.top",
                 "search.highlight",

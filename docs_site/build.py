@@ -8,12 +8,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from docs_site.api import missing_names
 from docs_site.assemble import whole_site, write_sources
-from docs_site.checks import problems
+from docs_site.checks import Site, problems
+from docs_site.notebooks import ESCAPES
 from docs_site.pages import ROOT, Group
 
-WORK = ROOT / "build" / "docs"
 WARNING = re.compile(r"\bwarn|\berror", re.IGNORECASE)
 
 
@@ -21,26 +23,22 @@ class BuildError(RuntimeError):
     """The site generator failed, or warned."""
 
 
-def build_site(out: Path, site: Group | None = None, work: Path = WORK) -> int:
-    """Build the site into a folder, check it, and say what is wrong with it; returns the exit code.
-
-    A folder that was built before is replaced once the new one is whole.
-    """
+def build_site(out: Path) -> int:
+    """Build the site into a folder, in place of what is there, and say what is wrong with it; returns the exit code."""
     try:
-        built = built_site(whole_site() if site is None else site, work)
+        with TemporaryDirectory(prefix="grokscope-docs-") as work:
+            built = built_site(whole_site(), Path(work))
+            shutil.rmtree(out, ignore_errors=True)
+            shutil.move(built, out)
     except (BuildError, ValueError) as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    found = problems(built)
+    site = Site(out)
+    found = [*problems(site), *missing_names(site.ids())]
     for problem in found:
         sys.stderr.write(f"{problem}\n")
-    if found:
-        sys.stderr.write(f"{len(found)} problems: the site is left in {built}\n")
-        return 1
-    shutil.rmtree(out, ignore_errors=True)
-    shutil.move(built, out)
-    sys.stdout.write(f"{out / 'index.html'}\n")
-    return 0
+    sys.stdout.write(f"{out / 'index.html'}{f': {len(found)} problems' if found else ''}\n")
+    return 1 if found else 0
 
 
 def built_site(site: Group, work: Path) -> Path:
@@ -53,7 +51,7 @@ def built_site(site: Group, work: Path) -> Path:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
     command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict", "--config-file", str(settings)]
     done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
-    said = done.stdout + done.stderr
+    said = ESCAPES.sub("", done.stdout + done.stderr)
     if done.returncode or WARNING.search(said):
         raise BuildError(f"{' '.join(command[1:])} failed or warned:\n{said}")
     return work / "site"

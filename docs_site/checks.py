@@ -82,20 +82,15 @@ class Site:
             page.close()
         return self._pages[path]
 
-    def ids(self) -> dict[str, list[Path]]:
-        """The pages that have each anchor."""
-        found: dict[str, list[Path]] = {}
-        for path in self.paths:
-            for one in self.page(path).ids:
-                found.setdefault(one, []).append(path)
-        return found
+    def ids(self) -> set[str]:
+        """Every anchor of any page."""
+        return set().union(*(self.page(path).ids for path in self.paths))
 
 
-def problems(folder: Path) -> list[str]:
+def problems(site: Site) -> list[str]:
     """What is wrong with a built site, a sentence each."""
-    site = Site(folder)
     if not site.paths:
-        return [f"there are no pages in {folder}"]
+        return [f"there are no pages in {site.folder}"]
     return [*broken_links(site), *loaded_from_elsewhere(site)]
 
 

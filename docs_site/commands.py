@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import dataclass
+from functools import cache
 
 from docs_site.pages import Page, code, table
 
@@ -54,10 +55,11 @@ class HelpPage:
 
 def help_page(command: str) -> HelpPage:
     """The help page of a command of `grokscope`."""
-    return read_help(printed_help([command, "--help"]))
+    return read_help(printed_help(command, "--help"))
 
 
-def printed_help(words: Sequence[str]) -> str:
+@cache
+def printed_help(*words: str) -> str:
     """What `grokscope WORDS` prints, at a fixed width and without colours."""
     from grokscope.cli import main
 
@@ -65,7 +67,7 @@ def printed_help(words: Sequence[str]) -> str:
     content = io.BytesIO()
     out = io.TextIOWrapper(content, encoding="utf-8", write_through=True)
     with _width(WIDTH), redirect_stdout(out), suppress(SystemExit):
-        main(list(words))
+        main(words)
     return content.getvalue().decode("utf-8")
 
 
@@ -160,7 +162,7 @@ def _summary(docstring: str | None) -> str:
 
 def _help_of_all() -> str:
     """What the help page of the program says of all commands, but for their names."""
-    return read_help(printed_help(["--help"])).text
+    return read_help(printed_help("--help")).text
 
 
 def command_text(name: str, page: HelpPage) -> str:

@@ -16,13 +16,16 @@ if (location.protocol === "file:") {
           document.head.append(script);
         })));
       </script><script src="${new URL(url, document.baseURI)}"></script>`;
-      window.addEventListener("from-worker", ({ data }) => {
-        const event = new MessageEvent("message", { data });
+      // As from a worker, a message is a copy, and comes when the sender has gone on.
+      window.addEventListener("from-worker", (message) => setTimeout(() => {
+        const event = new MessageEvent("message", { data: structuredClone(message.data) });
         this.dispatchEvent(event);
         this.onmessage?.(event);
-      });
-      this.postMessage = (data) =>
+      }));
+      this.postMessage = (message) => {
+        const data = structuredClone(message);
         loaded.then(() => frame.contentWindow.dispatchEvent(new MessageEvent("message", { data })));
+      };
       this.terminate = () => frame.remove();
       document.body.append(frame);
     }
