@@ -34,12 +34,12 @@ def analysis_pages(record: Record) -> Group:
     ]
     for family, of_family in by_family:
         rows = [
-            (f"[`{each.name}`]({each.name}.md)", first_line(each.summary), _figures_in_row(each)) for each in of_family
+            (f"[`{each.name}`]({each.name}.md)", _figures_in_row(each), first_line(each.summary)) for each in of_family
         ]
         parts += [
             f"## {family_title(family)}",
             _how_together(family),
-            table(("table", "what it says", "figures"), rows),
+            table(("table", "figures", "what it says"), rows),
         ]
     index = Page("analyses/index.md", "All analyses", "\n\n".join(parts) + "\n")
     groups = [

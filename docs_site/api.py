@@ -81,8 +81,8 @@ def api_pages() -> Group:
     rows = [
         (
             f"[`{package}`]({package}.md)",
-            first_line(import_module(package).__doc__),
             str(len(public_names(package)) or ""),
+            first_line(import_module(package).__doc__),
         )
         for package in packages()
     ]
@@ -90,7 +90,7 @@ def api_pages() -> Group:
         "# Packages\n\nEvery public name of the package, with its signature and the shapes of its arrays: "
         '`Float[Tensor, "checkpoint frequency"]` is a tensor of floating-point numbers with these two axes. Names that '
         "`import grokscope as gs` has are on the page of [`grokscope`](grokscope.md).\n\n"
-        f"{table(('package', 'what it is', 'public names'), rows)}\n"
+        f"{table(('package', 'public names', 'what it is'), rows)}\n"
     )
     pages = tuple(
         Page(page_path(package), package.removeprefix(f"{TOP}."), package_text(package)) for package in packages()

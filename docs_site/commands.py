@@ -195,8 +195,8 @@ def is_setting(option: Option, with_settings: bool) -> bool:
 
 def options_table(options: Sequence[Option]) -> str:
     """Options as a table."""
-    rows = [(code(one.name), prose(one.text), code(one.default) if one.default else "") for one in options]
-    return table(("option", "what it says", "left out"), rows)
+    rows = [(code(one.name), code(one.default) if one.default else "", prose(one.text)) for one in options]
+    return table(("option", "left out", "what it says"), rows)
 
 
 def _paragraphs(text: str) -> str:

@@ -17,7 +17,7 @@ from grokscope.disk.files import write_atomic
 from grokscope.figures.files import PNG_DPI, png
 from grokscope.figures.plates import DeclaredPlate, plates
 
-WIDEST, COLOURS = 1200, 96
+WIDEST, COLOURS = 1200, 256
 """Pixels and colours of a picture: what keeps all of them at a few megabytes."""
 SHOWN_DPI = 100
 """Pixels of a page that an inch of a figure takes."""
@@ -116,5 +116,5 @@ def small(content: bytes) -> tuple[bytes, tuple[int, int]]:
     if image.width > WIDEST:
         image = image.resize((WIDEST, round(image.height * WIDEST / image.width)), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    image.quantize(COLOURS, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    image.quantize(COLOURS, Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue(), size

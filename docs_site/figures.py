@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from docs_site.docstrings import escaped
-from docs_site.pages import Group, Page, fenced
+import inspect
+from typing import get_type_hints
+
+from matplotlib.figure import Figure
+
+from docs_site.api import public_names
+from docs_site.docstrings import escaped, first_line
+from docs_site.pages import Group, Page, fenced, table
 from docs_site.record import Record, ShownRun
 from docs_site.shown import image, pictures, title_of
+from grokscope import figures
 from grokscope.figures.plates import DeclaredPlate, plates
 from grokscope.report import SECTIONS
 
@@ -42,7 +49,29 @@ def _gallery(sections: dict[str, list[DeclaredPlate]], record: Record) -> Page:
             link = f"[{title_of(plate.name)}](figures/{plate.name}.md)"
             parts.append(f'<div class="shown" markdown>\n\n{link}\n\n{shown}\n\n</div>')
         parts.append("</div>")
+    parts += [
+        "## Figures of comparisons",
+        "These draw tables of many runs, of a sweep or of an experiment, and are on the pages of [results]"
+        "(reports/index.md). A report on a run has none of them.",
+        table(("figure", "what it shows"), [_elsewhere(name) for name in not_in_reports()]),
+    ]
     return Page(path, "Gallery", "\n\n".join(parts) + "\n")
+
+
+def not_in_reports() -> list[str]:
+    """The names of the figure functions that no plate is declared for."""
+    declared = {plate.figure for plate in plates().values()}
+    functions = {name: getattr(figures, name) for name in public_names(figures.__name__)}
+    return [
+        name
+        for name, function in functions.items()
+        if inspect.isfunction(function) and function not in declared and get_type_hints(function)["return"] is Figure
+    ]
+
+
+def _elsewhere(name: str) -> tuple[str, str]:
+    function = getattr(figures, name)
+    return f"[`{name}`][{figures.__name__}.{name}]", first_line(inspect.getdoc(function))
 
 
 def _grok(run: ShownRun) -> str:

@@ -139,13 +139,13 @@ def _documented(kind: type) -> Iterator[tuple[str, str]]:
 def presets_page() -> Page:
     """Every preset: what it is about, what its source reports, and the settings that differ from the defaults."""
     every = presets()
-    rows = [(f"[`{name}`](#{name})", prose(one.about), _grok(one), prose(_source(one))) for name, one in every.items()]
+    rows = [(f"[`{name}`](#{name})", _grok(one), prose(_source(one)), prose(one.about)) for name, one in every.items()]
     parts = [
         "# Presets",
         f"There are {len(every)} presets: the published experiments, and those of this package, by name. "
         '`grokscope train NAME` trains one, `gs.preset("NAME")` is its config, and `grokscope presets` lists them. '
         "The grok step is what its source reports: the first evaluation with validation accuracy of at least 0.95.",
-        table(("preset", "what it is", "grok step", "source"), rows),
+        table(("preset", "grok step", "source", "what it is"), rows),
         "## What they set",
         "Settings of each preset that differ from the [defaults](settings.md).",
         *(f"### {name} {{ #{name} }}\n\n{fenced(_differing(one), 'toml')}" for name, one in every.items()),

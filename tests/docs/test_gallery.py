@@ -12,7 +12,7 @@ import grokscope as gs
 from docs_site import draw
 from docs_site.__main__ import main
 from docs_site.analyses import analysis_page, analysis_pages
-from docs_site.figures import figure_page, figure_pages
+from docs_site.figures import figure_page, figure_pages, not_in_reports
 from docs_site.pages import DOCS
 from docs_site.record import Record, load_record
 from docs_site.runs import PUBLISHED, SMALL
@@ -65,6 +65,9 @@ def test_every_analysis_and_every_figure_has_a_page():
         assert all(f"gallery/{picture.file}" in text for picture in drawn.pictures), name
         assert text.count("Not drawn:") == len(drawn.not_drawn), name
         assert f"figures/{name}.md" in pages["gallery.md"]
+    assert {"survival_curves", "dose_response"} <= set(not_in_reports())
+    assert all(f"[`{name}`][grokscope.figures.{name}]" in pages["gallery.md"] for name in not_in_reports())
+    assert not {plate.figure.__name__ for plate in plates().values()} & set(not_in_reports())
 
 
 def test_what_the_gallery_does_not_know_says_which_command_helps():
