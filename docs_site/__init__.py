@@ -7,6 +7,7 @@ assemble           all pages, the navigation and the settings of the site genera
 build              from that folder to the site
 checks             links, anchors, resources and public names of a built site
 commands           the command-line reference, read from the help pages
+declared           what this package declares, without what others have declared
 docstrings         docstrings as Markdown
 draw               the pictures and tables of the gallery
 figures            the gallery and a page per figure

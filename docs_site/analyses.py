@@ -6,13 +6,12 @@ import inspect
 import sys
 from itertools import groupby
 
+from docs_site.declared import condition, own_analyses, own_plates
 from docs_site.docstrings import as_markdown, first_line
 from docs_site.pages import Group, Page, code, table
 from docs_site.record import Record, Table
 from docs_site.shown import pictures, title_of
-from grokscope.analysis import analyses
 from grokscope.analysis.tables.declared import Analysis
-from grokscope.figures.plates import plates
 
 FAMILY_TITLES = {
     "fourier": "Irreps and frequencies",
@@ -24,7 +23,7 @@ FAMILY_TITLES = {
 
 def analysis_pages(record: Record) -> Group:
     """An index, and the pages of all analyses by family."""
-    every = analyses()
+    every = own_analyses()
     by_family = [(family, list(of_family)) for family, of_family in groupby(every.values(), lambda each: each.family)]
     parts = [
         "# Analyses",
@@ -75,7 +74,7 @@ def analysis_page(analysis: Analysis, record: Record) -> Page:
         _columns(known),
     ]
     figures, files = [], {}
-    for plate in plates().values():
+    for plate in own_plates().values():
         if analysis.name in plate.tables:
             shown, of_plate = pictures(plate.name, record, path, first_only=True)
             figures += [f"### [{title_of(plate.name)}](../figures/{plate.name}.md)", shown]
@@ -109,12 +108,11 @@ def usage(analysis: Analysis) -> str:
 
 def _facts(analysis: Analysis) -> list[tuple[str, str]]:
     """What its declaration says."""
-    applies = (analysis._applies_to.__doc__ or "").strip().partition("\n")[0]
     needs = ", ".join(f"[`{name}`]({name}.md)" for name in analysis.needs)
     facts = [
         ("family", f"`{analysis.family}`"),
         ("version", str(analysis.version)),
-        ("applies to", first_line(applies)),
+        ("applies to", first_line(condition(analysis))),
         ("reads", ", ".join(analysis.reads)),
         ("made of", needs),
         ("made", "when it is asked for by name only" if analysis.on_request else "with all others of its family"),
@@ -124,5 +122,5 @@ def _facts(analysis: Analysis) -> list[tuple[str, str]]:
 
 
 def _figures_in_row(analysis: Analysis) -> str:
-    names = [name for name, plate in plates().items() if analysis.name in plate.tables]
+    names = [name for name, plate in own_plates().items() if analysis.name in plate.tables]
     return ", ".join(f"[{title_of(name)}](../figures/{name}.md)" for name in names)

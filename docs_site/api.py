@@ -10,10 +10,10 @@ from pkgutil import walk_packages
 from types import ModuleType
 
 import grokscope
+from docs_site.declared import own_analyses, own_plates
 from docs_site.docstrings import as_markdown, first_line
 from docs_site.pages import Group, Page, table
 from grokscope.analysis import analyses
-from grokscope.figures.plates import plates
 
 TOP = "grokscope"
 
@@ -31,8 +31,9 @@ def public_names(package: str) -> tuple[str, ...]:
     module = import_module(package)
     names = getattr(module, "__all__", None)
     if names is None:
-        # `grokscope.analysis` answers for every analysis, and lists all in `dir`.
-        names = dir(module) if "__dir__" in vars(module) else []
+        # `grokscope.analysis` answers for every analysis, and lists all in `dir`, those of others too.
+        foreign = analyses().keys() - own_analyses().keys()
+        names = [name for name in dir(module) if name not in foreign] if "__dir__" in vars(module) else []
     return tuple(name for name in names if not name.startswith("_") and not _is_room(module, name))
 
 
@@ -44,10 +45,10 @@ def described_at(package: str, name: str) -> str:
     """The anchor at which a public name is described, on whichever page that is."""
     full = f"{package}.{name}"
     value = getattr(import_module(package), name)
-    if package == "grokscope.analysis" and name in analyses():
+    if package == "grokscope.analysis" and name in own_analyses():
         return f"grokscope.analysis.{name}"
     home = home_of(package, name)
-    if home == "grokscope.figures" and any(plate.figure is value for plate in plates().values()):
+    if home == "grokscope.figures" and any(plate.figure is value for plate in own_plates().values()):
         return f"{value.__module__}.{name}"
     return full if home == package else f"{home}.{name}"
 
@@ -112,7 +113,7 @@ def package_text(package: str) -> str:
 
 
 def _has_page(package: str, name: str) -> bool:
-    return package == "grokscope.analysis" and name in analyses()
+    return package == "grokscope.analysis" and name in own_analyses()
 
 
 def _row(package: str, name: str) -> tuple[str, str]:

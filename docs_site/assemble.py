@@ -11,6 +11,7 @@ from typing import Any
 from docs_site.analyses import analysis_pages
 from docs_site.api import api_pages
 from docs_site.commands import command_pages
+from docs_site.declared import own_analyses, own_plates
 from docs_site.figures import figure_pages
 from docs_site.links import page_of
 from docs_site.notebooks import FOLDER as NOTEBOOKS
@@ -19,8 +20,6 @@ from docs_site.pages import DOCS, ROOT, Group, Page, table
 from docs_site.record import load_record
 from docs_site.settings import experiments_page, presets_page, settings_page
 from docs_site.shown import GALLERY
-from grokscope.analysis import analyses
-from grokscope.figures.plates import plates
 
 WRITTEN = {
     "docs/index.md": "index.md",
@@ -88,10 +87,10 @@ def _start(page: Page) -> Page:
     """The start page, with what is on this site and in no file of the repository."""
     rows = [
         (
-            f"[Analyses](analyses/index.md) ({len(analyses())})",
+            f"[Analyses](analyses/index.md) ({len(own_analyses())})",
             "what each computes, with its formula, columns and source",
         ),
-        (f"[Gallery](gallery.md) ({len(plates())})", "every figure, drawn from two runs"),
+        (f"[Gallery](gallery.md) ({len(own_plates())})", "every figure, drawn from two runs"),
         ("[Commands](commands/index.md)", "the command line, from its own help pages"),
         ("[Settings](settings.md), [presets](presets.md), [experiments](experiments.md)", "what a run is made of"),
         ("[Packages](api/index.md)", "every public name, with signatures and shapes"),

@@ -10,12 +10,13 @@ import pandas as pd
 from PIL import Image
 
 import grokscope as gs
+from docs_site.declared import condition, own_analyses, own_plates
 from docs_site.record import Column, Drawn, Picture, Record, ShownRun, Table
 from docs_site.runs import Shown, others, trained
-from grokscope.analysis import analyses, milestones, run_all
+from grokscope.analysis import milestones, run_all
 from grokscope.disk.files import write_atomic
 from grokscope.figures.files import PNG_DPI, png
-from grokscope.figures.plates import DeclaredPlate, plates
+from grokscope.figures.plates import DeclaredPlate
 
 WIDEST, COLOURS = 1200, 256
 """Pixels and colours of a picture: what keeps all of them at a few megabytes."""
@@ -34,13 +35,13 @@ def make_gallery(shown: Sequence[Shown], runs_folder: Path, out: Path) -> Record
     runs = trained(shown, runs_folder)
     extra = others(runs_folder)
     tables = [_tables(run) for run in runs]
-    figures = {name: _drawn(plate, runs, tables, out) for name, plate in plates().items()}
+    figures = {name: _drawn(plate, runs, tables, out) for name, plate in own_plates().items()}
     record = Record(
         tuple(
             ShownRun(run.name, one.about, one.command, run.steps[-1], run.grok_step)
             for one, run in zip(shown, runs, strict=True)
         ),
-        {name: _described(name, runs, tables, extra) for name in analyses()},
+        {name: _described(name, runs, tables, extra) for name in own_analyses()},
         figures,
     )
     kept = {picture.file for drawn in figures.values() for picture in drawn.pictures}
@@ -53,7 +54,7 @@ def make_gallery(shown: Sequence[Shown], runs_folder: Path, out: Path) -> Record
 
 def _tables(run: gs.Run) -> dict[str, pd.DataFrame]:
     """Every table of a run, those on request too, but for what takes minutes."""
-    names = [name for name, each in analyses().items() if each.applies(run) and name not in SMALLER]
+    names = [name for name, each in own_analyses().items() if each.applies(run) and name not in SMALLER]
     return run_all([run], names, workers=2, progress=True)
 
 
@@ -61,7 +62,7 @@ def _described(
     name: str, runs: Sequence[gs.Run], tables: Sequence[dict[str, pd.DataFrame]], extra: Sequence[gs.Run]
 ) -> Table:
     """The columns of an analysis, from the first run that has it."""
-    analysis = analyses()[name]
+    analysis = own_analyses()[name]
     for run, of_run in zip(runs, tables, strict=True):
         if name in of_run:
             return _of_table(analysis.version, run.name, of_run[name])
@@ -95,8 +96,8 @@ def _drawn(plate: DeclaredPlate, runs: Sequence[gs.Run], tables: Sequence[dict[s
     for number, (run, of_run) in enumerate(zip(runs, tables, strict=True), 1):
         name = next((name for name in plate.tables if name in of_run), None)
         if name is None:
-            applies = (analyses()[plate.tables[-1]]._applies_to.__doc__ or "").strip().partition("\n")[0]
-            reasons.append(f"{run.name} has no table {plate.tables[-1]}, which asks: {applies}")
+            last = own_analyses()[plate.tables[-1]]
+            reasons.append(f"{run.name} has no table {last.name}, which asks: {condition(last)}")
             continue
         drawn = plate.draw(of_run[name], milestones([run]), [run])
         if not drawn:

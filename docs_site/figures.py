@@ -8,20 +8,20 @@ from typing import get_type_hints
 from matplotlib.figure import Figure
 
 from docs_site.api import public_names
+from docs_site.declared import own_plates
 from docs_site.docstrings import escaped, first_line
 from docs_site.pages import Group, Page, fenced, table
 from docs_site.record import Record, ShownRun
 from docs_site.shown import image, pictures, title_of
 from grokscope import figures
-from grokscope.figures.plates import DeclaredPlate, plates
+from grokscope.figures.plates import DeclaredPlate
 from grokscope.report import SECTIONS
 
 
 def figure_pages(record: Record) -> Group:
     """The gallery and the pages of all figures, by section of a report."""
-    sections = {
-        section.title: [plate for plate in plates().values() if plate.section == section.name] for section in SECTIONS
-    }
+    every = own_plates().values()
+    sections = {section.title: [plate for plate in every if plate.section == section.name] for section in SECTIONS}
     of_sections = [
         Group(title, tuple(figure_page(plate, record) for plate in of_section))
         for title, of_section in sections.items()
@@ -36,10 +36,7 @@ def _gallery(sections: dict[str, list[DeclaredPlate]], record: Record) -> Page:
         "# Gallery",
         "Every figure that a report can show, drawn from two runs by `make gallery`. A figure leads to its page, with "
         "all of its pictures, its caption, and how it is drawn.",
-        *(
-            f"{escaped(run.about)[:1].upper()}{escaped(run.about)[1:]}; {_grok(run)}:\n\n{fenced(run.command, 'sh')}"
-            for run in record.runs
-        ),
+        *(f"**{escaped(run.about)}**: {_grok(run)}.\n\n{fenced(run.command, 'sh')}" for run in record.runs),
     ]
     for title, of_section in sections.items():
         parts += [f"## {title}", '<div class="gallery" markdown>']
@@ -60,7 +57,7 @@ def _gallery(sections: dict[str, list[DeclaredPlate]], record: Record) -> Page:
 
 def not_in_reports() -> list[str]:
     """The names of the figure functions that no plate is declared for."""
-    declared = {plate.figure for plate in plates().values()}
+    declared = {plate.figure for plate in own_plates().values()}
     functions = {name: getattr(figures, name) for name in public_names(figures.__name__)}
     return [
         name

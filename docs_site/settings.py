@@ -12,6 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 from docs_site.commands import prose
+from docs_site.declared import own_methods
 from docs_site.docstrings import as_markdown, first_line
 from docs_site.pages import Page, code, fenced, table
 from grokscope.config import (
@@ -26,7 +27,7 @@ from grokscope.config import (
     setting_type,
     to_dict,
 )
-from grokscope.config.methods import ROOMS, kinds, methods
+from grokscope.config.methods import ROOMS
 
 PATH = "settings.md"
 
@@ -46,7 +47,7 @@ def settings_page() -> Page:
     for section, kind in SECTIONS.items():
         parts += [f"## {section}", as_markdown(inspect.getdoc(kind) or "")]
         if section in ROOMS:
-            classes = [kind, *(one for one in dict.fromkeys(kinds(section)) if one is not kind)]
+            classes = [kind, *(one for one in dict.fromkeys(own_methods(section).values()) if one is not kind)]
             parts += [_table_of_classes(classes, section)]
             parts += ["Methods:", _methods(section)]
         else:
@@ -55,7 +56,7 @@ def settings_page() -> Page:
 
 
 def _methods(section: str) -> str:
-    rows = [(code(name), first_line(inspect.getdoc(kind))) for name, kind in methods(section).items()]
+    rows = [(code(name), first_line(inspect.getdoc(kind))) for name, kind in own_methods(section).items()]
     return table(("name", "what it does"), rows)
 
 
@@ -80,9 +81,9 @@ def _row(kind: type, section: str, name: str) -> tuple[str, ...]:
     full = f"{section}.{name}" if section else name
     one = next(field for field in fields(kind) if field.name == name)
     default = one.default if one.default is not MISSING else None
-    reading = readers(full) if section in ROOMS else ()
-    everyone = len(reading) == len(methods(section)) if section in ROOMS else True
-    by = "" if everyone or not reading or section == "norms" else f" Read by {', '.join(map(code, reading))}."
+    own = own_methods(section) if section in ROOMS else {}
+    reading = [method for method in own if method in readers(full)]
+    by = "" if len(reading) in (0, len(own)) or section == "norms" else f" Read by {', '.join(map(code, reading))}."
     said = as_markdown(attribute_docs(kind).get(name, "")).replace("\n", " ")
     taken = code("FILE" if setting_type(full) in map(setting_type, FILE_READERS) else takes(setting_type(full)))
     return f'<span id="{full}"></span>{code("--" + full.replace("_", "-"))}', taken, code(shown(default)), said + by

@@ -12,12 +12,11 @@ import grokscope as gs
 from docs_site import draw
 from docs_site.__main__ import main
 from docs_site.analyses import analysis_page, analysis_pages
+from docs_site.declared import own_analyses, own_plates
 from docs_site.figures import figure_page, figure_pages, not_in_reports
 from docs_site.pages import DOCS
 from docs_site.record import Record, load_record
 from docs_site.runs import PUBLISHED, SMALL
-from grokscope.analysis import analyses
-from grokscope.figures.plates import plates
 
 GALLERY = DOCS / "gallery"
 RECORD = load_record(GALLERY)
@@ -25,17 +24,8 @@ LARGEST = 3_000_000
 """Bytes of all pictures together, which stay in the repository for good."""
 
 
-def of_package(declared):
-    """Those that this package declares: tests of extensions declare others."""
-    return {name: one for name, one in declared.items() if _module(one).startswith("grokscope.")}
-
-
-def _module(one) -> str:
-    return one.source.__module__ if hasattr(one, "source") else one.figure.__module__
-
-
 def test_every_figure_has_its_pictures_or_a_reason_and_no_other_picture_is_there():
-    assert set(RECORD.figures) == set(of_package(plates()))
+    assert set(RECORD.figures) == set(own_plates())
     for name, drawn in RECORD.figures.items():
         assert drawn.pictures or drawn.not_drawn, name
     files = [picture.file for drawn in RECORD.figures.values() for picture in drawn.pictures]
@@ -44,7 +34,7 @@ def test_every_figure_has_its_pictures_or_a_reason_and_no_other_picture_is_there
 
 
 def test_every_analysis_has_its_columns_in_its_version():
-    versions = {name: each.version for name, each in of_package(analyses()).items()}
+    versions = {name: each.version for name, each in own_analyses().items()}
     assert {name: table.version for name, table in RECORD.tables.items()} == versions
     for name, table in RECORD.tables.items():
         assert [column.name for column in table.columns][:2] == ["run", "task"], name
@@ -67,15 +57,15 @@ def test_every_analysis_and_every_figure_has_a_page():
         assert f"figures/{name}.md" in pages["gallery.md"]
     assert {"survival_curves", "dose_response"} <= set(not_in_reports())
     assert all(f"[`{name}`][grokscope.figures.{name}]" in pages["gallery.md"] for name in not_in_reports())
-    assert not {plate.figure.__name__ for plate in plates().values()} & set(not_in_reports())
+    assert not {plate.figure.__name__ for plate in own_plates().values()} & set(not_in_reports())
 
 
 def test_what_the_gallery_does_not_know_says_which_command_helps():
     empty = Record(RECORD.runs, {}, {})
     with pytest.raises(ValueError, match=r"no table of analysis 'keys' in version \d+: run make gallery"):
-        analysis_page(analyses()["keys"], empty)
+        analysis_page(own_analyses()["keys"], empty)
     with pytest.raises(ValueError, match=r"does not know the figure 'circles': run make gallery"):
-        figure_page(plates()["circles"], empty)
+        figure_page(own_plates()["circles"], empty)
 
 
 def test_a_picture_is_made_small():
@@ -93,11 +83,11 @@ def test_a_picture_is_made_small():
 def few(monkeypatch):
     """A gallery of a few figures and tables, whose runs are trained here and not each in a process of its own."""
     tables = {
-        name: analyses()[name] for name in ("margins", "learning_curves", "milestones", "branches", "delay_table")
+        name: own_analyses()[name] for name in ("margins", "learning_curves", "milestones", "branches", "delay_table")
     }
-    figures = {name: plates()[name] for name in ("learning_curves", "branches")}
-    monkeypatch.setattr(draw, "analyses", lambda: tables)
-    monkeypatch.setattr(draw, "plates", lambda: figures)
+    figures = {name: own_plates()[name] for name in ("learning_curves", "branches")}
+    monkeypatch.setattr(draw, "own_analyses", lambda: tables)
+    monkeypatch.setattr(draw, "own_plates", lambda: figures)
     monkeypatch.setattr(
         draw,
         "trained",

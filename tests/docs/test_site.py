@@ -11,7 +11,10 @@ from docs_site.api import described_at, missing_names, packages, public_names
 from docs_site.assemble import whole_site
 from docs_site.build import BuildError, built_site
 from docs_site.checks import Site, problems
+from docs_site.declared import own_analyses
 from docs_site.pages import Group, Page
+from grokscope.analysis import analyses, analysis
+from grokscope.analysis.tables import declared
 
 WIDTHS = (390, 1280)
 SEEN = (
@@ -95,6 +98,18 @@ def test_every_public_name_is_described_once():
         "grokscope.train is public, and on no page",
         "grokscope.analysis.keys is public, and on no page",
     ]
+
+
+def test_what_others_declare_is_on_no_page(monkeypatch):
+    monkeypatch.setattr(declared, "_declared", dict(declared._declared))
+
+    @analysis(family="mine")
+    def of_a_stranger(run):
+        """An analysis of somebody else."""
+
+    assert "of_a_stranger" in analyses()
+    assert "of_a_stranger" not in own_analyses()
+    assert "of_a_stranger" not in public_names.__wrapped__("grokscope.analysis")
 
 
 def small(text: str, **files: bytes) -> Group:
