@@ -50,6 +50,11 @@ def test_the_first_call_installs_torch_first_and_the_second_nothing(make, tmp_pa
     assert make("-q", ".venv/.installed").returncode == 0
 
 
+@pytest.mark.parametrize(("target", "command"), [("docs", "build"), ("gallery", "gallery")])
+def test_the_documentation_is_made_by_the_commands_that_its_tests_run(make, target, command):
+    assert make("-n", target).stdout.splitlines()[-1] == f".venv/bin/python -m docs_site {command}"
+
+
 @pytest.mark.parametrize("target", ["test", "test-slow"])
 def test_a_browser_is_found_before_the_first_test(make, target):
     lines = make("-n", target).stdout.splitlines()
