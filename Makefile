@@ -21,7 +21,7 @@ TORCH := $(shell grep '^torch==' constraints.txt)
 export OMP_NUM_THREADS = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo browser test test-slow test-lens4 wheel-test lint types bench
+.PHONY: help install demo browser test test-slow test-lens4 wheel-test lint types bench docs gallery
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -87,3 +87,9 @@ bench: $(INSTALLED) ## Measure speed and memory
 	@$(PY) -m benchmarks.speed --rounds $(ROUNDS)
 	@$(PY) -m benchmarks.runs --rounds $(ROUNDS)
 	@$(PY) -m benchmarks.accelerators --rounds $(ROUNDS)
+
+docs: $(INSTALLED) ## Build the documentation into site/
+	@$(PY) -m docs_site build
+
+gallery: $(INSTALLED) ## Train two networks and draw the figures of the documentation again
+	@$(PY) -m docs_site gallery

@@ -35,7 +35,9 @@ def installed(tmp_path: Path, environment: str = ".venv") -> Path:
     return stamp
 
 
-TARGETS = ("demo", "browser", "test", "test-slow", "wheel-test", "lint", "types", "bench")
+TARGETS = (
+    "demo", "browser", "test", "test-slow", "wheel-test", "lint", "types", "bench", "docs", "gallery"
+)  # fmt: skip
 
 
 def test_make_alone_lists_the_targets(make):
@@ -61,6 +63,11 @@ def test_the_demo_installs_what_a_run_needs_and_no_tools(make, tmp_path):
     assert "pip install" not in make("-n", "demo").stdout
     lines = [line for line in make("-n", "test").stdout.splitlines() if "pip install" in line]
     assert lines == [".venv/bin/python -m pip install -c constraints.txt -e '.[dev]'"]
+
+
+@pytest.mark.parametrize(("target", "command"), [("docs", "build"), ("gallery", "gallery")])
+def test_the_documentation_is_made_by_the_commands_that_its_tests_run(make, target, command):
+    assert make("-n", target).stdout.splitlines()[-1] == f".venv/bin/python -m docs_site {command}"
 
 
 @pytest.mark.parametrize("target", ["test", "test-slow"])

@@ -128,6 +128,12 @@ def test_neurons_stand_by_irrep_and_by_answer_in_the_order_of_the_table(tables: 
     assert [text.get_text() for text in permutations.axes[0].get_xticklabels()] == ["standard", "sign"]
 
 
+def test_names_of_irreps_and_permutations_do_not_run_into_each_other(tables: dict) -> None:
+    numbers, names = (figures.neuron_tuning(of(tables["neuron_tuning"], run)).axes[0] for run in ("planted", "s3"))
+    assert {text.get_rotation() for text in numbers.get_xticklabels()} == {0.0}
+    assert {text.get_rotation() for text in names.get_xticklabels()} == {90.0}
+
+
 def test_characters_are_drawn_with_their_sum(tables: dict) -> None:
     figure = figures.logit_characters(of(tables["logit_characters"], "planted"))
     assert figure.axes[0].get_title(loc="right").startswith("own 100.0%, wrong ")

@@ -20,6 +20,8 @@ STRONG = 3.0
 BARS = {"irrep": "share of variance", "answer": "mean, in standard deviations"}
 LABELS = 12
 """At most so many labels stand on an axis."""
+WIDE = 3
+"""Characters of the longest label that stands level; longer ones are turned, as they would run into each other."""
 
 
 @plate(
@@ -72,7 +74,8 @@ def _heat(ax: Axes, part: pd.DataFrame, by: str) -> AxesImage:
     image = ax.imshow(values, aspect="auto", interpolation="nearest", cmap=colours, vmin=low, vmax=high)
     labels = part.drop_duplicates("at").sort_values("at")["label"].tolist()
     every = max(1, -(-len(labels) // LABELS))
-    ax.set_xticks(range(0, len(labels), every), labels[::every])
+    turned = max(map(len, labels), default=0) > WIDE
+    ax.set_xticks(range(0, len(labels), every), labels[::every], rotation=90 if turned else 0)
     ax.grid(False)
     return image
 
