@@ -26,6 +26,9 @@ WRITTEN = {
     "docs/guide.md": "guide.md",
     "docs/your-own.md": "your-own.md",
     "docs/faults.md": "faults.md",
+    "docs/install.md": "install.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
     "notebooks/README.md": "notebooks/index.md",
     "reports/README.md": "reports/index.md",
     "benchmarks/README.md": "benchmarks/index.md",
@@ -35,8 +38,8 @@ WRITTEN = {
 """The page of each file of the repository that is one."""
 STYLE, WORKER = "assets/site.css", "assets/iframe-worker.js"
 """Files of this folder that every page loads. The generator would load the second from another host."""
-REPORT = "reports/why-clipping"
-"""A published report is a page already, and is copied."""
+REPORTS = {"reports/why-clipping": "Why clipping", "reports/published-tables": "Published tables"}
+"""Published reports, with their titles here. Each is a page already, and is copied."""
 
 
 def sources() -> dict[str, str]:
@@ -55,6 +58,7 @@ def whole_site() -> Group:
         "grokscope",
         (
             _start(written("docs/index.md", "Start")),
+            written("docs/install.md", "Installing"),
             Group(
                 "Guide",
                 (
@@ -74,11 +78,12 @@ def whole_site() -> Group:
                 "Results",
                 (
                     written("reports/README.md", "Results"),
-                    _report_page("Figures of the report"),
+                    *(_report_page(folder, f"{title}: figures") for folder, title in REPORTS.items()),
                     written("benchmarks/README.md", "Speed"),
                 ),
             ),
             api_pages(),
+            Group("Project", (written("CONTRIBUTING.md", "Contributing"), written("CHANGELOG.md", "Changes"))),
         ),
     )
 
@@ -98,13 +103,13 @@ def _start(page: Page) -> Page:
     return replace(page, text=f"{page.text}\n## On this site\n\n{table(('pages', 'what is there'), rows)}\n")
 
 
-def _report_page(title: str) -> Page:
-    """The files that the published report leads to, all of which are copied with it."""
-    files = sorted(path for path in (ROOT / REPORT).rglob("*") if path.is_file() and path.suffix != ".md")
+def _report_page(folder: str, title: str) -> Page:
+    """The files that a published report leads to, all of which are copied with it."""
+    files = sorted(path for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".md")
     figures = [f"- [{path.name}]({path.name})" for path in files if path.parent.name == "figures"]
     text = f"# {title}\n\nEach with the table that it is drawn from. [The report](../index.html)\n\n"
     copied: dict[str, Path | bytes] = {str(path.relative_to(ROOT)): path for path in files}
-    return Page(f"{REPORT}/figures/index.md", title, text + "\n".join(figures) + "\n", copied)
+    return Page(f"{folder}/figures/index.md", title, text + "\n".join(figures) + "\n", copied)
 
 
 def write_sources(site: Group, folder: Path) -> Path:

@@ -1,5 +1,6 @@
 """`import grokscope as gs` is instant, and everything it names is there."""
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -44,5 +45,10 @@ def test_the_data_folder_of_presets_does_not_hide_the_function():
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True)
 
 
-def test_version_is_that_of_the_distribution():
-    assert gs.__version__ == tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
+def test_version_is_that_of_the_distribution_and_of_the_newest_change():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    assert project["project"]["dynamic"] == ["version"]
+    assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "grokscope.__version__"}
+    newest = re.search(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest[1] == gs.__version__
