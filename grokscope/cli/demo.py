@@ -47,7 +47,7 @@ def demo(scale: Literal["small", "published"] = "published") -> int:
     """Train a clipped and an unclipped network on x * y mod 97, and write reports/demo/index.html.
 
     Args:
-        scale: small trains tiny networks mod 13 for a few steps, and writes reports/demo-small/index.html within a
+        scale: small trains tiny networks mod 13 for a few steps, and writes reports/demo-small/index.html in about a
             minute: it shows that everything works, and nothing else.
     """
     arms, name = (SMALL, "demo-small") if scale == "small" else (ARMS, "demo")
