@@ -33,9 +33,12 @@ class Arm:
         return preset(self.preset, **self.settings)
 
 
-ARMS = (Arm("clipped", "mul-lion-clip", {"steps": 1000, "every": 20}), Arm("unclipped", "mul-adamw", {"steps": 3000, "every": 60}))
+ARMS = (
+    Arm("clipped", "mul-lion-clip", {"steps": 1000, "every": 20}),
+    Arm("unclipped", "mul-adamw", {"steps": 3000, "every": 60}),
+)
 """What `make demo` trains: the published clipped arm and its published baseline, which memorises early and groks
-tens of thousands of steps later. Budgets and checkpoints such that all of it takes minutes on 2 cores."""
+tens of thousands of steps later. Budgets and checkpoints such that all of it takes five minutes on 2 cores."""
 
 _TINY = {"modulus": 13, "d_model": 16, "d_mlp": 16, "n_heads": 2, "batch_size": 32, "every": 10}
 SMALL = tuple(Arm(arm.label, arm.preset, {**_TINY, "steps": steps}) for arm, steps in zip(ARMS, (20, 40), strict=True))
@@ -67,6 +70,7 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
     still in training then is stopped.
     """
     from grokscope.report.page import check_page_folder
+    from grokscope.runs.layout import ANALYSIS
     from grokscope.sweeps import Job, Sweep, run_sweep
     from grokscope.sweeps.directory import places
 
@@ -74,6 +78,7 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
     sweep = Sweep("demo", tuple(Job(arm.config) for arm in arms))
     standing = places(sweep.jobs, checkpoints)
     _refuse_failures(arms, standing)
+    unread = [place.path for place in standing if not (place.over and (place.path / ANALYSIS).exists())]
     for arm, place in zip(arms, standing, strict=True):
         say(f"{arm.label}: {_plan(place)}")
 
@@ -91,8 +96,9 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
     from grokscope.report import build_report, findings
     from grokscope.runs import open_run
 
-    say("analysing every checkpoint")
-    _analyse([place.path for place in standing])
+    if unread:
+        say("analysing every checkpoint")
+        _analyse(unread)
     say("writing the report")
     runs = [open_run(place.path) for place in standing]
     sentences = findings(runs)
@@ -102,7 +108,10 @@ def run_demo(arms: Sequence[Arm], checkpoints: Path, report: Path) -> tuple[Path
 
 
 def _analyse(runs: Sequence[Path]) -> None:
-    """Compute the tables of the report, a run in each process; they are kept in the runs."""
+    """Compute the tables of the report, a run in each process; they are kept in the runs.
+
+    What is missing all the same, after a kill, say, the report computes.
+    """
     from grokscope.cli.analyze import places_of
     from grokscope.sweeps.local import usable_cores, work_through
 
