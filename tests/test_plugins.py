@@ -198,6 +198,7 @@ def test_a_job_that_is_sent_elsewhere_takes_its_plugins_along(folder, tmp_path):
     assert python(tmp_path, UNPICKLED, str(sent)).split() == ["False", "square", "True"]
 
 
+@pytest.mark.slow
 def test_tasks_on_ray_import_the_plugin_before_settings_are_read(folder):
     pytest.importorskip("ray")
     python(folder, RAY)

@@ -5,6 +5,7 @@ published     small experiments, one a module, each of which publishes tables
 published_tables  every table of the method's authors, again
 
 ledger        a row for every run that has ended, here or on another machine
+side_by_side  the runs of an experiment, trained side by side on a GPU
 steps         how long runs go on once they have grokked
 experiment    what an experiment is; `experiments` collects those that there are
 table         what the published tables have in common

@@ -64,6 +64,7 @@ def test_observing_scaling_and_analysis_run_at_the_smallest_size(monkeypatch, tm
     assert json.loads(capsys.readouterr().out)["seconds"]["dynamics"] > 0
 
 
+@pytest.mark.slow
 def test_analysis_compares_with_a_checkout_and_measures_memory(monkeypatch, capsys):
     words = ["--rounds", "1", "--steps", "4", "--smallest"]
     run(monkeypatch, "analysis", "--against", str(ROOT), *words)

@@ -107,7 +107,15 @@ def test_every_code_cell_is_short_and_prose_comes_first(path: Path):
     assert max(len(cell.source.splitlines()) for cell in _code(notebook)) <= 30
 
 
+# The longest are run with the slow tests: together they take five minutes of a core.
+LONG = ("04_norms_and_gradient_entropy", "05_interventions", "06_sweep_and_statistics")
+
+
 @pytest.mark.timeout(60 * MINUTES)
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=[pytest.mark.slow] * (path.stem in LONG), id=path.stem) for path in NOTEBOOKS],
+)
 def test_a_notebook_runs_from_an_empty_folder_and_shows_as_many_figures(path: Path, tmp_path: Path, monkeypatch):
     execute, committed = _execute_module(), _read(path)
     runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"

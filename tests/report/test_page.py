@@ -266,7 +266,9 @@ def clock(tmp_path_factory) -> Run:
     return write_weights(path, config, {0: planted_weights(config, irreps)}, rows)
 
 
-def test_circles_of_a_run_have_a_file_whatever_its_name(clock, tmp_path):
+def test_circles_of_a_run_have_a_file_whatever_its_name(clock, tmp_path, monkeypatch):
+    known = plates()
+    monkeypatch.setattr("grokscope.report.draw.plates", lambda: {"circles": known["circles"]})
     page = build_report("x", [clock], tmp_path / "report")
     assert (page.parent / "figures" / "circles.png").exists()
     table = pd.read_csv(page.parent / "figures" / "circles.csv")
