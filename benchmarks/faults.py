@@ -8,8 +8,8 @@ kills        a small run is trained in a process that is killed (SIGKILL) at a r
 sweeps       a sweep of eight runs and two workers: a worker, the sweep or all are killed N times (100); no run may be
              damaged, trained again after its end, or differ from one trained alone, and no process may be left
 nodes        a sweep of four runs on a Ray cluster of three nodes, of which one is killed, N times (20); likewise
-analyses     `analyze` and `report` on a run are killed N times (200); whatever table or page is there then must be
-             whole, and the one of an undisturbed process
+analyses     `analyze`, and every tenth time `report`, on a run are killed N times (200); whatever table or page is
+             there then must be whole, and the table of an undisturbed process
 runs         N closed runs (10,000) in a directory are listed
 checkpoints  a run of N checkpoints (100,000) is opened, listed, verified, and one parameter is read at all of them,
              with at most 64 open files

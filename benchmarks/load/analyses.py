@@ -13,28 +13,46 @@ from rich.progress import track
 from benchmarks.load.processes import Counts, in_child, killed_after, quiet, seconds_of
 from benchmarks.load.training import train_or_resume
 
+ANALYSES = ("ranks", "margins", "norm_trajectories", "neurons")
+PLATES = ("learning_curves", "effective_ranks")
+
 
 def analyses(folder: Path, times: int, chance: random.Random) -> Counts:
-    """Kill both commands; what is kept is compared with the tables of an undisturbed process.
+    """Kill a command; what is kept is compared with the tables of an undisturbed process.
 
-    A fifth of the rounds begin without anything kept, the others with what the last one left.
+    Every tenth command is `report`, the others are `analyze`. A fifth of the rounds is followed by one without anything
+    kept, the others by one that finds what they left. Some analyses and figures stand for all, which are written by
+    the same lines: with all of them 200 rounds would take days.
     """
-    import grokscope.report
+    import grokscope.report.draw as draw  # before the first fork, with all that draws
     from grokscope.cli import main as grokscope
 
-    counts: Counter[str] = Counter(kills=0, ends=0, tables=0, pages=0, bad=0)
-    run, out = folder / "run", folder / "report"
+    known = draw.plates()
+    draw.plates = lambda: {name: known[name] for name in PLATES}  # type: ignore[assignment]
+    counts: Counter[str] = Counter(kills=0, ends=0, reports=0, tables=0, pages=0, bad=0)
+    run, out, whole = folder / "run", folder / "report", folder / "whole" / "run"
     in_child(lambda: train_or_resume(run))
-    whole = shutil.copytree(run, folder / "whole" / "run")
 
-    def work(path: Path, page: Path) -> None:
-        quiet(lambda: grokscope(["analyze", str(path), "--workers", "1"]))
+    def analyze(path: Path) -> None:
+        quiet(lambda: grokscope(["analyze", str(path), "--workers", "1", "--only", *ANALYSES]))
+
+    def report(path: Path, page: Path) -> None:
         quiet(lambda: grokscope(["report", "report", str(path), "--out", str(page)]))
 
-    seconds = seconds_of(lambda: in_child(lambda: work(whole, folder / "whole-report")))
+    shutil.copytree(run, whole)
+    in_child(lambda: analyze(whole))  # loops are compiled once
+    in_child(lambda: report(whole, folder / "whole-report"))
     tables = _tables(whole)
-    for _ in track(range(times), description="analyses"):
-        ended = killed_after(chance.uniform(0, 1.2 * seconds), lambda: work(run, out))
+    shutil.rmtree(whole / "analysis")
+    seconds = {
+        "analyze": seconds_of(lambda: in_child(lambda: analyze(whole))),
+        "report": seconds_of(lambda: in_child(lambda: report(whole, folder / "whole-report"))),
+    }
+    for turn in track(range(times), description="analyses"):
+        name = "report" if turn % 10 == 9 else "analyze"
+        command = (lambda: report(run, out)) if name == "report" else (lambda: analyze(run))
+        ended = killed_after(chance.uniform(0, 1.2 * seconds[name]), command)
+        counts["reports"] += name == "report"
         counts["ends" if ended else "kills"] += 1
         there = _tables(run)
         counts["tables"] += len(there)
@@ -42,7 +60,7 @@ def analyses(folder: Path, times: int, chance: random.Random) -> Counts:
         if (out / "index.html").exists():
             counts["pages"] += 1
             counts["bad"] += not (out / "index.html").read_text().rstrip().endswith("</html>")
-        for place in (out, run / "analysis") if ended or chance.random() < 0.2 else ():
+        for place in (out, run / "analysis") if chance.random() < 0.2 else ():
             shutil.rmtree(place, ignore_errors=True)
     return dict(counts)
 
