@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from grokscope.analysis import where
 from grokscope.analysis.timing.records import times
 from grokscope.config import RunConfig, override
 from grokscope.experiments.experiment import Request
@@ -47,12 +48,12 @@ def train_side_by_side(
 def _row(one: PlannedRun, results: ReplicaResults, device: str) -> pd.DataFrame:
     """The row of a run, as `rows_of` makes it of a directory."""
     config, seed = one.job.config, one.job.config.seed
-    metrics = results.metrics[results.metrics["seed"] == seed]
+    metrics = where(results.metrics, seed=seed)
     status = "diverged" if seed in results.diverged else "finished"
     identity = {"part": one.part, "run": one.job.name, "task": one.task, "arm": one.arm, **one.about, "seed": seed}
     row = times(config, metrics, results.milestones[seed], status)
     row = row.assign(**identity, config=one.key[1], **{COLUMN: _name(device)})
-    return row[[*identity, *(name for name in row if name not in identity)]]
+    return row.reindex(columns=[*identity, *(name for name in row if name not in identity)])
 
 
 def _name(device: str) -> str:
