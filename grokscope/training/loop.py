@@ -216,14 +216,11 @@ def _loop(
     """Train to the end of the budget, or to as many evaluations after a sustained grok as were asked for."""
     config = trainer.config
     weights = {name: value.detach() for name, value in trainer.weights.items()}
-    cadence = config.training.eval_every
-    if cadence is None:
-        cadence = FULL_BATCH_EVALUATION if config.training.batch_size is None else trainer.batches.steps_per_epoch
+    cadence = evaluation_cadence(config, trainer.batches.steps_per_epoch)
     state_due = float("-inf")
 
     def done() -> bool:
-        since, enough = reached.evaluations_since_sustained, config.training.stop_evaluations
-        return trainer.step == config.training.steps or (since is not None and enough is not None and since >= enough)
+        return trainer.step == config.training.steps or has_grokked_for_long(config, reached)
 
     def observe(*, stepped: bool) -> None:
         """Evaluate and save where due, and call those who look on, of a step too if one was taken."""
@@ -274,6 +271,19 @@ def _loop(
             trainer.update()
         shown.step(trainer.step)
         observe(stepped=True)
+
+
+def evaluation_cadence(config: RunConfig, steps_per_epoch: int) -> int:
+    """Steps from one evaluation to the next: an epoch, if the config says nothing else."""
+    if config.training.eval_every is not None:
+        return config.training.eval_every
+    return FULL_BATCH_EVALUATION if config.training.batch_size is None else steps_per_epoch
+
+
+def has_grokked_for_long(config: RunConfig, reached: Milestones) -> bool:
+    """Whether as many evaluations followed a sustained grok as the config asks for, if it asks for any."""
+    since, enough = reached.evaluations_since_sustained, config.training.stop_evaluations
+    return since is not None and enough is not None and since >= enough
 
 
 class _Clock:

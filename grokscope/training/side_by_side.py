@@ -15,7 +15,7 @@ from grokscope.runs import Milestones
 from grokscope.stopping import at_boundaries, check
 from grokscope.tasks import Task, with_task
 from grokscope.training import estimate
-from grokscope.training.loop import threads
+from grokscope.training.loop import evaluation_cadence, has_grokked_for_long, threads
 from grokscope.training.progress import Progress, progress_bar
 from grokscope.training.replicas import Replicas, check_replicas
 
@@ -79,14 +79,14 @@ def train_replicas(
         diverged: dict[int, int] = {}
         rows: list[dict[str, float]] = []
         title = f"{config.arm}, {len(seeds)} seeds"
-        cadence = config.training.eval_every or _default_cadence(config, replicas)
+        cadence = evaluation_cadence(config, replicas.steps_per_epoch)
         with at_boundaries(), progress_bar(progress, title, config.training.steps) as shown:
             while True:
                 last = replicas.step == config.training.steps
                 if replicas.step % cadence == 0 or last:
                     of_seeds = dict(zip(seeds, replicas.evaluate(), strict=True))
                     for seed, row in of_seeds.items():
-                        if not _goes_on(config, reached[seed]) or seed in diverged:
+                        if has_grokked_for_long(config, reached[seed]) or seed in diverged:
                             continue
                         rows.append({"seed": seed, "step": replicas.step, **row})
                         if not all(isfinite(value) for value in row.values()):
@@ -95,7 +95,7 @@ def train_replicas(
                             reached[seed].update(replicas.step, row["train_accuracy"], row["val_accuracy"])
                     names = next(iter(of_seeds.values()))
                     shown.evaluation({name: fmean(row[name] for row in of_seeds.values()) for name in names})
-                    last |= not any(_goes_on(config, reached[seed]) for seed in seeds if seed not in diverged)
+                    last |= all(has_grokked_for_long(config, reached[seed]) for seed in seeds if seed not in diverged)
                 if last:
                     break
                 replicas.update()
@@ -103,12 +103,3 @@ def train_replicas(
                 check()
     weights = {seed: replicas.weights_of(seed) for seed in seeds}
     return ReplicaResults(config, pd.DataFrame(rows), reached, weights, diverged)
-
-
-def _goes_on(config: RunConfig, reached: Milestones) -> bool:
-    since, enough = reached.evaluations_since_sustained, config.training.stop_evaluations
-    return since is None or enough is None or since < enough
-
-
-def _default_cadence(config: RunConfig, replicas: Replicas) -> int:
-    return estimate.FULL_BATCH_EVALUATION if config.training.batch_size is None else replicas.steps_per_epoch
