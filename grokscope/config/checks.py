@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import get_args
 
 from grokscope.config.parameter_groups import ScopeName, is_pattern
+from grokscope.config.references import path_and_digest
 from grokscope.groups.names import MAX_ORDER, Rows
 
 LARGEST_NUMBER = 1e15
@@ -144,8 +145,7 @@ def scope_entries(name: str, value: object) -> None:
 
 def trace_reference(name: str, value: object) -> None:
     """The name of a file with a trace and its digest, PATH@SHA256."""
-    path, _, digest = value.rpartition("@") if isinstance(value, str) else ("", "", "")
-    if not path or len(digest) != 64 or set(digest) - set("0123456789abcdef"):
+    if not isinstance(value, str) or not all(path_and_digest(value)):
         refuse(name, value, "use PATH@SHA256, the file of a trace and its sha256, as `Trace.save` returns it")
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from grokscope.analysis.timing import timing_table
 from grokscope.config import RunConfig, override, settings_of
+from grokscope.config.references import path_and_digest
 from grokscope.disk.errors import DiskError, disk_errors
 from grokscope.disk.files import write_atomic
 from grokscope.disk.tables import csv_bytes
@@ -70,7 +71,7 @@ def digest(config: RunConfig) -> str:
     by the name of its file: another machine records it again, and it differs there by rounding.
     """
     settings = settings_of(config)
-    settings |= {name: Path(settings[name].rpartition("@")[0]).name for name in TRACES if settings.get(name)}
+    settings |= {name: Path(path_and_digest(settings[name])[0]).name for name in TRACES if settings.get(name)}
     methods = {name: value for name, value in settings.items() if name.endswith(".name")}
     defaults = settings_of(override(RunConfig(), methods))
     changed = {name: value for name, value in settings.items() if name in methods or defaults.get(name) != value}

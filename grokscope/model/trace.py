@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from grokscope.config import ConfigError
+from grokscope.config.references import path_and_digest
 from grokscope.disk.files import digest, write_atomic
 
 
@@ -79,7 +80,7 @@ def read_trace(setting: str, reference: str) -> Trace:
     from safetensors import SafetensorError
     from safetensors.numpy import load
 
-    path, _, expected = reference.rpartition("@")
+    path, expected = path_and_digest(reference)
     try:
         data = Path(path).read_bytes()
     except OSError as error:

@@ -12,7 +12,7 @@ from math import ceil
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Bool, Int
 from torch import Tensor
 
 from grokscope.config import ConfigError
@@ -114,6 +114,12 @@ class Task:
             )
         order = torch.randperm(self.n_examples, generator=generator(seed, "split"))
         return order[:n_train], order[n_train:]
+
+    def mask(self, examples: Int[Tensor, "chosen"]) -> Bool[Tensor, "example"]:
+        """Which of the task's examples are among the given ones, as those that a run was trained on."""
+        chosen = torch.zeros(self.n_examples, dtype=torch.bool)
+        chosen[examples] = True
+        return chosen
 
     def _given_split(self, indices: tuple[int, ...]) -> tuple[Int[Tensor, "train"], Int[Tensor, "val"]]:
         if max(indices, default=0) >= self.n_examples:

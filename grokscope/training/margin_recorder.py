@@ -35,9 +35,7 @@ class MarginRecorder:
     @cached_property
     def _is_train(self) -> Bool[Tensor, "example"]:
         task, config = self.trainer.task, self.trainer.config
-        is_train = torch.zeros(task.n_examples, dtype=torch.bool)
-        is_train[task.split(config.task.train_fraction, config.seed)[0]] = True
-        return is_train
+        return task.mask(task.split(config.task.train_fraction, config.seed)[0])
 
     def due(self, step: int) -> bool:
         """Whether the step that leads to this number of updates is recorded: 1, 1 + margins_every, ..."""

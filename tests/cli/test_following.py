@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from grokscope import preset, train
 from grokscope.cli import app
 from grokscope.cli.following import FIRST, NEXT, begin, fields, found, next_command
 from grokscope.sweeps import estimate
@@ -106,6 +107,24 @@ def test_branches_listings_checks_and_analyses_name_commands_that_work(grokscope
     assert (done.code, told(done)) == (0, ["verify", path])
     done = grokscope("presets", "s5")
     assert told(done) == ["train", done.out.splitlines()[1].partition("\t")[0]]
+
+
+class _InterruptedHalfWay:
+    def on_step(self, step: int, *_: object) -> None:
+        if step == 10:
+            raise KeyboardInterrupt
+
+
+def test_a_sound_run_that_was_interrupted_is_resumed_by_what_verify_names(grokscope, tiny, tmp_path):
+    settings = dict(word.removeprefix("--").replace("-", "_").split("=") for word in tiny)
+    config = preset("mul-lion-clip", **{name: int(value) for name, value in settings.items()})
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "stopped", callbacks=[_InterruptedHalfWay()], progress=False)
+    done = grokscope("verify", "stopped")
+    assert (done.code, told(done)) == (0, ["resume", "stopped"])
+    done = grokscope(*told(done))
+    assert (done.code, told(done)) == (0, ["report", "mine", "stopped"])
+    assert told(grokscope("verify", "stopped")) == ["analyze", "stopped"]
 
 
 def test_a_sweep_is_listed_before_and_after_it_is_trained(grokscope, tiny, tmp_path, monkeypatch):

@@ -161,7 +161,7 @@ def test_a_setting_is_read_by_a_short_name_too():
 def test_an_unknown_preset_is_refused_with_the_nearest():
     with pytest.raises(ConfigError, match=r"'mul-lion-clipp'.*mul-lion-clip"):
         preset("mul-lion-clipp")
-    with pytest.raises(ConfigError, match=r"'zzzz'.*mul-lion-clip"):
+    with pytest.raises(ConfigError, match=r"'zzzz'.*presets: \d+ of .*mul-\*"):
         preset("zzzz")
 
 

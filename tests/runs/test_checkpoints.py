@@ -108,7 +108,7 @@ def test_trajectory_of_an_unknown_parameter_names_the_near_ones(trained):
         open_run(trained).trajectory("blocks.0.atn.W_Q")
     with pytest.raises(RunError, match=r"nearest: .*embed\.W_E"):
         open_run(trained).trajectory("W_E")
-    with pytest.raises(RunError, match=r"parameters: .*unembed\.W_U"):
+    with pytest.raises(RunError, match=r"parameters: .*embed\.W_E"):
         open_run(trained).trajectory("%%%")
 
 
@@ -119,7 +119,7 @@ def test_weights_by_a_name_that_is_not_there_name_the_nearest(trained):
             weights[name]
         assert isinstance(caught.value, RunError)
         assert str(caught.value).startswith("there is no parameter")  # and not in quotes, as those of KeyError
-    with pytest.raises(RunError, match=r"no parameter '%%%'; parameters: .*unembed\.W_U"):
+    with pytest.raises(RunError, match=r"no parameter '%%%'; parameters: .*embed\.W_E"):
         weights["%%%"]
     assert weights.get("W_E") is None
     assert "W_E" not in weights

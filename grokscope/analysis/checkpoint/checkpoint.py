@@ -98,9 +98,7 @@ class RunContext:
     @cached_property
     def is_train(self) -> Bool[Tensor, "example"]:
         """Which examples of the task the run was trained on; none where that is not known."""
-        is_train = torch.zeros(self.task.n_examples, dtype=torch.bool)
-        is_train[self._train] = True
-        return is_train
+        return self.task.mask(self._train)
 
     @cached_property
     def train_pairs(self) -> dict[str, Int[Tensor, "pair"]]:
