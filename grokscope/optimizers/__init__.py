@@ -16,6 +16,7 @@ orthogonal  Newton-Schulz
 decay       weight decay on chosen groups, decoupled or in the gradient
 piecewise   a network of one number as the piecewise linear function that it is
 rates       learning rates of groups of their own
+update      what all of it does in a step, in its order
 angular     holding the angle that rows turn per step
 """
 

@@ -1,11 +1,10 @@
-from .angular import hold_angular_step_ as hold_angular_step_
 from .build import build_optimizer as build_optimizer
 from .build import build_transform as build_transform
 from .build import learning_rate as learning_rate
 from .decay import WeightDecay as WeightDecay
 from .flat import FlatParameters as FlatParameters
 from .library import LibraryRule as LibraryRule
-from .rates import scale_updates_ as scale_updates_
 from .rule import Rule as Rule
 from .transform import Gradients as Gradients
 from .transform import GradientTransform as GradientTransform
+from .update import Update as Update

@@ -20,9 +20,9 @@ from torch import Tensor
 from grokscope.config import ConfigError, RunConfig, forward_path, override
 from grokscope.config.checks import refuse
 from grokscope.engine import StackedEngine, loss_function
-from grokscope.model import Weights, in_scope, tied, trained_names
+from grokscope.model import Weights, tied, trained_names
 from grokscope.norms import NormControl
-from grokscope.optimizers import WeightDecay, build_optimizer, build_transform, learning_rate, scale_updates_
+from grokscope.optimizers import Update, build_optimizer, build_transform, learning_rate
 from grokscope.optimizers.stacked import StackedParameters
 from grokscope.optimizers.transforms.grokfast import AverageTransform, WindowTransform
 from grokscope.optimizers.vector_rule import VectorRule
@@ -78,10 +78,9 @@ class Replicas:
         self.transform = build_transform(config.gradient, self.parameters, 0)  # type: ignore[arg-type]
         if not isinstance(self.transform, AverageTransform | WindowTransform | None):
             _refuse("gradient.name", config.gradient.name, "use none, grokfast_ema or grokfast_ma")
-        self.decay = WeightDecay(config.optimizer, own)
+        self._optimize = Update(config.optimizer, own, self.optimizer)
         self.norms = NormControl(config.norms, own)
         self.loss = loss_function(config.loss)
-        self._rates = [(rate, in_scope(own, (group,))) for group, rate in config.optimizer.group_rate]
         views = self.parameters.views(self.parameters.gradient)
         self._take = ReplayedStep(self._move, recorder_of(device))
         self._unseen = [gradient for name, gradient in views.items() if name.endswith(".attn.b_K")]
@@ -118,7 +117,7 @@ class Replicas:
         return "clip" not in norms.controls_on() or (norms.from_step == 0 and norms.until_step is None)
 
     def _move(self, examples: Int[Tensor, "network example"], lr: float) -> None:
-        """What a step does to the weights, as in `Trainer`: gradient, transform, decay, rule, rates, norm control."""
+        """What a step does to the weights, as in `Trainer`: gradient, transform, update, norm control."""
         logits, labels = self._logits(examples), self._labels.gather(1, examples)
         # Each network's mean: networks share nothing, so that the gradient of the sum is the gradient of each.
         loss = self.loss(logits.flatten(0, 1), labels.flatten(), "sum") / examples.shape[1]
@@ -128,12 +127,8 @@ class Replicas:
         if self.transform is not None:
             self.transform.apply_(gradient)
         views, vector = self.parameters.views, self.parameters.vector.detach()
-        before = vector.clone() if self._rates else vector
-        if self.decay.acts:
-            self.decay.apply_(self.weights, views(gradient), lr)
-        self.optimizer.step(lr)
-        if self._rates:
-            scale_updates_(self.weights, views(before), self._rates)
+        before = vector.clone() if self._optimize.looks_back else vector
+        self._optimize.apply_(self.weights, views(gradient), lr, views(before))
         self.norms.apply_(self.weights, self.step + 1)
 
     def _next_batch(self) -> Int[Tensor, "network example"]:

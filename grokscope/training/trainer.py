@@ -20,7 +20,6 @@ from grokscope.model import (
     UNEMBEDDING,
     Weights,
     build_model,
-    in_scope,
     initial_weights,
     read_trace,
     require_hooked_transformer,
@@ -31,12 +30,10 @@ from grokscope.norms import CalledControl, NormControl, begin_
 from grokscope.optimizers import (
     FlatParameters,
     GradientTransform,
-    WeightDecay,
+    Update,
     build_optimizer,
     build_transform,
-    hold_angular_step_,
     learning_rate,
-    scale_updates_,
 )
 from grokscope.tasks import Task
 from grokscope.training.batches import BatchStream, hold_back
@@ -139,12 +136,10 @@ class Trainer:
         names = self.parameters.names
         self.norms = NormControl(config.norms, names, self._start, self._custom_control(config, names))
         self.norms.restore(remembered)
-        self.decay = WeightDecay(config.optimizer, self.parameters.names)
+        self._optimize = Update(config.optimizer, self.parameters.names, self.optimizer)
         self.loss = loss_function(config.loss)
         if self.compiled is not None:
             self.compiled.set_loss(config.loss)
-        self._angular = {group: in_scope(self.parameters.names, (group,)) for group, _ in config.optimizer.angular_step}
-        self._rates = [(rate, in_scope(self.parameters.names, (g,))) for g, rate in config.optimizer.group_rate]
         follow = config.loss.follow
         self._followed = None if follow is None else read_trace("loss.follow", follow).logit_std
         self._check_traces()
@@ -208,14 +203,8 @@ class Trainer:
         if controlled:
             self.norms.before_update_(self.weights, views(gradient))
         # What the update rule moves: the weights, or the parameters that a control computes them from.
-        moved = vector.clone() if controlled or self._angular or self._rates else vector
-        if self.decay.acts:
-            self.decay.apply_(self.weights, views(gradient), lr)
-        self.optimizer.step(lr)
-        if self._rates:
-            scale_updates_(self.weights, views(moved), self._rates)
-        if self._angular:
-            hold_angular_step_(self.weights, views(moved), self.config.optimizer.angular_step, self._angular)
+        moved = vector.clone() if controlled or self._optimize.looks_back else vector
+        self._optimize.apply_(self.weights, views(gradient), lr, views(moved))
         if controlled:
             self.norms.after_update_(self.weights, views(moved), self.step + 1)
         updated = vector.clone() if record else vector
@@ -225,8 +214,8 @@ class Trainer:
             self._let_transform_learn(self.transform, examples, lr)
         if not record:
             return value, None
-        shrinkage = {} if self._angular else self.decay.shrinkages(lr)
-        return value, StepRecord(examples, logits, views(raw), views(before), views(updated), views(vector), shrinkage)
+        stages = views(before), views(updated), views(vector)
+        return value, StepRecord(examples, logits, views(raw), *stages, self._optimize.shrinkages(lr))
 
     def _gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "..."], Float[Tensor, "p"]]:
         """Loss, logits, and the gradient: one vector that the next call overwrites."""
