@@ -22,6 +22,7 @@ from transformer_lens.model_bridge.sources._bridge_builder import build_bridge_f
 from transformer_lens.model_bridge.sources.native import NativeAttention, NativeBlock, NativeModel
 
 from grokscope.config import ModelConfig
+from grokscope.model.lens_settings import lens_settings
 from grokscope.model.matrices import as_matrix, is_matrix
 from grokscope.model.parameters import Weights, d_vocab_out, dtype_of, is_buffer, parameter_shapes, trained_names
 from grokscope.tasks import Task
@@ -84,22 +85,7 @@ def build_bridge(config: ModelConfig, task: Task, device: str | torch.device = "
     block's first LayerNorm are part of the residual stream. TransformerLens leaves them where they are, and warns, when
     it is asked to fold them into the layers after them (`enable_compatibility_mode`).
     """
-    cfg = TransformerBridgeConfig(
-        n_layers=config.n_layers,
-        d_model=config.d_model,
-        n_ctx=task.n_positions,
-        d_head=config.head_width,
-        n_heads=config.n_heads,
-        attn_only=config.attention_only,
-        attention_dir=config.attention_dir,
-        d_mlp=config.d_mlp,
-        act_fn="relu" if config.activation == "quadratic" else config.activation,  # it knows no squares; see below
-        d_vocab=task.d_vocab,
-        d_vocab_out=d_vocab_out(config, task),
-        normalization_type="LN" if config.normalization == "LN" else None,
-        init_weights=False,
-        default_prepend_bos=False,
-    )
+    cfg = TransformerBridgeConfig(**lens_settings(config, task))
     is_normed = config.residual == "normed" and config.normalization == "LN"
     with torch.random.fork_rng(devices=[]):  # layers of torch draw weights when they are made
         module = NativeModel(cfg)

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from grokscope.config import ConfigError, ModelConfig
-from grokscope.model.parameters import Weights, d_vocab_out, dtype_of, trained_names
+from grokscope.model.lens_settings import lens_settings
+from grokscope.model.parameters import Weights, dtype_of, trained_names
 from grokscope.tasks import Task
 
 if TYPE_CHECKING:
@@ -59,24 +60,7 @@ def build_model(
 
         from grokscope.model.blocks import DeterministicEmbed, NormedBlock
 
-    cfg = HookedTransformerConfig(
-        n_layers=config.n_layers,
-        d_model=config.d_model,
-        n_ctx=task.n_positions,
-        d_head=config.head_width,
-        n_heads=config.n_heads,
-        attn_only=config.attention_only,
-        attention_dir=config.attention_dir,
-        d_mlp=config.d_mlp,
-        act_fn="relu" if config.activation == "quadratic" else config.activation,  # it knows no squares; see below
-        d_vocab=task.d_vocab,
-        d_vocab_out=d_vocab_out(config, task),
-        normalization_type="LN" if config.normalization == "LN" else None,
-        dtype=dtype_of(config),
-        device=str(device),
-        init_weights=False,
-        default_prepend_bos=False,
-    )
+    cfg = HookedTransformerConfig(**lens_settings(config, task), dtype=dtype_of(config), device=str(device))
     with warnings.catch_warnings():
         # TransformerLens 3.9 warns that HookedTransformer goes away in 4.0; there a bridge takes its place.
         warnings.filterwarnings("ignore", message="HookedTransformer is deprecated", category=DeprecationWarning)
