@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import get_args
+from typing import NoReturn, get_args
 
 from grokscope.config.parameter_groups import ScopeName, is_pattern
 from grokscope.config.references import path_and_digest
@@ -27,7 +27,7 @@ class ConfigError(ValueError):
     """A setting that cannot be run; the message names field, value and what is accepted."""
 
 
-def refuse(name: str, value: object, accepted: str) -> None:
+def refuse(name: str, value: object, accepted: str) -> NoReturn:
     """Raise `ConfigError`; a long value is cut in its message."""
     raise ConfigError(f"{name} = {shortened(value)} is not accepted: {accepted}")
 
@@ -74,12 +74,13 @@ def number(
     name: str, value: object, low: float, high: float = LARGEST_NUMBER, *, open_low: bool, open_high: bool = False
 ) -> None:
     """A number from `low` to `high`, of which an open end is not accepted itself."""
-    ok = isinstance(value, int | float) and not isinstance(value, bool)
-    if ok:
-        assert isinstance(value, int | float)
-        # What is not a number, and infinity, fail these too; an integer that no float holds can be compared.
-        ok = (value > low if open_low else value >= low) and (value < high if open_high else value <= high)
-    if not ok:
+    # What is not a number, and infinity, fail the comparisons; an integer that no float holds can be compared.
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not (value > low if open_low else value >= low)
+        or not (value < high if open_high else value <= high)
+    ):
         left, right = "(" if open_low else "[", ")" if open_high else "]"
         refuse(name, value, f"use a finite number in {left}{low:g}, {high:g}{right}")
 
@@ -93,7 +94,6 @@ def averaging_pair(name: str, value: object) -> None:
     """Two averaging coefficients in [0, 1)."""
     if not isinstance(value, tuple) or len(value) != 2:
         refuse(name, value, "use two numbers")
-    assert isinstance(value, tuple)
     for beta in value:
         number(name, beta, 0.0, 1.0, open_low=False, open_high=True)
 
@@ -104,7 +104,7 @@ def group_values(name: str, value: object, groups: tuple[str, ...]) -> None:
     if not isinstance(value, tuple):
         refuse(name, value, accepted)
     seen = set()
-    for pair in value if isinstance(value, tuple) else ():
+    for pair in value:
         if not isinstance(pair, tuple) or len(pair) != 2 or pair[0] not in groups or pair[0] in seen:
             refuse(name, value, accepted)
         positive(f"{name} of {pair[0]}", pair[1])
@@ -127,7 +127,6 @@ def group_names(name: str, value: object, allowed: object) -> None:
     """A tuple of one or more names of a `Literal`."""
     if not isinstance(value, tuple) or not value:
         refuse(name, value, f"name one or more of {', '.join(get_args(allowed))}")
-    assert isinstance(value, tuple)
     for item in value:
         choice(name, item, allowed)
 
@@ -138,7 +137,7 @@ def scope_entries(name: str, value: object) -> None:
     accepted = f"name one or more of {groups}, or parameters by a pattern such as blocks.*.mlp.W_in"
     if not isinstance(value, tuple) or not value:
         refuse(name, value, accepted)
-    for entry in value if isinstance(value, tuple) else ():
+    for entry in value:
         if not isinstance(entry, str) or not (entry in get_args(ScopeName) or is_pattern(entry)):
             refuse(name, entry, accepted)
 
@@ -161,7 +160,6 @@ def check_rows(name: str, rows: object, wrong: Callable[[Rows], tuple[int, str] 
         return
     if not isinstance(rows, tuple) or not all(isinstance(row, tuple) and row for row in rows):
         refuse(name, rows, "use a tuple of tuples of integers, a row per element")
-    assert isinstance(rows, tuple)
     for place, row in enumerate(rows):
         if any(type(entry) is not int for entry in row):
             refuse(f"{name}[{place}]", row, "use integers")
@@ -177,7 +175,6 @@ def check_indices(indices: object) -> None:
     """Distinct numbers of examples."""
     if not isinstance(indices, tuple):
         refuse("task.train_indices", indices, "use a tuple of integers >= 0")
-    assert isinstance(indices, tuple)
     seen: set[int] = set()
     for index in indices:
         integer("task.train_indices", index, 0)

@@ -131,7 +131,6 @@ def _arms(table: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, RunConf
 def _base(place: str, name: object) -> RunConfig:
     if not isinstance(name, str):
         refuse(place, name, "use the name of a preset (`grokscope presets`)")
-    assert isinstance(name, str)
     try:
         return preset(name)
     except ConfigError as error:
@@ -224,7 +223,6 @@ def _dense_seeds(disk: Mapping[str, Any] | None, seeds: Sequence[int]) -> Set[in
     dense, known = disk.get("dense_seeds"), set(seeds)
     if not isinstance(dense, list) or any(type(seed) is not int or seed not in known for seed in dense):
         refuse("[disk] dense_seeds", dense, f"use a list of some of the seeds {shortened(list(seeds))}")
-    assert isinstance(dense, list)
     return set(dense)
 
 
@@ -253,7 +251,6 @@ def _list(place: str, value: object) -> list[Any]:
 def _is_table(place: str, value: object) -> Mapping[str, Any]:
     if not isinstance(value, Mapping):
         refuse(place, value, "use a table")
-    assert isinstance(value, Mapping)
     return value
 
 

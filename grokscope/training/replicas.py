@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from typing import NoReturn
 
 import torch
 from jaxtyping import Float, Int
@@ -182,5 +183,5 @@ def check_replicas(config: RunConfig, seeds: tuple[int, ...]) -> None:
         _refuse("loss.follow", config.loss.follow, "leave it out: it looks at the logits of each network")
 
 
-def _refuse(name: str, value: object, accepted: str) -> None:
+def _refuse(name: str, value: object, accepted: str) -> NoReturn:
     refuse(name, value, f"{accepted} (networks are trained side by side)")

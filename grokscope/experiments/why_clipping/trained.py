@@ -28,6 +28,7 @@ from grokscope.experiments.why_clipping.setting import TRACE_SEED, TRACED, Setti
 from grokscope.experiments.why_clipping.summary import summary
 from grokscope.experiments.why_clipping.tasks import BUDGETS, EVERY, MAIN, TaskSize, arm_config
 from grokscope.model import in_scope
+from grokscope.norms import joint_norm
 from grokscope.runs import Run, open_run
 from grokscope.sweeps import Job
 
@@ -295,4 +296,4 @@ def milestones_of(run: Run) -> dict[str, float]:
 
 
 def _decoder_norm(weights: Mapping[str, Tensor]) -> float:
-    return sum(float(weights[name].double().square().sum()) for name in in_scope(tuple(weights), ("decoder",))) ** 0.5
+    return joint_norm([weights[name] for name in in_scope(tuple(weights), ("decoder",))])

@@ -68,7 +68,6 @@ class Custom(OptimizerConfig):
             )
         from grokscope.optimizers.called import CalledRule
 
-        assert factory is not None
         return CalledRule(self, parameters, factory)
 
 

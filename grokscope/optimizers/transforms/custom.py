@@ -32,7 +32,6 @@ class CustomTransform(GradientConfig):
     ) -> CalledTransform:
         if function is None:
             refuse("gradient.name", self.name, "use it with a callable: gs.train(config, transform=function)")
-        assert function is not None
         return CalledTransform(parameters, function)
 
 
