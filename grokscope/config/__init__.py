@@ -7,6 +7,7 @@ methods     settings that methods declare where they live: optimizers, gradient 
 parameter_groups
             the groups of parameters that settings name
 forward     which path computes a run: compiled, engine or hooked
+references  files that settings name by what is in them
 checks      what a single value must be
 callables   what a callable that a user gives is recorded as
 nearest     what was probably meant by a name that does not exist

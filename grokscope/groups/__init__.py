@@ -5,7 +5,7 @@ Everything is numpy, float64 and int64; elements are indices 0..n-1 and irreps a
     groups          FiniteGroup (any Cayley table), CyclicGroup, UnitsModulo, DihedralGroup,
                     PermutationGroup, SymmetricGroup, AlternatingGroup, ProductGroup, product, group_by_name,
                     RecognisedGroup, RecognisedPermutations (usual irreps for elements in any order)
-    irreps          Irrep: .name .dim .kind .matrices .character .frequency .partition .basis()
+    irreps          Irrep: .name .dim .kind .matrices .character .frequency .partition .basis(); short_label
     transforms      FiniteGroup.fourier, .inverse_fourier, .power, .fourier_basis, .fourier_irreps
     subgroups       subgroup_classes (order <= 120), Subgroup, SubgroupClass
     cosets          left_cosets, right_cosets

@@ -4,6 +4,7 @@ from .cyclic import CyclicGroup as CyclicGroup
 from .dihedral import DihedralGroup as DihedralGroup
 from .finite import FiniteGroup as FiniteGroup
 from .irreps import Irrep as Irrep
+from .irreps import short_label as short_label
 from .number_theory import discrete_log as discrete_log
 from .number_theory import primitive_root as primitive_root
 from .permutations import PermutationGroup as PermutationGroup

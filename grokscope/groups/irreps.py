@@ -10,6 +10,8 @@ from jaxtyping import Float
 
 from grokscope.groups.splitting import Kind, orthonormal_columns
 
+SHARED_FREQUENCY = ("B1", "B2")
+"""Names of the irreps whose frequency another irrep of their group has too: of D_n, n even."""
 COMMUTANT_DIM: dict[Kind, int] = {"real": 1, "complex": 2, "quaternionic": 4}
 
 
@@ -102,6 +104,14 @@ class Irrep:
 def character_order(character: Float[np.ndarray, " element"]) -> tuple[float, ...]:
     """Sort key that puts larger characters first, element by element; rounding does not change it."""
     return tuple((-np.round(character, 6) + 0.0).tolist())
+
+
+def short_label(name: str, frequency: int | None) -> str:
+    """A label that tells an irrep from all others of its group: the number of its frequency, or its name.
+
+    The name is taken where an irrep has no frequency, and where it shares it: B1 and B2 of D_n both turn by half.
+    """
+    return name if frequency is None or name in SHARED_FREQUENCY else str(frequency)
 
 
 def check_complete(irreps: Sequence[Irrep], order: int, group_name: str) -> None:

@@ -5,7 +5,9 @@ from there, re-indexed by an isomorphism: the matrices are those of the closed f
 automorphism may exchange irreps (frequencies of Z_n, `standard` and (2,2,2) of S6); the isomorphism taken is
 then the first one found, see `mapping`. Permutations that are all of S_n or A_n need no search: each is its own
 element, or its inverse's where products are read the other way round. All other groups get their irreps
-numerically.
+numerically. Among them is D4 x D4: a product of two non-abelian groups is taken apart at a factor whose centre is
+trivial, or after a central cyclic factor has been split off (`isomorphism_type`). D4 has a centre that does not split
+off.
 """
 
 from collections.abc import Iterator, Sequence
@@ -101,7 +103,7 @@ def _candidates(group: FiniteGroup, kind: str) -> Iterator[FiniteGroup]:
     """Known groups of this order and, up to order 120, this type; S3 is called that, and not D3."""
     n = group.order
     if n <= LARGEST_TYPE:
-        name = {"trivial": "Z1", "V4": "Z2xZ2"}.get(kind, kind.replace(" x ", "x"))
+        name = "x".join({"trivial": "Z1", "V4": "Z2xZ2"}.get(factor, factor) for factor in kind.split(" x "))
         try:
             yield group_by_name(name)
         except ValueError:

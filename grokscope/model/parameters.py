@@ -111,11 +111,11 @@ def role(name: str) -> GroupName:
     raise ValueError(f"parameter {name!r} has no role: use HookedTransformer parameter names such as blocks.0.attn.W_Q")
 
 
-def in_scope(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
+def in_scope(names: Iterable[str], scope: Iterable[str], setting: str = "scope") -> tuple[str, ...]:
     """The parameters, in their order, that a scope covers: names of groups, and patterns of parameter names.
 
     `decoder` is all groups but embed and unembed. A pattern has a dot or a star in it, as `blocks.*.mlp.W_in`.
-    Raises `ConfigError` for a group that does not exist, and for a pattern that no parameter has.
+    Raises `ConfigError`, naming the `setting`, for a group that is none, and for a pattern that no parameter has.
     """
     names = tuple(name for name in names if not is_buffer(name))
     groups: set[str] = set()
@@ -128,10 +128,12 @@ def in_scope(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
         elif is_pattern(entry):
             matching = fnmatch.filter(names, entry)
             if not matching:
-                raise ConfigError(f"scope names {entry!r}, which no parameter is; {hint(entry, names, 'parameters')}")
+                raise ConfigError(
+                    f"{setting} names {entry!r}, which no parameter is; {hint(entry, names, 'parameters')}"
+                )
             by_name.update(matching)
         else:
-            raise ConfigError(f"scope names {entry!r}: use decoder or some of {', '.join(ROLES)}")
+            raise ConfigError(f"{setting} names {entry!r}: use decoder or some of {', '.join(ROLES)}")
     return tuple(name for name in names if name in by_name or role(name) in groups)
 
 

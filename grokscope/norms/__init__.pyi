@@ -1,6 +1,7 @@
 from .called import CalledControl as CalledControl
 from .control import NormControl as NormControl
 from .control import begin_ as begin_
+from .control import check_scopes as check_scopes
 from .control import start_rows_ as start_rows_
 from .controls.cap import MatrixCap as MatrixCap
 from .controls.cap import frobenius_norm as frobenius_norm

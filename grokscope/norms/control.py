@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
 from grokscope.config import NormConfig
-from grokscope.model import Weights
+from grokscope.config.checks import refuse
+from grokscope.config.methods import setting_names
+from grokscope.model import Weights, in_scope, is_buffer, role
 from grokscope.norms.one_control import Control
 
 CUSTOM = "custom"
@@ -75,6 +77,19 @@ class NormControl:
         for control in reversed(self.controls.values()):
             control.after_update_(weights, before, step)
 
+    def shrinkages(self, shares: Mapping[str, float], before: Weights, step: int) -> dict[str, float]:
+        """The share of every parameter that decoupled weight decay takes away, once updates are controlled.
+
+        Arguments:
+            shares: what it takes away in the update itself, by parameter.
+            before: the weights before the step.
+            step: as for `after_update_`.
+        """
+        left = dict(shares)
+        for control in self.controls.values() if left else ():
+            left = control.shrinkages(left, before, step)
+        return left
+
     def tensors(self) -> dict[str, Tensor]:
         """What the controls remember, by name."""
         return {
@@ -90,15 +105,36 @@ class NormControl:
             control.restore({k.removeprefix(under): v for k, v in tensors.items() if k.startswith(under)})
 
 
+def check_scopes(config: NormConfig, names: Iterable[str]) -> None:
+    """Raise `ConfigError` for a control that is on and acts on nothing: no parameter is in its scope."""
+    names = tuple(names)
+    values = config.settings()
+    scopes = [name for of in config.controls_on().values() for name in setting_names(of) if name.endswith("scope")]
+    for name in scopes:
+        if isinstance(values[name], tuple) and values[name] and not in_scope(names, values[name], f"norms.{name}"):
+            have = ", ".join(dict.fromkeys(role(of) for of in names if not is_buffer(of)))
+            refuse(f"norms.{name}", values[name], f"this network has no such parameter; it has {have}")
+
+
 def begin_(
-    weights: Weights, config: NormConfig, names: Iterable[str], custom: Control | None = None
+    weights: Weights,
+    config: NormConfig,
+    names: Iterable[str],
+    custom: Control | None = None,
+    inside: Callable[[Weights], None] | None = None,
 ) -> tuple[Weights, NormControl]:
     """Norm control before the first step, in place: the projection, then every control once.
 
-    Returns a copy of the projected weights, which is what the cap is relative to, and the controls as they are then.
+    Arguments:
+        inside: what an update rule does to the projected weights before it can start from them, in place.
+
+    Returns a copy of the weights that training starts from, which is what cap, spheres and relative step refer to, and
+    the controls as they are then.
     """
     names = tuple(names)
     NormControl(config, names).project_(weights)
+    if inside is not None:
+        inside(weights)
     start = {name: value.detach().clone() for name, value in weights.items()}
     control = NormControl(config, names, start, custom)
     control.apply_(weights, 0)

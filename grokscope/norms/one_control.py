@@ -30,6 +30,15 @@ class Control:
             step: the number of the step that is being taken; the first is 1.
         """
 
+    def shrinkages(self, shares: dict[str, float], before: Weights, step: int) -> dict[str, float]:
+        """What `after_update_` leaves of the shares of parameters that decoupled weight decay takes away.
+
+        Arguments:
+            shares: by parameter.
+            before, step: as for `after_update_`.
+        """
+        return shares
+
     acts_on_updates = False
     """Whether it has `before_update_` or `after_update_`, which are called only then."""
 

@@ -21,14 +21,15 @@ from grokscope.norms import row_angles
 @torch.no_grad()
 def hold_angular_step_(
     weights: Weights, before: Weights, targets: GroupValues, groups: Mapping[str, tuple[str, ...]]
-) -> None:
-    """Scale the displacement of each group to its target, in place.
+) -> dict[str, float]:
+    """Scale the displacement of each group to its target, in place; returns the scale of each.
 
     Arguments:
         weights, before: after and before the update.
         targets: radians per step, by group; groups whose rows did not turn are left as they are.
         groups: the parameters of each group.
     """
+    scales = {}
     for group, target in targets:
         names = groups[group]
         turned = torch.cat([row_angles(name, before[name], weights[name]) for name in names]) if names else None
@@ -37,5 +38,7 @@ def hold_angular_step_(
         turned = turned[~turned.isnan()]
         mean = float(turned.mean()) if len(turned) else 0.0
         if mean > 0:
+            scales[group] = target / mean
             for name in names:
-                weights[name].copy_(before[name] + (weights[name] - before[name]) * (target / mean))
+                weights[name].copy_(before[name] + (weights[name] - before[name]) * scales[group])
+    return scales

@@ -26,6 +26,9 @@ class Gradients(Protocol):
 class GradientTransform:
     """Works in place on the gradient of all trained parameters, one vector; its memory is tensors by name."""
 
+    def begin_after(self, step: int) -> None:
+        """Training begins after a step that is not 0, without a memory: of use to what counts steps."""
+
     def apply_(self, gradient: Float[Tensor, "parameter"]) -> None:
         """Transform the gradient of the step that is being taken, in place."""
         raise NotImplementedError

@@ -29,6 +29,8 @@ class Update:
         self._rates = [(rate, in_scope(names, (group,))) for group, rate in config.group_rate]
         self._targets = config.angular_step
         self._angular = {group: in_scope(names, (group,)) for group, _ in config.angular_step}
+        self._scales: dict[str, float] = {}
+        """What the last update of each parameter was multiplied by, where angular steps are held."""
         self.looks_back = bool(self._rates or self._angular)
         """Whether `apply_` needs the weights as they were before it."""
 
@@ -47,8 +49,9 @@ class Update:
         if self._rates:
             scale_updates_(weights, before, self._rates)
         if self._angular:
-            hold_angular_step_(weights, before, self._targets, self._angular)
+            of_group = hold_angular_step_(weights, before, self._targets, self._angular)
+            self._scales = {name: scale for group, scale in of_group.items() for name in self._angular[group]}
 
     def shrinkages(self, lr: float) -> dict[str, float]:
-        """The share of each parameter that decoupled decay takes away; of none, where angular steps are held."""
-        return {} if self._angular else self._decay.shrinkages(lr)
+        """The share of each parameter that decoupled decay took away in the last step, at this learning rate."""
+        return {name: share * self._scales.get(name, 1.0) for name, share in self._decay.shrinkages(lr).items()}

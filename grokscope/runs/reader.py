@@ -237,6 +237,13 @@ class Run:
         """Grok step minus memorisation step."""
         return self.milestones.delay
 
+    def checkpoint_step(self, step: SupportsIndex) -> int:
+        """The step of a checkpoint: as it is given, or, where it is negative, counted from the end; -1 is the last.
+
+        Raises `RunError` for one without a checkpoint, naming the nearest, and for what is no integer.
+        """
+        return self._entry(step).step
+
     def weights(self, step: SupportsIndex) -> Weights:
         """The weights after `step` updates, on the CPU, by `HookedTransformer` name.
 
@@ -309,7 +316,13 @@ class Run:
         )
 
     def _entry(self, step: SupportsIndex) -> Entry:
-        number = operator.index(step)
+        try:
+            number = operator.index(step)
+        except TypeError:
+            raise RunError(
+                f"step = {step!r} is not accepted: use an integer, the step of a checkpoint, or a negative one, which "
+                "counts from the end"
+            ) from None
         if number in self._entries:
             return self._entries[number]
         steps = self.steps

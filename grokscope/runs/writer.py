@@ -80,6 +80,11 @@ class RunWriter:
         """The metrics logged so far, those of the run before it was reopened included."""
         return list(self._rows)
 
+    @property
+    def last_probed(self) -> int:
+        """The last step of which probes or a trace are recorded; -1 before the first."""
+        return self._probed
+
     def checkpoint(self, step: int, weights: Weights) -> None:
         """Save the weights after `step` updates.
 

@@ -96,7 +96,9 @@ class Task:
         return self.operations[0].left, self.operations[0].right
 
     def split(self, train_fraction: float, seed: int) -> tuple[Int[Tensor, "train"], Int[Tensor, "val"]]:
-        """Random disjoint train and validation indices: floor(train_fraction * n) of n examples are trained on.
+        """Random disjoint train and validation indices: int(train_fraction * n) of n examples are trained on.
+
+        The product is one of floating-point numbers, so that 0.29 of 100 examples are 28.
 
         The same seed gives the same split, whatever else a run draws. Where `train_indices` are given the split
         is those, in that order, and all others; nothing is drawn then, and one side may be empty. Raises

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex
 
 import torch
 
@@ -52,7 +52,7 @@ _OF_THE_SPLIT = ("task.train_fraction", "task.train_indices", "task.label_noise"
 
 def branch(
     parent: str | os.PathLike[str] | Run,
-    step: int,
+    step: SupportsIndex,
     out: str | os.PathLike[str] | None = None,
     *,
     progress: bool = True,
@@ -66,7 +66,7 @@ def branch(
 
     Arguments:
         parent: the run.
-        step: one that has a checkpoint.
+        step: one that has a checkpoint; a negative one counts checkpoints from the end.
         out: the new run's directory; left out: beside the parent, its name with `-branchSTEP` and the arm.
         progress: show progress bars, of the parent's steps once more, and of the branch's own.
         optimizer, transform, norm_control: the callables that the parent was trained with, as for `resume`. A norm
@@ -84,6 +84,7 @@ def branch(
     `CapacityError` as `train` does.
     """
     run = parent if isinstance(parent, Run) else open_run(parent)
+    step = run.checkpoint_step(step)
     given, listeners = Given(optimizer, transform, norm_control), Callbacks(callbacks)
     own = given
     if run.imported is not None:
@@ -95,10 +96,10 @@ def branch(
             overrides |= Given(norm_control=norm_control).settings()
         own.check(run.config, f"the run {run.path}")
         config = _branched(run, step, overrides)
-    path = run.path.parent / run_name(config) if out is None else Path(out)
-    if path.exists() and any(path.iterdir()):
+    path = layout.check_new_path(_beside(run) / run_name(config) if out is None else out)
+    if path.is_dir() and any(path.iterdir()):
         raise RunError(f"{path} is not empty: choose a new directory for the branch")
-    check_folder(layout.check_new_path(path), RunError)  # before the parent is trained once more
+    check_folder(path, RunError)  # before the parent is trained once more
     check_room(config, path, f"training {path.name}", step)
     with threads(config.training.threads):
         origin = {"run": run.name, "step": step, "sha256": run.digests[step]}
@@ -116,6 +117,11 @@ def branch(
             writer.save_state(tensors, {**info, "seconds": 0.0})
             run_to_end(trainer, writer, Milestones(history_known=False), progress, callbacks=listeners)
     return open_run(path)
+
+
+def _beside(run: Run) -> Path:
+    """The folder that a run lies in; it is not "." for the run at "."."""
+    return run.path.parent if run.path.name not in ("", "..") else run.path.resolve().parent
 
 
 def replayed(run: Run, step: int, *, progress: bool = True, given: Given | None = None) -> Trainer:
@@ -142,7 +148,6 @@ def replayed(run: Run, step: int, *, progress: bool = True, given: Given | None 
 
 
 def _branched(run: Run, step: int, overrides: dict[str, Any]) -> RunConfig:
-    _check_step(run, step)
     norms = run.config.norms
     # Said in full, so that a bound that is changed does not change what the start was projected to.
     stated = {"norms.init_norm": norms.row_norm_at_start} if norms.init_rows != "none" else {}
@@ -158,7 +163,6 @@ def _branched(run: Run, step: int, overrides: dict[str, Any]) -> RunConfig:
 
 def _fine_tuned(run: Run, step: int, overrides: dict[str, Any]) -> RunConfig:
     """The config of a branch of an imported network."""
-    _check_step(run, step)
     config = override(run.config, {"arm": f"{run.config.arm}-tuned{step}", **overrides})
     changed = differences(run.config, config)
     fixed = [name for name in changed if name.startswith(FIXED_IN_FINE_TUNING)]
@@ -179,11 +183,6 @@ def _fine_tuned(run: Run, step: int, overrides: dict[str, Any]) -> RunConfig:
         )
     _check_budget(config, step)
     return config
-
-
-def _check_step(run: Run, step: int) -> None:
-    if step not in run.digests:
-        run.weights(step)  # raises, naming the nearest
 
 
 def _check_budget(config: RunConfig, step: int) -> None:

@@ -26,7 +26,7 @@ from grokscope.runs import (
     reopen_run,
     run_name,
 )
-from grokscope.runs.layout import check_new_path
+from grokscope.runs.layout import check_new_path, is_run
 from grokscope.stopping import asked, at_boundaries, check
 from grokscope.tasks import Task, run_task, with_task
 from grokscope.training.callbacks import CallbackError, Callbacks
@@ -37,7 +37,7 @@ from grokscope.training.margin_recorder import MarginRecorder
 from grokscope.training.progress import Progress, progress_bar
 from grokscope.training.recorder import Recorder
 from grokscope.training.trace_recorder import TraceRecorder
-from grokscope.training.trainer import Diverged, Trainer
+from grokscope.training.trainer import Diverged, Trainer, with_made_optimizer
 
 STATE_EVERY_SECONDS = 5.0
 """How much training a kill can cost: the resume state is saved at an evaluation or checkpoint when it is this old."""
@@ -95,9 +95,9 @@ def train(
     config = override(given.recorded(config), changes)
     given.check(config, "the config")
     path = check_new_path(Path("checkpoints", run_name(config)) if out is None else out)
-    if existing == "open":
-        # The settings of an optimizer that is given are known once it is made; otherwise nothing needs to be.
-        wanted = config if factory is None else Trainer(config, run_task(config), given).config
+    if existing == "open" and is_run(path):
+        # The settings of an optimizer that is given are known once it is made.
+        wanted = config if factory is None else with_made_optimizer(config, factory)
         if held_run(path, wanted) is not None:
             callables = {"optimizer": factory, "transform": transform, "norm_control": norm_control}
             return resume(path, progress=progress, callbacks=callbacks, **callables)
@@ -228,7 +228,7 @@ def _loop(
         step, pause = trainer.step, False
         metrics: dict[str, float] | None = None
         saved = False
-        if step % cadence == 0 or done():
+        if step % cadence == 0 or not writer.rows or done():  # the first one of a branch, too, is where it begins
             pause = True
             with clock.paused():
                 metrics = trainer.evaluate()
@@ -255,8 +255,8 @@ def _loop(
             check()
 
     recorder, margins, trace = Recorder(trainer), MarginRecorder(trainer), TraceRecorder(trainer)
-    if not writer.rows:  # a resume from the state of step 0 has seen that step
-        if recorder.due(trainer.step) or trace.records:
+    if not writer.rows:  # a resume of a run that has any has seen its beginning
+        if (recorder.due(trainer.step) or trace.records) and writer.last_probed < trainer.step:
             rows = recorder.start() if recorder.due(trainer.step) else []
             writer.log_probes(trainer.step, rows, trace=trace.start(trainer.weights) if trace.records else None)
         observe(stepped=False)

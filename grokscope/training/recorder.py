@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from grokscope.engine import scaled_to
 from grokscope.model import ROLES, Weights, in_scope, role
 from grokscope.norms import row_table
 from grokscope.probes import (
@@ -68,7 +69,8 @@ class Recorder:
             self._weight_entropies(record.after),
         ]
         rows = self._rows(*tables)
-        logits = record.logits / self.trainer.config.loss.temperature  # what the loss sees
+        # What the loss sees.
+        logits = scaled_to(record.logits, record.spread) / self.trainer.config.loss.temperature
         rows[0] |= output_statistics(logits, self.trainer.engine.labels[record.examples])
         rows[0] |= self._outputs(record)
         return rows

@@ -7,6 +7,7 @@ is written here; see `loop`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from typing import Any, Literal
 
@@ -26,7 +27,7 @@ from grokscope.model import (
     tied,
     trained_names,
 )
-from grokscope.norms import CalledControl, NormControl, begin_
+from grokscope.norms import CalledControl, NormControl, begin_, check_scopes
 from grokscope.optimizers import (
     FlatParameters,
     GradientTransform,
@@ -35,10 +36,10 @@ from grokscope.optimizers import (
     build_transform,
     learning_rate,
 )
-from grokscope.tasks import Task
+from grokscope.tasks import Task, run_task
 from grokscope.training.batches import BatchStream, hold_back
 from grokscope.training.device import usable
-from grokscope.training.given import Given
+from grokscope.training.given import Factory, Given
 
 _OPTIMIZER, _GRADIENT, _NORMS, _WEIGHTS, _EPOCH = "optimizer.", "gradient.", "norms.", "weights.", "epoch_generator"
 
@@ -58,7 +59,9 @@ class StepRecord:
     updated: Weights
     after: Weights
     shrinkage: dict[str, float]
-    """lr * weight_decay of every parameter whose decay is decoupled."""
+    """The share of every parameter that decoupled weight decay took away."""
+    spread: float | None
+    """What the logits were scaled to before the loss (see `scaled_to`); None: they were not."""
 
 
 class Diverged(Exception):
@@ -88,10 +91,11 @@ class Trainer:
         trained = trained_names(weights, config.model)
         # A tied unembedding is no parameter of its own: it follows the embedding.
         own = [name for name in weights if not (config.model.tied and name == UNEMBEDDING)]
+        check_scopes(config.norms, own)
         custom = self._custom_control(config, trained)
         if begun is None:
-            start, self.norms = begin_(weights, config.norms, own, custom)
-            config.optimizer.start_inside_(weights, trained)
+            inside = partial(config.optimizer.start_inside_, names=trained)
+            start, self.norms = begin_(weights, config.norms, own, custom, inside)
         else:
             weights = {name: begun[1][name].clone() for name in weights}
             start = {name: weights[name].clone() for name in own}
@@ -106,6 +110,8 @@ class Trainer:
         if self.given.optimizer is not None:
             config = replace(config, optimizer=self.optimizer.config)  # with the settings that it was made with
         self.transform = build_transform(config.gradient, self.parameters, config.seed, self.given.transform)
+        if self.transform is not None:
+            self.transform.begin_after(self.step)
         self.engine = Engine(config.model, task, device)
         self._hooked, self.compiled = None, None
         path = forward_path(config).name
@@ -134,6 +140,7 @@ class Trainer:
         self.config = config
         remembered = self.norms.tensors()
         names = self.parameters.names
+        check_scopes(config.norms, names)
         self.norms = NormControl(config.norms, names, self._start, self._custom_control(config, names))
         self.norms.restore(remembered)
         self._optimize = Update(config.optimizer, self.parameters.names, self.optimizer)
@@ -187,7 +194,8 @@ class Trainer:
 
     def _step(self, *, record: bool) -> tuple[float, StepRecord | None]:
         examples, vector, views = self.batches.next(), self.parameters.vector.detach(), self.parameters.views
-        value, logits, gradient = self._gradient(examples)
+        spread = None if self._followed is None else float(self._followed[self.step])
+        value, logits, gradient = self._gradient(examples, spread)
         self.last_loss = value
         raw = gradient.clone() if record else gradient
         if self.transform is not None:
@@ -211,15 +219,21 @@ class Trainer:
         self.step += 1
         self.norms.apply_(self.weights, self.step)
         if self.transform is not None:
-            self._let_transform_learn(self.transform, examples, lr)
+            self._let_transform_learn(self.transform, examples, lr, spread)
         if not record:
             return value, None
         stages = views(before), views(updated), views(vector)
-        return value, StepRecord(examples, logits, views(raw), *stages, self._optimize.shrinkages(lr))
+        shrinkage = self.norms.shrinkages(self._optimize.shrinkages(lr), views(before), self.step)
+        return value, StepRecord(examples, logits, views(raw), *stages, shrinkage, spread)
 
-    def _gradient(self, examples: Int[Tensor, "example"]) -> tuple[float, Float[Tensor, "..."], Float[Tensor, "p"]]:
-        """Loss, logits, and the gradient: one vector that the next call overwrites."""
-        spread = None if self._followed is None else float(self._followed[self.step])
+    def _gradient(
+        self, examples: Int[Tensor, "example"], spread: float | None
+    ) -> tuple[float, Float[Tensor, "..."], Float[Tensor, "p"]]:
+        """Loss, logits, and the gradient: one vector that the next call overwrites.
+
+        Arguments:
+            spread: the loss is that of logits scaled to it (see `scaled_to`); None: as they are.
+        """
         if self.compiled is not None:
             value, logits = self.compiled.loss_and_gradient(examples, spread)
             return value, logits, self.parameters.gradient
@@ -232,7 +246,9 @@ class Trainer:
             unseen.zero_()
         return float(loss.detach()), logits.detach(), gradient
 
-    def _let_transform_learn(self, transform: GradientTransform, batch: Int[Tensor, "example"], lr: float) -> None:
+    def _let_transform_learn(
+        self, transform: GradientTransform, batch: Int[Tensor, "example"], lr: float, spread: float | None
+    ) -> None:
         """After a step the transform may ask for gradients; the weights stay as they are."""
 
         def gradient_of(examples: Literal["batch", "held back"], at: Tensor | None = None) -> Tensor:
@@ -240,7 +256,7 @@ class Trainer:
             kept = vector.clone()
             if at is not None:
                 vector.copy_(at)
-            gradient = self._gradient(batch if examples == "batch" else self.held_back)[2].clone()
+            gradient = self._gradient(batch if examples == "batch" else self.held_back, spread)[2].clone()
             vector.copy_(kept)
             return gradient
 
@@ -288,6 +304,13 @@ class Trainer:
             return self.engine.answer_logits(weights, examples)
         logits = torch.func.functional_call(self._hooked, weights, (self._tokens[examples],))
         return logits[:, -1]
+
+
+def with_made_optimizer(config: RunConfig, factory: Factory) -> RunConfig:
+    """The config of a run that is trained with an optimizer of the user's: with the settings that it is made with."""
+    weights = initial_weights(config.model, run_task(config), config.seed)
+    parameters = FlatParameters(weights, trained_names(weights, config.model), usable(config.training.device))
+    return replace(config, optimizer=build_optimizer(config.optimizer, parameters, factory).config)
 
 
 def _under(prefix: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:

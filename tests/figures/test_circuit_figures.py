@@ -15,7 +15,7 @@ from grokscope import figures
 from grokscope.analysis import milestones, run_all
 from grokscope.analysis.circuit.accuracy_rule import fitted_rules
 from grokscope.config import RunConfig, TaskConfig, override
-from grokscope.figures.circuit.circuit_panels import spread
+from grokscope.figures.circuit.circuit_panels import short_irreps, spread
 from grokscope.model import initial_weights
 from grokscope.runs import Run
 from grokscope.tasks import build_task
@@ -161,6 +161,31 @@ def test_irreps_without_a_frequency_are_named_on_the_axis_and_no_wrong_basis_is_
         if name in ("keys", "logit_characters"):
             labels = [label.get_text() for label in figure.axes[0].get_xticklabels()]
             assert sorted(labels) == ["sign", "standard"]
+
+
+def test_no_two_irreps_of_a_dihedral_group_have_one_label(tmp_path: Path) -> None:
+    small = {"d_model": 8, "n_heads": 2, "d_mlp": 12, "n_layers": 1}
+    config = override(RunConfig(), {**small, "task.name": "group", "task.group": "D4"})
+    start = initial_weights(config.model, build_task(config.task), 0)
+    tables = run_all(write_run(tmp_path / "d4", config, {0: start}, evaluations(None)), NAMES)
+    labels = ["sign", "B1", "B2", "1"]
+    for draw, name in (
+        (figures.neuron_tuning, "neuron_tuning"),
+        (figures.right_and_wrong_basis, "keys"),
+        (figures.logit_characters, "logit_characters"),
+        (figures.irrep_losses, "restricted_loss"),
+    ):
+        assert [label.get_text() for label in draw(tables[name]).axes[0].get_xticklabels()] == labels, name
+    assert short_irreps(tables["keys"]) == dict(zip(["sign", "B1", "B2", "k=1"], labels, strict=True))
+    # Of a part of the irreps, the axis bears the same names.
+    part = tables["keys"].query("irrep == 'B1' or irrep == 'B2'")
+    ticks = figures.right_and_wrong_basis(part).axes[0].get_xticklabels()
+    assert [label.get_text() for label in ticks] == ["B1", "B2"]
+    points = pd.DataFrame(
+        {"run": "d4", "operation": "D4", "basis": "own", "group": "D4", "frequency": 2, "element": [0, 1]}
+    )
+    circles = pd.concat([points.assign(irrep=name, power=0.5, x=1.0, y=0.0) for name in ("B1", "B2")])
+    assert titles(figures.embedding_circles(circles)) == ["B1  (50%)", "B2  (50%)"]
 
 
 def legend_of(figure: Figure) -> list[str]:

@@ -64,6 +64,12 @@ def test_a_matrix_of_blocks_is_the_last_checkpoint_s_with_the_mean_left_out():
     png(figure)
 
 
+def test_two_irreps_of_one_frequency_are_named_in_the_order_of_learning():
+    names = {"irrep": pd.array(["B1", "B2", None], dtype="string"), "frequency": pd.array([2, 2, None], dtype="Int64")}
+    first = figures.learning_order(_onsets(operation="D4", **names), MILESTONES).axes[0]
+    assert [t.get_text() for t in first.get_yticklabels()] == ["B2", "B1"]
+
+
 def test_every_irrep_has_its_losses_beside_the_whole_network_s():
     irreps = ["sign", "standard"]
     rows = [

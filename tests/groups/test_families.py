@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from grokscope.groups import CyclicGroup, DihedralGroup, ProductGroup, SymmetricGroup, product
+from grokscope.groups import CyclicGroup, DihedralGroup, ProductGroup, SymmetricGroup, product, short_label
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 9, 12])
@@ -35,6 +35,19 @@ def test_a_dihedral_frequency_is_how_fast_a_rotation_turns_and_the_sign_has_none
             turned = irrep.matrices[1 % n][0, 0]  # cos(2 pi k / n); -1 for B1 and B2
             assert turned == pytest.approx(np.cos(2 * np.pi * irrep.frequency / n))
     assert [i.name for i in group.irreps if i.frequency == 0] == ["trivial"]
+
+
+@pytest.mark.parametrize("n", range(1, 13))
+def test_short_labels_tell_all_irreps_of_a_dihedral_group_apart(n):
+    labels = [short_label(i.name, i.frequency) for i in DihedralGroup(n).irreps]
+    assert len(set(labels)) == len(labels)
+    linear = ["0", "sign", "B1", "B2"] if n % 2 == 0 else ["0", "sign"]
+    assert labels == linear + [str(k) for k in range(1, (n - 1) // 2 + 1)]
+
+
+def test_short_labels_are_unique_in_every_group(group):
+    labels = [short_label(i.name, i.frequency) for i in group.irreps]
+    assert len(set(labels)) == len(labels)
 
 
 def test_dihedral_rotations_by_n_corners_leave_the_polygon_in_place():

@@ -20,7 +20,7 @@ from grokscope.groups.mapping import isomorphism
 
 NAMES = [
     "Z1", "Z2", "Z12", "Z97", "Z2xZ2", "Z2xZ2xZ2", "Z2xZ12", "D4", "D6", "D7", "S3", "S4", "S5", "A4", "A5",
-    "S3xZ3", "A4xZ2", "S3xS3", "A5xZ2",
+    "S3xZ3", "A4xZ2", "S3xS3", "A5xZ2", "S3xZ2xZ2", "D5xZ2xZ2", "A4xZ2xZ2", "S4xZ2xZ2", "D4xD6",
 ]  # fmt: skip
 LARGE = ["Z130", "D61", "A6", "S6"]
 UNKNOWN = {"Q8": "Q8", "7:3": "F21", "5:4": "F20", "Q8 x Q8": "order 64"}
@@ -70,6 +70,11 @@ def test_other_groups_have_numerical_irreps(name, called, build_group):
     assert group.name == called
     assert group.irrep_names == FiniteGroup(source.table).irrep_names
     check_irreps(group)
+
+
+def test_two_dihedral_groups_with_a_centre_that_does_not_split_off_have_numerical_irreps(shuffle):
+    group = RecognisedGroup(shuffle(group_by_name("D4xD4"), 0).table)
+    assert (group.known, group.name) == (None, "order 64")
 
 
 def test_an_isomorphism_keeps_products_and_there_is_none_between_different_groups(shuffle, build_group):

@@ -85,3 +85,35 @@ def test_differences_in_words_are_those_of_the_configs_and_a_long_value_is_cut()
     assert "task.table = None before, ((0, 1, 2, 3," in words
     assert len(words) < 1000
     assert differences_in_words(first, first) == ""
+
+
+class Shrinking:
+    """A norm control that remembers how often it was called, and shrinks more each time."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def state_dict(self) -> dict[str, int]:
+        return {"calls": self.calls}
+
+    def load_state_dict(self, state) -> None:
+        self.calls = int(state["calls"])
+
+    def __call__(self, weights, step: int) -> None:
+        self.calls += 1
+        for value in weights.values():
+            value.mul_(1 - 1e-3 * self.calls)
+
+
+def test_a_new_run_that_may_be_opened_is_the_run_that_may_not(config, tmp_path):
+    """Whether there is one is seen without calling the norm control, which would remember it."""
+    runs, controls = [], []
+    for existing in ("refuse", "open"):
+        controls.append(Shrinking())
+        callables = {"optimizer": plain, "norm_control": controls[-1]}
+        runs.append(train(config(), tmp_path / existing, progress=False, existing=existing, **callables))
+    _same_runs(*runs)
+    assert controls[0].calls == controls[1].calls == runs[0].config.training.steps + 1
+    again = Shrinking()
+    train(config(), tmp_path / "open", progress=False, existing="open", optimizer=plain, norm_control=again)
+    assert again.calls == 0

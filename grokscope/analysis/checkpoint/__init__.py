@@ -11,6 +11,7 @@ memory            what memory analyses need, and a refusal where there is less
 parts             functions on pairs in orthogonal parts: about the answer, one operand, the rest
 null              the relabelling null
 step_down         weak irreps beside strong ones
+operand_rows      networks whose operands have embedding rows of their own
 removal           what the network loses without an irrep of its embedding
 marginals         neurons as functions of one operand
 columns           the columns of irreps

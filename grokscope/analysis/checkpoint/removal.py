@@ -1,9 +1,10 @@
 """Does the network use an irrep of its embedding? What it loses without it, against losing as much of nothing.
 
-Taken from the embedding T `[element, d_model]`, for both operands, who share it:
+Taken from the embedding T `[element, d_model]` of each operand, in the order of the elements that its tokens stand for
+in its place (the same rows for both where they are called alike):
 
     without rho   T - P_rho T
-    control       T - (||P_rho T|| / ||D||) D,     D Gaussian, of mean 0 over the elements
+    control       T - (||P_rho T|| / ||D||) D,     D Gaussian, of mean 0 over the elements, the same for both operands
 
 The control takes as much power away, of random functions of the element in random directions of the residual stream.
 The network *uses* rho if its loss without rho is larger than its loss with it, and larger than under each of `DRAWS`
@@ -15,14 +16,12 @@ the control is spread over all of them: in one or two, it would at times hit wha
 about that one. Losses are means over up to `PAIRS` examples of train and val together, the same ones for every irrep
 and checkpoint, so that two losses differ by what was removed alone.
 
-The networks of one irrep (as it is, without, and under each control) run in one pass, for a product of many rows takes
-less time than several of few: each example stands there once for each of them, with operand tokens of its own, and the
-embedding has a row for each of those.
+The networks of one irrep (as it is, without, and under each control) run in one pass (see `OperandRows`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -30,7 +29,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from grokscope.analysis.checkpoint.basis import GridBasis
-from grokscope.engine import Engine, cross_entropies
+from grokscope.analysis.checkpoint.operand_rows import OperandRows
+from grokscope.engine import cross_entropies
 from grokscope.model import Weights
 
 if TYPE_CHECKING:
@@ -74,34 +74,25 @@ class Removal:
     """
 
     def __init__(self, context: RunContext, frame: Frame, pairs: int = PAIRS) -> None:
-        grid, task = context.grids[frame.operation], context.task
+        grid = context.grids[frame.operation]
         self._basis: GridBasis = context.bases[frame]
-        self._operands = torch.from_numpy(frame.left)
         of_group = self._basis.pairs.flatten().sort().values
         examples = of_group[grid.splits["all"].flatten()[of_group]]
         chosen = examples[torch.randperm(len(examples), generator=torch.Generator().manual_seed(0))[:pairs]]
-        tokens, labels = grid.engine.prefixes.tokens[chosen], grid.labels.flatten()[chosen]
-        own = []
-        for network in range(2 + DRAWS):
-            rows = torch.arange(task.d_vocab)
-            rows[self._operands] = task.d_vocab + network * len(self._operands) + torch.arange(len(self._operands))
-            own.append(rows[tokens])
-        several = replace(task, tokens=torch.cat(own), labels=labels.repeat(len(own)))
-        self._engine = Engine(context.config, several)
-        self._all: Int[Tensor, "example"] = torch.arange(several.n_examples)
+        self._labels: Int[Tensor, "example"] = grid.labels.flatten()[chosen]
+        self._rows = OperandRows(context, frame, chosen, 2 + DRAWS)
 
     def losses(self, weights: Weights, irrep: int) -> Losses:
         """Of a network as it is, without an irrep, and under each control."""
-        embedding = weights["embed.W_E"]
-        operands = embedding[self._operands].double()
+        operands = self._rows.of(weights)
         functions = self._basis.F[:, self._basis.spans[irrep]]
-        part = functions @ (functions.T @ operands)
-        taken = [torch.zeros_like(part), part, *(_control(part, draw) for draw in range(DRAWS))]
-        rows = torch.cat([embedding, *((operands - each).to(embedding.dtype) for each in taken)])
-        with torch.no_grad():
-            logits = self._engine.answer_logits({**weights, "embed.W_E": rows}, self._all)
-        losses = cross_entropies(logits, self._engine.labels).double().view(len(taken), -1).mean(1)
-        full, without, *controls = losses.tolist()
+        parts = [functions @ (functions.T @ table) for table in operands]
+        taken = [[torch.zeros_like(part) for part in parts], parts]
+        taken += [[_control(part, draw) for part in parts] for draw in range(DRAWS)]
+        rows = [(operands[0] - left, operands[1] - right) for left, right in taken]
+        logits = self._rows.logits(weights, rows)
+        losses = cross_entropies(logits.flatten(0, 1), self._labels.repeat(len(taken))).double()
+        full, without, *controls = losses.view(len(taken), -1).mean(1).tolist()
         return Losses(full, without, tuple(controls))
 
 

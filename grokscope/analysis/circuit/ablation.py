@@ -2,15 +2,16 @@
 
 From a table of functions of a and b, everything that depends on an operand through rho is removed:
 
-    embedding   T <- T - P_rho T, for both operands (they share it)
+    embedding   T <- T - P_rho T, T the embedding of each operand by the element that its tokens stand for there
     neurons     X <- X - (P_rho X M + M X P_rho + P_rho X P_rho),  X the last MLP's activations over pairs (a, b),
                 P_rho the projection on the span of rho, M on constants (for Z_n: the 8 terms of a frequency)
     logits      the same of the logits
 
 and the rest of the network is run again. There are two controls. In every row, a component of equal power of an
 irrep outside the key sets is taken away from the same place: random coefficients, scaled for every unit (and
-separately for the part in a, in b and in both) to the norm of what was taken of rho. And in the wrong basis the set
-`matched` is taken away, which there stands in for the key set.
+separately for the part in a, in b and in both) to the norm of what was taken of rho. They are drawn anew for each
+irrep that stands in, for each of these parts, and `DRAWS` times: coefficients that irreps shared would add up at one
+element. And in the wrong basis the set `matched` is taken away, which there stands in for the key set.
 """
 
 from __future__ import annotations
@@ -28,12 +29,16 @@ from grokscope.analysis.checkpoint.blocks import in_blocks
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.columns import irrep_columns
 from grokscope.analysis.checkpoint.frames import Frame, has_group
+from grokscope.analysis.checkpoint.operand_rows import OperandRows
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
 from grokscope.engine import cross_entropies, unembedded
 
 CHECKPOINTS = 11
 EXAMPLES = 1024
 """Most examples of each split that losses are means over, chosen once per run."""
+DRAWS = 5
+"""Draws of a control."""
+QUANTITIES = ("loss", "accuracy")
 COLUMNS = (
     "operation",
     "basis",
@@ -51,6 +56,8 @@ COLUMNS = (
     "control",
     "control_loss",
     "control_accuracy",
+    "control_loss_sd",
+    "control_accuracy_sd",
     "note",
 )
 
@@ -59,7 +66,7 @@ Sampled = dict[str, Float[Tensor, "example unit"]]
 """Activations at the pairs of a sample, by name."""
 
 
-@over_checkpoints(family="fourier", version=2, applies_to=has_group, steps=spread_steps(CHECKPOINTS))
+@over_checkpoints(family="fourier", version=3, applies_to=has_group, steps=spread_steps(CHECKPOINTS))
 def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
     """Loss and accuracy without each key irrep, and without the key set, at up to 11 checkpoints of a run.
 
@@ -72,8 +79,8 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
         run, task, arm, seed, step, operation, basis, group, site (`embedding`, `neurons`, `logits`), split, set (in
         the own basis `one` key irrep, or all of `key` or `hindsight`; in the wrong one `matched`), irrep and
         frequency (of set `one`), n_irreps, full_loss, full_accuracy, loss, accuracy (without the irreps), control
-        (the irreps that stood in for them), control_loss, control_accuracy, note (why the control is missing; else
-        empty).
+        (the irreps that stood in for them), control_loss, control_accuracy (means over 5 draws), control_loss_sd,
+        control_accuracy_sd (over the draws), note (why the control is missing; else empty).
     """
     tables = []
     for frame in checkpoint.context.frames:
@@ -91,14 +98,19 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
             if site == "neurons" and not checkpoint.context.mlp_layers:
                 continue
             for name, irreps in sets:
-                after = sample.outcomes(without(checkpoint, frame, sample, sampled, irreps, irreps))
+                after = sample.outcomes(without(checkpoint, frame, sample, sampled, irreps, Removed()))
                 table = [{"split": split, **_row(full[split], after[split])} for split in after]
                 instead = np.array([controls[irrep] for irrep in irreps.tolist() if irrep in controls], dtype=int)
                 enough = len(instead) == len(irreps)
-                if enough:
-                    control = sample.outcomes(without(checkpoint, frame, sample, sampled, irreps, instead))
-                    for row in table:
-                        row["control_loss"], row["control_accuracy"] = control[row["split"]]
+                drawn = [
+                    sample.outcomes(without(checkpoint, frame, sample, sampled, irreps, Removed(instead, draw)))
+                    for draw in range(DRAWS if enough else 0)
+                ]
+                for row in table if drawn else ():
+                    of_draws = np.array([one[row["split"]] for one in drawn])
+                    for quantity, values in zip(QUANTITIES, of_draws.T, strict=True):
+                        row[f"control_{quantity}"] = float(values.mean())
+                        row[f"control_{quantity}_sd"] = float(values.std(ddof=1))
                 single = int(irreps[0]) if name == "one" else None
                 columns = pd.DataFrame(table)
                 tables.append(
@@ -130,9 +142,29 @@ def _row(full: tuple[float, float], after: tuple[float, float]) -> dict[str, flo
         "full_accuracy": full[1],
         "loss": after[0],
         "accuracy": after[1],
-        "control_loss": np.nan,
-        "control_accuracy": np.nan,
+        **{f"control_{quantity}{end}": np.nan for quantity in QUANTITIES for end in ("", "_sd")},
     }
+
+
+@dataclass(frozen=True)
+class Removed:
+    """What is taken away in the place of some irreps: themselves, or a draw of others."""
+
+    instead: Irreps | None = None
+    draw: int = 0
+
+    def other(self, place: int, part: int, coefficients: Float[Tensor, "column unit"], size: int) -> Tensor:
+        """Random coefficients of `size` basis functions, with the norm that each unit has in `coefficients`.
+
+        Arguments:
+            place: of the irrep that stands in, among those that do.
+            part: of the activation, numbered.
+        """
+        assert self.instead is not None
+        seed = np.random.SeedSequence([self.draw, int(self.instead[place]), part]).generate_state(1)
+        generator = torch.Generator().manual_seed(int(seed[0]))
+        drawn = torch.randn((size, coefficients.shape[1]), generator=generator, dtype=torch.float64)
+        return drawn * (coefficients.norm(dim=0) / drawn.norm(dim=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,6 +178,8 @@ class Sample:
     right: Int[Tensor, "example"]
     labels: Int[Tensor, "example"]
     splits: dict[str, slice]
+    rows: OperandRows
+    """The pairs with embedding rows of their own."""
 
     @staticmethod
     def of(checkpoint: Checkpoint, frame: Frame) -> Sample:
@@ -165,7 +199,8 @@ class Sample:
         left, product = index // basis.n, index % basis.n
         table, inverse = torch.tensor(frame.group.table), torch.tensor(frame.group.inverse)
         pairs = order.flatten()[index]
-        return Sample(pairs, left, table[inverse[left], product], grid.labels.flatten()[pairs], splits)
+        rows = OperandRows(checkpoint.context, frame, pairs)
+        return Sample(pairs, left, table[inverse[left], product], grid.labels.flatten()[pairs], splits, rows)
 
     def at_pairs(self, x: Float[Tensor, "row col unit"]) -> Float[Tensor, "example unit"]:
         """An activation over the grid, at the pairs of the sample."""
@@ -178,40 +213,36 @@ class Sample:
 
 
 def without_in_embedding(
-    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, instead: Irreps
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, removed: Removed
 ) -> Float[Tensor, "example d_vocab_out"]:
-    basis = checkpoint.context.bases[frame]
-    weights = dict(checkpoint.weights)
-    embedding = weights["embed.W_E"].clone()
-    tokens = torch.from_numpy(frame.left)
-    table = embedding[tokens].double()
-    for irrep, other in zip(irreps, instead, strict=True):
-        span = basis.spans[irrep]
-        coefficients = basis.F[:, span].T @ table
-        if other != irrep:
-            span = basis.spans[other]
-            coefficients = _other_coefficients(coefficients, span.stop - span.start)
-        embedding[tokens] -= (basis.F[:, span] @ coefficients).to(embedding.dtype)
-    weights["embed.W_E"] = embedding
-    engine = checkpoint.context.grids[frame.operation].engine
-    with torch.no_grad():
-        return torch.cat([engine.answer_logits(weights, chunk) for chunk in sample.pairs.split(EXAMPLES)])
+    basis, left = checkpoint.context.bases[frame], []
+    for table in sample.rows.of(checkpoint.weights):
+        taken = torch.zeros_like(table)
+        for place, irrep in enumerate(irreps):
+            span = basis.spans[irrep]
+            coefficients = basis.F[:, span].T @ table
+            if removed.instead is not None:
+                span = basis.spans[removed.instead[place]]
+                coefficients = removed.other(place, 0, coefficients, span.stop - span.start)
+            taken += basis.F[:, span] @ coefficients
+        left.append(table - taken)
+    return sample.rows.logits(checkpoint.weights, [(left[0], left[1])])[0]
 
 
 def without_in_neurons(
-    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, instead: Irreps
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, removed: Removed
 ) -> Float[Tensor, "example d_vocab_out"]:
     context = checkpoint.context
     block = f"blocks.{context.last}"
     W_out = checkpoint.weights[f"{block}.mlp.W_out"].double()
-    taken = _operand_part(checkpoint, frame, f"{block}.mlp.hook_post", sample, irreps, instead, W_out)
+    taken = _operand_part(checkpoint, frame, f"{block}.mlp.hook_post", sample, irreps, removed, W_out)
     return unembedded(context.config, checkpoint.weights, sampled[_resid(checkpoint)].double() - taken)
 
 
 def without_in_logits(
-    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, instead: Irreps
+    checkpoint: Checkpoint, frame: Frame, sample: Sample, sampled: Sampled, irreps: Irreps, removed: Removed
 ) -> Float[Tensor, "example d_vocab_out"]:
-    return sampled["logits"].double() - _operand_part(checkpoint, frame, "logits", sample, irreps, instead)
+    return sampled["logits"].double() - _operand_part(checkpoint, frame, "logits", sample, irreps, removed)
 
 
 def _resid(checkpoint: Checkpoint) -> str:
@@ -221,8 +252,8 @@ def _resid(checkpoint: Checkpoint) -> str:
 SITES = {"embedding": without_in_embedding, "neurons": without_in_neurons, "logits": without_in_logits}
 """The network's logits at sampled pairs without some irreps at a site, by the name of the site.
 
-Arguments of each: checkpoint, frame, sample, sampled (activations there), irreps, instead. The latter are the irreps
-themselves, or others of which components of equal power are removed instead.
+Arguments of each: checkpoint, frame, sample, sampled (activations there), irreps, and what is removed in their place:
+they themselves, or components of equal power of others.
 """
 
 
@@ -232,24 +263,25 @@ def _operand_part(
     name: str,
     sample: Sample,
     irreps: Irreps,
-    instead: Irreps,
+    removed: Removed,
     onward: Float[Tensor, "unit out"] | None = None,
 ) -> Float[Tensor, "example out"]:
     """What of an activation depends on a or b through the irreps, at the sampled pairs, mapped on by `onward`.
 
-    Where `instead` names another irrep, random functions of the same norms through that one.
+    Where others are removed in their place, random functions of the same norms through those.
     """
     transform, diagonal = checkpoint.transform(frame, name), checkpoint.diagonal(frame, name)
     basis, n = transform.basis, transform.basis.n
     width = transform.left.shape[-1] if onward is None else onward.shape[1]
     taken = torch.zeros((len(sample.pairs), width), dtype=torch.float64)
-    for irrep, other in zip(irreps, instead, strict=True):
+    for place, irrep in enumerate(irreps):
         span = basis.spans[irrep]
         blocks = [x.double() for x in (transform.left[span], transform.right[span], diagonal[int(irrep)])]
-        if other != irrep:
-            span = basis.spans[other]
+        if removed.instead is not None:
+            span = basis.spans[removed.instead[place]]
             size = span.stop - span.start
-            blocks = [_other_coefficients(b, s) for b, s in zip(blocks, (size, size, size**2), strict=True)]
+            sizes = enumerate(zip(blocks, (size, size, size**2), strict=True))
+            blocks = [removed.other(place, part, block, of_part) for part, (block, of_part) in sizes]
         if onward is not None:
             blocks = [block @ onward for block in blocks]
         for some in in_blocks(len(taken), len(blocks[2])):
@@ -257,10 +289,3 @@ def _operand_part(
             of_both = (of_a[:, :, None] * of_b[:, None, :]).flatten(1)
             taken[some] += (of_a @ blocks[0] + of_b @ blocks[1]) / n**0.5 + of_both @ blocks[2]
     return taken
-
-
-def _other_coefficients(coefficients: Float[Tensor, "column unit"], size: int) -> Float[Tensor, "size unit"]:
-    """Random coefficients of `size` basis functions, with the norm that each unit has in `coefficients`."""
-    generator = torch.Generator().manual_seed(0)
-    drawn = torch.randn((size, coefficients.shape[1]), generator=generator, dtype=torch.float64)
-    return drawn * (coefficients.norm(dim=0) / drawn.norm(dim=0))

@@ -21,9 +21,11 @@ from grokscope.analysis.checkpoint.frames import Frame, has_group
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints
 from grokscope.engine import Engine
 from grokscope.groups import FiniteGroup
+from grokscope.model import is_buffer
 
 TRIPLES = 128
 COMPONENTS = 4
+MEASURES = ("gradient_symmetricity", "distance_irrelevance", "circularity")
 
 
 @over_checkpoints(family="fourier", version=2, applies_to=has_group)
@@ -44,10 +46,15 @@ def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
 
     Returns:
         run, task, arm, seed, step, operation, basis, group, gradient_symmetricity, distance_irrelevance, circularity,
-        note (why a value is missing; else empty).
+        note (why a value is missing; else empty). All three are NaN where the weights or the logits are not finite, as
+        at the end of a run that diverged.
     """
     rows = []
     for frame in checkpoint.context.frames:
+        problem = _not_finite(checkpoint, frame)
+        if problem is not None:
+            rows.append({**frame.keys, **dict.fromkeys(MEASURES, np.nan), "note": problem})
+            continue
         notes = []
         symmetricity = _gradient_symmetricity(checkpoint, frame)
         if symmetricity is None:
@@ -68,6 +75,16 @@ def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def _not_finite(checkpoint: Checkpoint, frame: Frame) -> str | None:
+    """What of a network is NaN or infinite, as a note; None where nothing is."""
+    weights = (tensor for name, tensor in checkpoint.weights.items() if not is_buffer(name))
+    if not all(bool(tensor.isfinite().all()) for tensor in weights):
+        return "the network has weights that are NaN or infinite"
+    if not bool(checkpoint.activations(frame.operation, "logits").isfinite().all()):
+        return "the network has logits that are NaN or infinite"
+    return None
 
 
 def distance_irrelevance(correct: Float[np.ndarray, "left right"], group: FiniteGroup) -> float | None:

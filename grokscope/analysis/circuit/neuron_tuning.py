@@ -17,6 +17,7 @@ from grokscope.analysis.checkpoint.frames import Frame, has_neurons_in_basis
 from grokscope.analysis.checkpoint.over_checkpoints import last_step, over_checkpoints
 from grokscope.analysis.checkpoint.transform import Transform
 from grokscope.analysis.circuit.neurons import family_energies
+from grokscope.groups import short_label
 
 BY = ("irrep", "answer")
 
@@ -31,10 +32,10 @@ def neuron_tuning(checkpoint: Checkpoint) -> pd.DataFrame:
     Returns:
         run, task, arm, seed, step, operation, basis (`own`), group, layer, by (`irrep`: of the first layer; `answer`:
         of the last), neuron, place (0, 1, ... in the order of the irrep or answer that each answers to most, then of
-        how much), label (of the irrep: its frequency, or its name; of the answer: its token's name), at (the position
-        of that irrep or answer among all), value: for `irrep` the share of the neuron's variance over pairs that it
-        explains (left, right and block; see `neurons`), for `answer` the neuron's mean over the pairs with that answer,
-        less its mean over all, in its standard deviations over pairs.
+        how much), label (of the irrep: its frequency, or its name where it has none of its own; of the answer: its
+        token's name), at (the position of that irrep or answer among all), value: for `irrep` the share of the neuron's
+        variance over pairs that it explains (left, right and block; see `neurons`), for `answer` the neuron's mean over
+        the pairs with that answer, less its mean over all, in its standard deviations over pairs.
     """
     by_choice = checkpoint.context.run.basis is not None
     tables = [_layer(checkpoint, frame, by) for frame in checkpoint.context.own for by in (BY[:1] if by_choice else BY)]
@@ -52,7 +53,7 @@ def _layer(checkpoint: Checkpoint, frame: Frame, by: str) -> pd.DataFrame:
         energy = family_energies(transform)
         explained = torch.stack([energy[family] for family in ("left", "right", "block")]).sum(0).numpy()
         values = explained[1:, varies] / variance[varies]
-        labels = [irrep.name if irrep.frequency is None else str(irrep.frequency) for irrep in frame.group.irreps[1:]]
+        labels = [short_label(irrep.name, irrep.frequency) for irrep in frame.group.irreps[1:]]
     else:
         values = _by_answer(transform)[:, varies] / np.sqrt(variance[varies] / basis.n**2)
         labels = [context.task.token_names[token] for token in frame.answer]

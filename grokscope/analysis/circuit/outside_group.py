@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -27,26 +28,30 @@ COLUMNS = (
 def outside_group(checkpoint: Checkpoint) -> pd.DataFrame:
     """What the network does with operands that the Fourier transform leaves out.
 
+    A token is looked at on each side of the operation for itself: under (x + 1) * y modulo p, the number p - 1 stands
+    for no element on the left, and for one on the right.
+
     Returns:
         run, task, arm, seed, step, operation, token (its name), split (`train`, `val`, `all`), examples (in which it
-        is an operand), loss (nats) and accuracy on them, embedding_norm, other_embedding_norm (mean norm of the
-        operands that are group elements), cosine_with_mean (of its embedding with their mean embedding). No rows for
-        operations whose operands all are group elements, and for splits without such examples.
+        is an operand that stands for no element), loss (nats) and accuracy on them, embedding_norm,
+        other_embedding_norm (mean norm of the tokens that stand for an element on either side), cosine_with_mean (of
+        its embedding with their mean embedding). No rows for operations whose operands all are group elements, and for
+        splits without such examples.
     """
     rows = []
     for frame in checkpoint.context.own:
         grid = checkpoint.context.grids[frame.operation]
-        inside = set(frame.left.tolist())
-        outside = sorted({*grid.left.tolist(), *grid.right.tolist()} - inside)
+        outside_left, outside_right = np.setdiff1d(grid.left, frame.left), np.setdiff1d(grid.right, frame.right)
+        outside = np.union1d(outside_left, outside_right).tolist()
         if not outside:
             continue
         logits = checkpoint.activations(frame.operation, "logits")
         embedding = checkpoint.weights["embed.W_E"].double()
-        others = embedding[torch.from_numpy(frame.left)]
-        rows_of = torch.from_numpy(grid.left)
-        columns_of = torch.from_numpy(grid.right)
+        others = embedding[torch.from_numpy(np.union1d(frame.left, frame.right))]
         for token in outside:
-            uses = (rows_of == token)[:, None] | (columns_of == token)[None, :]
+            on_left = torch.from_numpy(grid.left == token) & (token in outside_left)
+            on_right = torch.from_numpy(grid.right == token) & (token in outside_right)
+            uses = on_left[:, None] | on_right[None, :]
             own, mean = embedding[token], others.mean(0)
             for split, mask in grid.splits.items():
                 chosen = mask & uses

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import product
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -58,11 +59,11 @@ def learning_coefficient(
         lambda = n beta (E[L(w)] - L(w*)),   beta = 1 / ln n,   n the number of training examples
 
     Arguments:
-        checkpoints: how many, spread evenly over the list of them; the last is always one.
-        epsilons, gammas: step sizes and localisations of the walk (`grokscope.probes.Walk`).
+        checkpoints: how many, at least 1, spread evenly over the list of them; the last is always one.
+        epsilons, gammas: step sizes and localisations of the walk (`grokscope.probes.Walk`); at least one of each.
         draws, burn_in, chains: of each walk.
         batch_size: examples that each step's gradient and loss are a mean over, drawn with replacement; None: all.
-        seed: of batches and noise.
+        seed: of batches and noise, 0 or more.
 
     Returns:
         run, task, arm, seed, step, epsilon, gamma, learning_coefficient (NaN if the walk diverged), spread (standard
@@ -71,16 +72,32 @@ def learning_coefficient(
         below 1 the walk may still be leaving the start), sensitive (see `flag_sensitive`).
 
     The module's docstring says what it costs and what it does not show. Raises ValueError for a network whose train set
-    is not known, and for settings that the sampler does not accept.
+    is not known, for settings that the sampler does not accept, and for other arguments that are not as said here.
     """
+    _check_count("checkpoints", checkpoints, 1)
+    if batch_size is not None:
+        _check_count("batch_size", batch_size, 1, "; or None, for all examples")
+    _check_count("seed", seed, 0)
+    _check_grid(epsilons=epsilons, gammas=gammas)
+    walks = [Walk(epsilon, gamma, draws, burn_in, chains) for epsilon, gamma in product(epsilons, gammas)]
     context = RunContext(run)
     steps = run.steps[-1:] if checkpoints == 1 else spread_steps(checkpoints)(run.steps)
-    rows = [
-        row
-        for step in steps
-        for row in _at(context, step, epsilons, gammas, (draws, burn_in, chains), batch_size, seed)
-    ]
+    rows = [row for step in steps for row in _at(context, step, walks, batch_size, seed)]
     return flag_sensitive(pd.DataFrame(rows))
+
+
+def _check_count(name: str, value: object, least: int, otherwise: str = "") -> None:
+    """Raise ValueError unless a value is an integer that is large enough."""
+    if type(value) is not int or value < least:
+        raise ValueError(f"{name} = {value!r} is not accepted: use an integer >= {least}{otherwise}")
+
+
+def _check_grid(**settings: object) -> None:
+    """Raise ValueError unless each is a sequence of numbers and not empty; what numbers are accepted, `Walk` says."""
+    for name, values in settings.items():
+        listed = list(values) if isinstance(values, Sequence) else []
+        if not listed or not all(isinstance(value, Real) for value in listed):
+            raise ValueError(f"{name} = {values!r} is not accepted: use a list of at least one number")
 
 
 def flag_sensitive(table: pd.DataFrame) -> pd.DataFrame:
@@ -107,9 +124,7 @@ def flag_sensitive(table: pd.DataFrame) -> pd.DataFrame:
 def _at(
     context: RunContext,
     step: int,
-    epsilons: Sequence[float],
-    gammas: Sequence[float],
-    lengths: tuple[int, int, int],
+    walks: Sequence[Walk],
     batch_size: int | None,
     seed: int,
 ) -> list[dict[str, object]]:
@@ -119,17 +134,15 @@ def _at(
     n = len(context.train)
     start_loss, _ = loss_and_gradient(context, weights, names, context.train)
     rows = []
-    for epsilon, gamma in product(epsilons, gammas):
-        draws, burn_in, chains = lengths
-        walk = Walk(epsilon, gamma, draws, burn_in, chains)
+    for walk in walks:
         # The same batches for every setting, so that settings differ in nothing else.
         at_point = _on_batches(context, weights, names, batch_size, seed)
         coefficient = estimate(at_point, start, start_loss, n, walk, seed)
         rows.append(
             {
                 "step": step,
-                "epsilon": epsilon,
-                "gamma": gamma,
+                "epsilon": walk.epsilon,
+                "gamma": walk.gamma,
                 "learning_coefficient": coefficient.value,
                 "spread": coefficient.spread,
                 "loss": start_loss,
@@ -137,7 +150,7 @@ def _at(
                 "parameters": len(start),
                 "diverged": coefficient.diverged,
                 "negative": coefficient.value < 0,
-                "relaxation": epsilon * gamma * burn_in / 2,
+                "relaxation": walk.epsilon * walk.gamma * walk.burn_in / 2,
             }
         )
     return rows

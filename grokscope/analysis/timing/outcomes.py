@@ -20,6 +20,13 @@ LEVEL = 0.95
 """Confidence of every interval, unless said otherwise."""
 
 
+UNSEEN: dict[str, tuple[str, ...]] = {
+    "delay": ("memorisation_by", "grok_by"),
+    "sustained_grok": ("sustained_grok_by", "grok_by"),
+}
+"""Columns of `timing_table` by which an event's time is not known, where they are others than its own."""
+
+
 @dataclass(frozen=True)
 class Outcomes:
     """The runs of one arm, by increasing seed."""
@@ -50,7 +57,8 @@ def outcomes(
 ) -> dict[str, Outcomes]:
     """The runs of each arm, in order of appearance.
 
-    A run without the event is censored at its last evaluation (`observed`; `sustained_observed` for a sustained grok).
+    A run without the event is censored at its last evaluation (`observed`; `sustained_observed` for a sustained grok,
+    or 0 where that is <NA>, which says nothing).
     One that diverged is censored at its budget, for the event cannot come any more: censored where it diverged it would
     be all but dropped, and an arm that diverges often would look fast.
     A delay is censored at what was seen of it: the time since the run memorised, or 0 if it did neither, which
@@ -64,7 +72,8 @@ def outcomes(
         arms: which, in which order; one that has no runs in the table is there without any. None: those in the table.
 
     Raises ValueError for another event or unit, for a missing column, for two runs of one arm and seed, and for a run
-    whose time in this unit is not known, as where the event lies before what is known of it (an imported network).
+    whose time in this unit is not known, as where the event may lie before what is known of it (an imported network):
+    a sustained grok may, where a grok does.
     """
     choice("event", event, get_args(Event))
     choice("unit", unit, get_args(Unit))
@@ -73,13 +82,14 @@ def outcomes(
     if len(twice):
         arm, seed = twice.iloc[0]
         raise ValueError(f"arm {arm!r} has seed {seed} twice: give one run per arm and seed (of one task, one setting)")
-    for before in ("memorisation_by", "grok_by") if event == "delay" else (f"{event}_by",):
+    for before in UNSEEN.get(event, (f"{event}_by",)):
         later = table.loc[table[before].notna()] if before in table else table.iloc[:0]
         if len(later):
             row = later.iloc[0]
+            what = "it" if before == f"{event}_by" else f"the {before.removesuffix('_by')}"
             raise ValueError(
-                f"arm {row['arm']!r} seed {row['seed']} has no {event} time: it lies at or before step {row[before]}, "
-                "and what came before is not known; leave the run out"
+                f"arm {row['arm']!r} seed {row['seed']} has no {event} time: {what} lies at or before step "
+                f"{row[before]}, and what came before is not known; leave the run out"
             )
     values = _values(table, _columns(event, unit))
     wrong = np.isnan(values["time"])
@@ -102,6 +112,8 @@ def _columns(event: Event, unit: Unit) -> dict[str, str]:
     step, ending = ("step", "") if unit == "steps" else (unit, f"_{unit}")
     end = "sustained_observed" if event == "sustained_grok" else "observed"
     columns = {"whether": f"{event}_step", "time": f"{event}_{step}", "end": end + ending, "budget": f"budget{ending}"}
+    if event == "sustained_grok":
+        columns |= {"ruled_out": "sustained_observed"}
     if event == "delay":
         columns |= {"whether": "grok_step", "time": f"delay{ending}"}
         columns |= {"learned": "memorisation_step", "memorised": f"memorisation_{step}", "grokked": f"grok_{step}"}
@@ -115,7 +127,8 @@ def _values(table: pd.DataFrame, columns: dict[str, str]) -> dict[str, np.ndarra
     require(table, ("arm", "seed", *wanted.values()))
     known = {name: numbers(table, column) for name, column in wanted.items()}
     happened, time = ~np.isnan(known["whether"]), known["time"]
-    end = np.where(diverged, known.get("budget", np.nan), known["end"])
+    end = np.where(np.isnan(known["ruled_out"]), 0.0, known["end"]) if "ruled_out" in known else known["end"]
+    end = np.where(diverged, known.get("budget", np.nan), end)
     if "learned" in known:
         learned = ~np.isnan(known["learned"])
         time = np.where(learned, time, known["grokked"] - end)

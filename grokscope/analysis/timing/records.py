@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from jaxtyping import Bool, Int
 
 from grokscope.analysis.dynamics.curves import was_evaluated
 from grokscope.analysis.tables.declared import analysis
@@ -27,7 +28,8 @@ def timing_table(run: Run) -> pd.DataFrame:
         memorisation);
         budget, observed (the last evaluated step: a run is censored there for what it did not show),
         sustained_observed (the same for a sustained grok: the last evaluation at which one is known not to have begun,
-        before those >= 0.95 that a run ends with, if they are too few to be called sustained);
+        before those >= 0.95 that a run ends with, if they are too few to be called sustained; <NA> where there is
+        none: those are all of its evaluations, or it had grokked before what is known of it);
         cadence (the most steps between two evaluations: an event at step t happened in (t - cadence, t]);
         and the same times in gradient evaluations and in seconds of training, evaluations left out:
         memorisation_gradient_evaluations, ..., sustained_observed_seconds. Seconds are NaN for runs that logged none;
@@ -52,9 +54,7 @@ def times(config: RunConfig, metrics: pd.DataFrame, reached: Milestones, status:
     steps = metrics["step"].to_numpy(dtype=np.int64)
     seconds = dict(zip(steps.tolist(), numbers(metrics, "seconds"), strict=True)) if "seconds" in metrics else {}
     grokked = numbers(metrics, "val_accuracy") >= GROKKED
-    ends_above = len(grokked) if grokked.all() else int(np.argmin(grokked[::-1]))
     last = int(steps[-1]) if len(steps) else 0
-    unrefuted = reached.sustained_grok_step is None and 0 < ends_above < len(steps)
     budget = config.training.steps
     at: dict[str, int | None] = {
         "budget": budget,
@@ -62,7 +62,7 @@ def times(config: RunConfig, metrics: pd.DataFrame, reached: Milestones, status:
         "grok": reached.grok_step,
         "sustained_grok": reached.sustained_grok_step,
         "observed": last,
-        "sustained_observed": int(steps[-1 - ends_above]) if unrefuted else last,
+        "sustained_observed": _known_without_sustained(steps, grokked, reached),
     }
     gradients = {name: None if step is None else config.gradient_evaluations(step) for name, step in at.items()}
     clock = {name: float("nan") if step is None else seconds.get(step, float("nan")) for name, step in at.items()}
@@ -84,6 +84,18 @@ def times(config: RunConfig, metrics: pd.DataFrame, reached: Milestones, status:
             **{name: pd.array([step], dtype="Int64") for name, step in reached.unseen.items()},
         }
     )
+
+
+def _known_without_sustained(
+    steps: Int[np.ndarray, " evaluation"], grokked: Bool[np.ndarray, " evaluation"], reached: Milestones
+) -> int | None:
+    """`sustained_observed` of `timing_table`; `observed` for a run whose sustained grok was seen."""
+    if reached.grok_by is not None:
+        return None
+    if reached.sustained_grok_step is not None or not len(steps):
+        return int(steps[-1]) if len(steps) else 0
+    below = steps[~grokked]
+    return int(below[-1]) if len(below) else None
 
 
 def _difference(later: int | None, earlier: int | None) -> int | None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import WRONG
+from grokscope.figures.circuit.circuit_panels import WRONG, labels_of
 from grokscope.figures.plates import plate
 
 ACROSS, MOST = 5, 10
@@ -96,8 +96,8 @@ def _planes(of_basis: pd.DataFrame, prefix: str, *, control: bool = False) -> li
     planes = []
     for name in select.names(of_basis, "irrep"):
         points = select.where(of_basis, irrep=name)
-        frequency, power = points["frequency"].iloc[0], float(select.numbers(points, "power")[0])
-        label = name if pd.isna(frequency) else f"k = {int(frequency)}"
+        label, power = labels_of(points)[0], float(select.numbers(points, "power")[0])
+        label = f"k = {label}" if label.isdecimal() else label
         planes.append(_Plane(points, power, f"{prefix}{label}  ({100 * power:.0f}%)", control))
     return sorted(planes, key=lambda plane: -plane.power)
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
+from grokscope.groups import short_label
 
 RunOperation = tuple[str, str]
 """Name of a run and of an operation of its task: what one panel is about."""
@@ -68,14 +69,19 @@ def grid_of_panels(count: int, height: float) -> tuple[Figure, list[Axes]]:
 
 
 def short_irreps(irreps: pd.DataFrame) -> dict[str, str]:
-    """A short label of each irrep, in order: the number of a frequency, or the name of another irrep."""
+    """A short label of each irrep, in order: see `labels_of`."""
+    return dict(zip(map(str, irreps["irrep"]), labels_of(irreps), strict=True))
+
+
+def labels_of(irreps: pd.DataFrame) -> list[str]:
+    """The label of each row's irrep: the number of a frequency, or the name of another irrep (`short_label`)."""
     pairs = zip(irreps["irrep"], irreps["frequency"], strict=True)
-    return {str(irrep): str(irrep) if pd.isna(k) else str(int(k)) for irrep, k in pairs}
+    return [short_label(str(irrep), None if pd.isna(k) else int(k)) for irrep, k in pairs]
 
 
 def irrep_word(irreps: pd.DataFrame) -> str:
     """The label of an axis of irreps."""
-    return "irrep" if np.isnan(select.numbers(irreps, "frequency")).any() else "frequency"
+    return "frequency" if all(map(str.isdecimal, labels_of(irreps))) else "irrep"
 
 
 def caption_of_controls(text: str) -> Callable[[pd.DataFrame], str]:

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from grokscope.analysis.tables import select
 from grokscope.figures import style
-from grokscope.figures.circuit.circuit_panels import of_operation, panel_title, runs_and_operations
+from grokscope.figures.circuit.circuit_panels import labels_of, of_operation, panel_title, runs_and_operations
 from grokscope.figures.plates import plate
 
 
@@ -47,7 +47,7 @@ def learning_order(table: pd.DataFrame, milestones: pd.DataFrame) -> Figure:
         here = of_operation(power, panel).dropna(subset=["by"]).sort_values(["by", "frequency", "irrep"])
         style.title(ax, panel_title(table, panel))
         ax.set_xlabel("step", size=style.LABEL)
-        labels = [str(int(k)) if pd.notna(k) else str(n) for n, k in zip(here["irrep"], here["frequency"], strict=True)]
+        labels = labels_of(here)
         ax.set_yticks(range(len(labels)), labels)
         ax.set_ylim(max(len(labels), 1) - 0.4, -0.6)
         ax.tick_params(axis="y", length=0)

@@ -93,7 +93,7 @@ class MatrixCap(Control):
         if start is not None and config.cap != "none":
             self.bounds = {
                 name: config.cap_ratio * self.norm_of(name, start[name].detach())
-                for name in filter(is_matrix, in_scope(names, config.cap_scope))
+                for name in filter(is_matrix, in_scope(names, config.cap_scope, "norms.cap_scope"))
             }
 
     def norm_of(self, name: str, value: Tensor) -> Float[Tensor, "*head"]:

@@ -71,7 +71,7 @@ class RowClip(Control):
         self._config, names = config, tuple(names)
         self._bounds: dict[str, float] = {}
         if config.max_norm is not None:
-            self._bounds = dict.fromkeys(in_scope(names, config.scope), config.max_norm)
+            self._bounds = dict.fromkeys(in_scope(names, config.scope, "norms.scope"), config.max_norm)
         for group, bound in config.group_max_norm:
             self._bounds |= dict.fromkeys(in_scope(names, (group,)), bound)
         by_bound: dict[float, list[str]] = {}

@@ -48,7 +48,7 @@ class GrowingSphere(NormConfig):
         from grokscope.model import in_scope
         from grokscope.norms.units import Units
 
-        chosen = in_scope(names, self.growing_sphere_scope)
+        chosen = in_scope(names, self.growing_sphere_scope, "norms.growing_sphere_scope")
         unit = "rows" if self.growing_sphere == "rows" else "tensors"
         return NormalisedWeights(None if start is None else Units(unit, chosen, start))
 
@@ -82,6 +82,11 @@ class NormalisedWeights(Control):
         self._keep(units.growth(weights))
         for value, scale in units.tensors(weights, self._scales):
             value.div_(scale)
+
+    def shrinkages(self, shares: dict[str, float], before: Weights, step: int) -> dict[str, float]:
+        # Decay shortens v, and w keeps its norm.
+        normalised = {name for bundle in self._known.bundles for name in bundle}
+        return {name: share for name, share in shares.items() if name not in normalised}
 
     def _keep(self, scales: Iterable[Tensor]) -> None:
         for kept, scale in zip(self._scales, scales, strict=True):

@@ -72,7 +72,7 @@ class Projection(NormConfig):
         norm = self.row_norm_at_start
         if norm is None:  # a NormConfig is checked when made; this is for the type checker
             raise ConfigError("norms.init_norm is missing")
-        return RowProjection(norm, in_scope(names, self.init_scope or INIT_SCOPES[self.init_rows]))
+        return RowProjection(norm, in_scope(names, self.init_scope or INIT_SCOPES[self.init_rows], "norms.init_scope"))
 
 
 class RowProjection(Control):

@@ -53,7 +53,7 @@ class RelativeStep(NormConfig):
 
         reference = self.relative_step_trace
         trace = None if reference is None else read_trace("norms.relative_step_trace", reference)
-        return ScaledUpdates(in_scope(names, self.relative_step_scope), start, trace)
+        return ScaledUpdates(in_scope(names, self.relative_step_scope, "norms.relative_step_scope"), start, trace)
 
 
 class ScaledUpdates(Control):
@@ -82,8 +82,20 @@ class ScaledUpdates(Control):
 
         if not self._is_known:
             raise ValueError("norms.relative_step needs the weights at the start: give NormControl its start")
-        for name, start in self._start.items():
+        for name, norm in self._norms(step).items():
             old, new = before[name], weights[name].detach()
-            norm = start if self._by_step is None else self._by_step[step - 1, self._column[name]]
-            if norm > 0:
-                new.sub_(old).mul_(torch.linalg.vector_norm(old) / norm).add_(old)
+            new.sub_(old).mul_(torch.linalg.vector_norm(old) / norm).add_(old)
+
+    def shrinkages(self, shares: dict[str, float], before: Weights, step: int) -> dict[str, float]:
+        import torch
+
+        norms = self._norms(step)
+        scales = {name: float(torch.linalg.vector_norm(before[name])) / norms[name] for name in shares if name in norms}
+        return {name: share * scales.get(name, 1.0) for name, share in shares.items()}
+
+    def _norms(self, step: int) -> dict[str, float]:
+        """The norms at which updates would be as they are, of the parameters that have one."""
+        norms = self._start
+        if self._by_step is not None:
+            norms = {name: float(self._by_step[step - 1, column]) for name, column in self._column.items()}
+        return {name: norm for name, norm in norms.items() if norm > 0}

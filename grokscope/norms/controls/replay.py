@@ -54,7 +54,11 @@ class Replay(NormConfig):
 
         if self.replay is None:  # a control is built where it is on; this is for the type checker
             raise ConfigError("norms.replay is missing")
-        return Replayed(read_trace("norms.replay", self.replay), self.replay_form, in_scope(names, self.replay_scope))
+        return Replayed(
+            read_trace("norms.replay", self.replay),
+            self.replay_form,
+            in_scope(names, self.replay_scope, "norms.replay_scope"),
+        )
 
 
 def factors(trace: Trace, form: ReplayForm, names: tuple[str, ...]) -> Float[np.ndarray, "step parameter"]:

@@ -40,7 +40,7 @@ class Shrink(NormConfig):
     def build(self, names: Iterable[str], start: Weights | None) -> OneShrink:
         from grokscope.model import in_scope
 
-        return OneShrink(self, in_scope(names, self.shrink_scope))
+        return OneShrink(self, in_scope(names, self.shrink_scope, "norms.shrink_scope"))
 
 
 class OneShrink(Control):

@@ -43,7 +43,7 @@ class Sphere(NormConfig):
         from grokscope.model import in_scope
         from grokscope.norms.units import Units
 
-        chosen = in_scope(names, self.sphere_scope)
+        chosen = in_scope(names, self.sphere_scope, "norms.sphere_scope")
         unit = "rows" if self.sphere == "rows" else "tensors"
         return NormSphere(None if start is None else Units(unit, chosen, start), self.sphere_radius)
 

@@ -49,6 +49,9 @@ class CalledTransform(GradientTransform):
         self._parameters, self._function = parameters, function
         self._steps = torch.zeros((), dtype=torch.int64)
 
+    def begin_after(self, step: int) -> None:
+        self._steps.fill_(step)
+
     def apply_(self, gradient: Float[Tensor, "parameter"]) -> None:
         from grokscope.norms.called import call_
 

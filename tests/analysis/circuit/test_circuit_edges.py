@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,11 +13,13 @@ import pytest
 import torch
 
 from grokscope.analysis.checkpoint.frames import frames
+from grokscope.analysis.circuit.clock_pizza import MEASURES
 from grokscope.analysis.tables.declared import analyses
 from grokscope.analysis.tables.registry import applicable, run_all
 from grokscope.config import RunConfig, TaskConfig, override
-from grokscope.model import initial_weights, is_buffer
-from grokscope.runs import Run
+from grokscope.config.labels import labels_of
+from grokscope.model import Weights, initial_weights, is_buffer
+from grokscope.runs import Run, create_run, open_run
 from grokscope.tasks import build_task
 from tests.planted import write_run as write_weights
 
@@ -161,6 +164,73 @@ def test_zero_is_left_out_of_the_transform_and_reported_on_its_own(untrained: Ca
 
 def test_additive_tasks_have_no_operand_outside_their_group(untrained: Callable[..., Run]) -> None:
     assert not len(run_all(untrained(**{"task.name": "add", "modulus": 7}), ["outside_group"])["outside_group"])
+
+
+def test_no_operand_is_outside_a_group_that_left_and_right_operands_have_other_names_for(tmp_path: Path) -> None:
+    sums = [[f"c{(a + b) % 7}" for b in range(7)] for a in range(7)]
+    labels = labels_of(sums, [f"a{i}" for i in range(7)], [f"b{i}" for i in range(7)])
+    config = override(RunConfig(), TINY)
+    config = replace(config, task=TaskConfig(name="table", labels=labels, train_fraction=0.5))
+    task = build_task(config.task)
+    assert task.operations[0].group.name == "Z7"
+    run = write_weights(tmp_path / "run", config, {0: initial_weights(config.model, task, 0)})
+    assert not len(run_all(run, ["outside_group"])["outside_group"])
+
+
+def test_an_operand_is_outside_the_group_on_the_side_where_it_stands_for_no_element(tmp_path: Path) -> None:
+    """Under (x + 1) * y modulo 7 that is x = 6 and y = 0; x = 0 and y = 6 are units."""
+    config = replace(override(RunConfig(), TINY), task=TaskConfig(name="expression", expression="(x+1)*y", modulus=7))
+    task = build_task(config.task)
+    run = write_weights(tmp_path / "run", config, {0: initial_weights(config.model, task, 0)})
+    table = run_all(run, ["outside_group"])["outside_group"]
+    table = table[table["split"] == "all"].set_index("token")
+    embedding, model = run.weights(0)["embed.W_E"], run.model(0)
+    for position, token in zip(task.operand_positions, (6, 0), strict=True):
+        row, examples = table.loc[str(token)], torch.nonzero(task.tokens[:, position] == token)[:, 0]
+        assert row["examples"] == len(examples) == 7
+        loss = torch.nn.functional.cross_entropy(model(task.tokens[examples])[:, -1], task.labels[examples])
+        assert row["loss"] == pytest.approx(float(loss.detach()), rel=1e-5)
+        assert row["other_embedding_norm"] == pytest.approx(float(embedding[:7].norm(dim=1).mean()), rel=1e-6)
+    assert set(table.index) == {"0", "6"}
+
+
+def _scaled(weights: Weights, factor: float) -> Weights:
+    return {name: value if is_buffer(name) else value * factor for name, value in weights.items()}
+
+
+def _with_one_infinity(weights: Weights) -> Weights:
+    spoiled = {name: value.clone() for name, value in weights.items()}
+    spoiled["embed.W_E"][0, 0] = torch.inf
+    return spoiled
+
+
+@pytest.mark.parametrize(
+    ("spoil", "what"),
+    [
+        (partial(_scaled, factor=torch.nan), "weights"),
+        (_with_one_infinity, "weights"),
+        (partial(_scaled, factor=1e30), "logits"),  # finite, but too large to be multiplied
+    ],
+    ids=["NaN", "inf", "overflow"],
+)
+@pytest.mark.parametrize("settings", [{"modulus": 7}, {"task.name": "permutation", "task.degree": 3}])
+def test_every_table_of_a_run_that_diverged_is_made(
+    tmp_path: Path, settings: dict, spoil: Callable[[Weights], Weights], what: str
+) -> None:
+    config = override(RunConfig(), {**TINY, **settings, "normalization": "none"})
+    start = initial_weights(config.model, build_task(config.task), 0)
+    with create_run(tmp_path / "run", config) as writer:
+        for step, weights in ((0, start), (10, spoil(start))):
+            writer.checkpoint(step, weights)
+            writer.log({"step": step, "train_loss": 1.0, "train_accuracy": 0.0, "val_loss": 1.0, "val_accuracy": 0.0})
+        writer.finish("diverged")
+    run = open_run(tmp_path / "run")
+    tables = run_all(run)
+    assert set(tables) == set(applicable(run))
+    ends = tables["clock_pizza"].set_index("step").loc[[10]]
+    assert ends[list(MEASURES)].isna().all(axis=None)
+    assert set(ends["note"]) == {f"the network has {what} that are NaN or infinite"}
+    assert (tables["clock_pizza"].query("step == 0")["note"] == "").all()
 
 
 CONTROLLED = ("ablation", "clock_pizza", "keys", "logit_characters", "neurons", "restricted_loss", "spectra")

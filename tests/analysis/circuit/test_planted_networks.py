@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
-from grokscope.analysis.circuit.ablation import SITES, Sample, ablation
+from grokscope.analysis.circuit.ablation import SITES, Removed, Sample, ablation
 from grokscope.analysis.circuit.keys import keys
 from grokscope.analysis.circuit.logit_characters import logit_characters
 from grokscope.analysis.circuit.neurons import neurons
@@ -225,6 +225,9 @@ def test_removing_a_planted_irrep_from_the_logits_leaves_the_others(planted: tup
     assert together["loss"].to_numpy() == pytest.approx(log(n_outputs), abs=1e-9)
     assert table["full_accuracy"].min() == 1.0
     assert table.loc[(table["set"] == "key") & (table["site"] == "embedding"), "accuracy"].max() < 0.6
+    controlled = table["control"] != ""
+    assert (table.loc[controlled, "control_loss_sd"] > 0).all()
+    assert table.loc[~controlled, ["control_loss", "control_loss_sd"]].isna().all(axis=None)
 
 
 def test_removing_an_irrep_that_is_not_planted_has_no_effect(planted: tuple[Plant, Run]) -> None:
@@ -238,5 +241,5 @@ def test_removing_an_irrep_that_is_not_planted_has_no_effect(planted: tuple[Plan
     others = np.array([i for i, rho in enumerate(frame.group.irreps) if i and rho.name not in plant.irreps])
     # The look-up neurons are no functions of a * b, but what they write is: the head reads nothing else.
     for site, without in SITES.items():
-        found = without(checkpoint, frame, sample, sampled, others, others)
+        found = without(checkpoint, frame, sample, sampled, others, Removed())
         assert found.numpy() == pytest.approx(full.numpy(), abs=1e-9), site

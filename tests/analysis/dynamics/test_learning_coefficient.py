@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -79,3 +81,18 @@ def test_flags_are_by_step_and_localisation():
     table = pd.DataFrame({"step": [0, 0, 1, 1], "gamma": 1.0, "epsilon": [1, 2, 1, 2]})
     found = flag_sensitive(table.assign(learning_coefficient=[1.0, 9.0, 5.0, 5.0]))
     assert found["sensitive"].tolist() == [True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong", "accepted"),
+    [
+        *[("checkpoints", value, r"use an integer >= 1") for value in (0, -2, 1.5, True)],
+        *[("batch_size", value, r"use an integer >= 1; or None, for all examples") for value in (0, -4, 8.0)],
+        *[("seed", value, r"use an integer >= 0") for value in (-1, 0.5, None)],
+        *[("epsilons", value, r"use a list of at least one number") for value in ((), 1e-4, ["small"], "1")],
+        *[("gammas", value, r"use a list of at least one number") for value in ([], 10.0, [None])],
+    ],
+)
+def test_arguments_that_nothing_can_be_made_of_are_named_with_what_would_do(write_run, argument, wrong, accepted):
+    with pytest.raises(ValueError, match=f"{argument} = {re.escape(repr(wrong))} is not accepted: {accepted}"):
+        learning_coefficient(write_run(every=300), **{argument: wrong})

@@ -12,11 +12,11 @@ from grokscope.runs import create_run, open_run
 from tests.analysis.timing_tables import arm
 
 
-def write(folder, name, accuracies, status="finished", seconds=0.5, **settings):
-    """A run evaluated every 10 steps, with the given training and validation accuracies."""
+def write(folder, name, accuracies, status="finished", seconds=0.5, first=0, imported=False, **settings):
+    """A run evaluated every 10 steps from the first on, with the given training and validation accuracies."""
     config = override(RunConfig(), {"modulus": 5, "training.steps": 200, **settings})
-    with create_run(folder / name, config) as writer:
-        for step, (train, val) in enumerate(accuracies):
+    with create_run(folder / name, config, **({"imported": {"from": "elsewhere"}} if imported else {})) as writer:
+        for step, (train, val) in enumerate(accuracies, start=first // 10):
             row = {"step": 10 * step, "train_loss": 1.0, "train_accuracy": train, "val_loss": 1.0, "val_accuracy": val}
             writer.log(row | ({} if seconds is None else {"seconds": step * seconds}))
         writer.finish(status)
@@ -56,6 +56,26 @@ def test_a_grok_that_may_yet_be_sustained_is_censored_before_it_began(tmp_path, 
     assert (row["observed"], row["sustained_observed"]) == (30 + 10 * ends, last)
     one = outcomes(timing_table(run), "sustained_grok")["custom"]
     assert (one.time.tolist(), one.happened.tolist()) == ([last], [False])
+
+
+@pytest.mark.parametrize("accuracies", [[0.97, 0.98, 0.99], [0.97, 0.5, 0.6, 0.7], [0.97, 0.5, *[1] * 3]])
+def test_a_run_that_had_grokked_before_it_is_known_has_no_time_of_a_sustained_grok(tmp_path, accuracies):
+    run = write(tmp_path, "a", [(1, val) for val in accuracies], first=100, imported=True)
+    table = timing_table(run)
+    assert table[["grok_by", "sustained_grok_step", "sustained_observed"]].iloc[0].tolist() == [100, pd.NA, pd.NA]
+    for event, what in (("grok", "it"), ("sustained_grok", "the grok")):
+        with pytest.raises(ValueError, match=f"seed 0 has no {event} time: {what} lies at or before step 100"):
+            outcomes(table, event)
+
+
+def test_a_run_that_is_above_at_all_its_few_evaluations_says_nothing_of_a_sustained_grok(tmp_path):
+    table = timing_table(write(tmp_path, "a", [(1, 1)] * 5, first=100))
+    assert table[["grok_step", "observed", "sustained_observed"]].iloc[0].tolist() == [100, 140, pd.NA]
+    for unit in ("steps", "seconds"):
+        one = outcomes(table, "sustained_grok", unit)["custom"]
+        assert (one.time.tolist(), one.happened.tolist()) == ([0], [False])
+    late = timing_table(write(tmp_path, "b", [(1, 0), (1, 1), (1, 1)], first=100, imported=True))
+    assert (late["grok_step"].item(), late["sustained_observed"].item()) == (110, 100)  # what was seen is known
 
 
 def test_a_run_without_evaluations_or_seconds_has_a_row(tmp_path):
