@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,81 @@ def test_a_run_whose_plugin_is_not_named_says_so_and_which(folder, monkeypatch):
     assert "--plugin" in row["problem"]
     assert "my_rules" not in sys.modules
     Path("one/seals.jsonl").write_text("".join(lines))
+
+
+def named(done: subprocess.CompletedProcess[str], mark: str = "next: ") -> list[str]:
+    """The words of the command that is named on standard error, without `grokscope`."""
+    (line,) = [line for line in done.stderr.splitlines() if mark in line]
+    program, *words = shlex.split(line.partition(mark)[2])
+    assert program == "grokscope"
+    return words
+
+
+def test_a_sound_run_of_a_plugin_that_is_not_named_is_no_damaged_one(folder):
+    done = grokscope(folder, "verify", "one")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "config.json\tok\n" in done.stdout
+    assert "checkpoints were not compared with the config" in done.stdout
+    assert "--plugin MODULE; the run was trained with 'my_rules'" in done.stdout
+    assert "next: " not in done.stderr  # there is nothing that can be done with it without the plugin
+    (found, *_) = [one for one in gs.verify_run(folder / "one") if one.file == "config.json"]
+    assert not found.is_bad
+
+
+@pytest.mark.parametrize("damaged", ["config.json", "checkpoints/step_00000004.safetensors"])
+def test_damage_is_found_in_a_run_of_a_plugin_that_is_not_named(folder, tmp_path, damaged):
+    run = shutil.copytree(folder / "one", tmp_path / "run")
+    content = bytearray((run / damaged).read_bytes())
+    content[-9] ^= 1
+    (run / damaged).write_bytes(content)
+    assert [one.file for one in gs.verify_run(run) if one.is_bad] == [damaged]
+
+
+def test_the_commands_that_a_command_names_name_its_plugins(folder, tmp_path):
+    """Each is run as it stands, up to the repair of a damaged run and the end of an interrupted one."""
+    run = shutil.copytree(folder / "one", tmp_path / "one run")
+    shutil.copy(folder / "my_rules.py", tmp_path)
+    done = grokscope(tmp_path, "verify", "one run", "--plugin", "my_rules")
+    assert named(done) == ["analyze", "one run", "--plugin", "my_rules"]
+    last = run / "checkpoints/step_00000008.safetensors"
+    last.write_bytes(last.read_bytes()[:-1])
+    done = grokscope(tmp_path, "verify", "one run", "--plugin=my_rules")
+    assert (done.returncode, named(done)) == (2, ["repair", "one run", "--plugin", "my_rules"])
+    for command in ("repair", "verify", "resume"):
+        assert named(done)[0] == command
+        done = grokscope(tmp_path, *named(done))
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert (run / "manifest.jsonl").read_text() == (folder / "one" / "manifest.jsonl").read_text()
+
+
+def test_a_run_to_be_gone_on_with_is_named_with_its_plugins(folder, tmp_path):
+    run = shutil.copytree(folder / "one", tmp_path / "one")
+    for name in ("my_rules.py", "one.toml"):
+        shutil.copy(folder / name, tmp_path)
+    status = json.loads((run / "status.json").read_text()) | {"state": "interrupted"}
+    (run / "seals.jsonl").write_text("".join((run / "seals.jsonl").read_text().splitlines(keepends=True)[:-1]))
+    (run / "status.json").write_text(json.dumps(status))
+    done = grokscope(tmp_path, "train", "one.toml", "--out", "one", "--plugin", "my_rules")
+    assert named(done, "continue it with: ") == ["resume", "one", "--plugin", "my_rules"]
+    done = grokscope(tmp_path, *named(done, "continue it with: "))
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_plugin_beside_its_file_is_found_by_the_command_that_is_named(folder, tmp_path):
+    inner = tmp_path / "the inner"
+    inner.mkdir()
+    shutil.copy(folder / "my_rules.py", inner)
+    (inner / "one.toml").write_text('plugins.modules = ["my_rules"]\n' + SETTINGS.replace("[settings]", ""))
+    done = grokscope(tmp_path, "train", "the inner/one.toml", "--out", "one")
+    assert done.returncode == 0, done.stderr
+    line = done.stderr.splitlines()[-1]
+    place, *words = shlex.split(line.removeprefix("next: "))
+    assert place == f"PYTHONPATH={inner}{os.pathsep}{ROOT}"  # the test's own stands last
+    assert words == ["grokscope", "report", "mine", "one", "--plugin", "my_rules"]
+    command = [sys.executable, "-P", "-m", "grokscope.cli", "verify", "one", "--plugin", "my_rules"]
+    environment = os.environ | {"PYTHONPATH": place.removeprefix("PYTHONPATH=")}
+    checked = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert (checked.returncode, "not compared" in checked.stdout) == (0, False)
 
 
 PICKLED = """

@@ -70,8 +70,12 @@ def analyze(
     if out is not None:
         check_folder(out)
     found(runs=runs)
+    if workers is None:
+        from grokscope.sweeps.local import usable_cores
+
+        workers = usable_cores()
     if len(runs) == 1 and ray is None:
-        return _analyze_here(opened(runs[0], basis, strict=strict), only, out, workers or os.cpu_count() or 1)
+        return _analyze_here(opened(runs[0], basis, strict=strict), only, out, workers)
     return _analyze_side_by_side(runs, only, out, workers, ray, hang_seconds, basis, strict)
 
 
@@ -114,17 +118,15 @@ def _analyze_side_by_side(
     paths: Sequence[Path],
     only: tuple[str, ...],
     out: Path | None,
-    workers: int | None,
+    workers: int,
     ray: str | None,
     hang_seconds: float,
     basis: BasisChoice | None,
     strict: bool,
 ) -> int:
     """Analyse several runs, each in a process of its own."""
-    from grokscope.sweeps.local import usable_cores, work_through
+    from grokscope.sweeps.local import work_through
 
-    if workers is None:
-        workers = usable_cores()
     places = places_of(paths, only, out, 1 if ray is not None else workers, basis, strict=strict)
     try:
         with Display("checkpoint", measures=False) as display:

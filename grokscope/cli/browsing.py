@@ -11,7 +11,7 @@ from tyro.conf import Positional
 from grokscope.cli.following import found
 from grokscope.cli.opening import opened
 from grokscope.cli.output import console, one_line, print_table, say, say_error
-from grokscope.config import ConfigError, RunConfig, presets
+from grokscope.config import ConfigError, RunConfig, UnknownMethod, presets
 
 
 def list_presets(containing: Positional[str] = "") -> int:
@@ -101,7 +101,8 @@ def verify(run: Positional[Path]) -> int:
     unsealed = [finding for finding in findings if finding.verdict == "unsealed"]
     fine = f"none bad, {len(unsealed)} of which nothing is recorded" if unsealed else "all as they were written"
     say(f"{run}: {len(findings)} files, " + (f"{len(bad)} bad" if bad else fine))
-    found(**{"damaged" if bad else _standing(run): run})
+    if not _lacks_plugin(run):  # without it no command can do more with the run than this one
+        found(**{"damaged" if bad else _standing(run): run})
     return 2 if bad else 0
 
 
@@ -110,6 +111,18 @@ def _standing(path: Path) -> str:
     from grokscope.runs import open_run
 
     return "unfinished" if open_run(path).status == "interrupted" else "run"
+
+
+def _lacks_plugin(path: Path) -> bool:
+    """Whether a run is of a method that nothing declares that was imported."""
+    from grokscope.runs import RunError
+    from grokscope.runs.record import read_record
+
+    try:
+        read_record(path)
+    except RunError as error:
+        return isinstance(error.__cause__, UnknownMethod)
+    return False
 
 
 def repair(run: Positional[Path]) -> int:

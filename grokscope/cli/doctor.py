@@ -16,6 +16,7 @@ from statistics import median
 
 from grokscope.cli.following import found
 from grokscope.cli.output import console, one_line
+from grokscope.disk import DiskError, check_folder
 
 TORCH = ((2, 10), (2, 14))
 TRANSFORMER_LENS = ((3, 9), (5,))
@@ -156,7 +157,11 @@ def _disk_space() -> Check:
 
 def _write_access() -> Check:
     folder = _existing(Path("checkpoints"))
-    advice = "change its permissions, or go elsewhere: grokscope train PRESET --out DIR"
+    advice = "change its permissions, move away what is in the way, or go elsewhere: grokscope train PRESET --out DIR"
+    try:
+        check_folder(Path("checkpoints"))
+    except DiskError as error:
+        return Check("write access", False, str(error), advice)
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b"grokscope")

@@ -10,6 +10,7 @@ from tyro.conf import Positional, arg
 from grokscope.cli.following import found
 from grokscope.cli.output import print_table, say
 from grokscope.cli.sweeping import Display
+from grokscope.config.checks import integer
 
 
 def experiment(
@@ -49,6 +50,8 @@ def experiment(
         print_table(("experiment", "what it asks", "--only"), rows)
         return 0
     chosen = experiment_of(name)
+    if workers is not None:
+        integer("workers", workers, 1)
     try:
         with Display() as display:
             outcome = chosen.run(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterable, Iterator
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from os import PathLike
+from pathlib import Path
 from string import Formatter
 
 from grokscope.cli.output import say_next
+from grokscope.config import loaded_plugins
 
 FIRST: tuple[tuple[str, str], ...] = (
     ("grokscope doctor", "is this machine fit for it, and how long will the demo take?"),
@@ -78,8 +82,35 @@ def next_command(command: str) -> str | None:
     facts = _found.get({})
     for template in NEXT.get(command, ()):
         if fields(template) <= facts.keys():
-            return template.format_map(facts)
+            return with_plugins(template.format_map(facts))
     return None
+
+
+def with_plugins(command: str) -> str:
+    """A command as it is to be typed where the settings that it reads need the plugins of this one.
+
+    A plugin that a TOML file named, and that lies beside it, is found where Python looks: so the folder is named too.
+    """
+    plugins = loaded_plugins()
+    folders = dict.fromkeys(folder for name, places in plugins.items() if (folder := _beside(name, places)) is not None)
+    python_path = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
+    before = f"PYTHONPATH={shlex.quote(python_path)} " if folders else ""
+    return before + " ".join([command, *(f"--plugin {name}" for name in plugins)])
+
+
+def _beside(name: str, places: Sequence[str]) -> str | None:
+    """The folder that a plugin was found in, where a command that is started here would not look for it."""
+    top = sys.modules.get(name.partition(".")[0])
+    file = None if top is None else getattr(top, "__file__", None)
+    if file is None:
+        return None
+    folder = Path(file).parents[1 if Path(file).stem == "__init__" else 0]
+    return str(folder) if str(folder) in places and folder != Path.cwd() else None
+
+
+def resume_command(path: str | PathLike[str]) -> str:
+    """The command that goes on with a run, as it would be typed."""
+    return with_plugins(f"grokscope resume {shlex.quote(str(path))}")
 
 
 def fields(template: str) -> set[str]:

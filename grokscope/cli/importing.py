@@ -12,9 +12,8 @@ from tyro.conf import arg
 
 from grokscope.cli.following import found
 from grokscope.cli.output import one_line, say, say_note
-from grokscope.cli.settings import SHORT_NAMES, changes, grouped, show_settings
+from grokscope.cli.settings import SHORT_NAMES, changes, grouped, read_integer, show_settings
 from grokscope.config import ConfigError, RunConfig, preset, read_settings
-from grokscope.config.checks import integer
 
 MOST_STEPS = 10**6
 """Checkpoints of one import: a directory of so many files is slow, and longer series are mistyped."""
@@ -52,7 +51,7 @@ def import_network(words: list[str]) -> int:
         entry=options["entry"],
         ignore=ignore or (),
         layout=options["layout"],  # type: ignore[arg-type]
-        equals=None if options["equals"] is None else _integer("equals", options["equals"]),
+        equals=None if options["equals"] is None else read_integer("--equals", options["equals"], 0),
         own_split=switches["own_split"] is not None,
         from_argmax=switches["from_argmax"] is not None,
         **settings,
@@ -82,21 +81,11 @@ def _one(groups: dict[str, list[str]], name: str) -> str | None:
     return words[0]
 
 
-def _integer(name: str, word: str) -> int:
-    try:
-        number: object = int(word)
-    except ValueError:  # no number, or one of thousands of digits
-        number = word
-    integer(f"--{name}", number, 0)
-    assert isinstance(number, int)
-    return number
-
-
 def _steps(word: str) -> Sequence[int]:
     """A step, or the steps FIRST:LAST:EVERY, the last included."""
     if ":" not in word:
-        return [_integer("step", word)]
-    parts = [_integer("step", part) for part in word.split(":")]
+        return [read_integer("--step", word, 0)]
+    parts = [read_integer("--step", part, 0) for part in word.split(":")]
     if len(parts) != 3 or parts[2] < 1 or parts[0] > parts[1]:
         raise ConfigError(f"--step {word} is not accepted: use FIRST:LAST:EVERY, as in 0:40000:100")
     steps = range(parts[0], parts[1] + 1, parts[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -20,9 +21,16 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def one_line(text: str) -> str:
-    """`text` with every run of white space made one space, and what a terminal would act on made visible."""
-    line = " ".join(text.split())
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+    """`text` on one line, each break with the white space around it made one space; see `visible`.
+
+    Spaces within a line stay as they are: they may be those of a path.
+    """
+    return visible(re.sub(r"\s*[^\S ]\s*", " ", text.strip()))
+
+
+def visible(text: str) -> str:
+    """`text` with what a terminal would act on, and what nobody would see, written as in a Python string."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def say(line: str = "") -> None:
@@ -47,7 +55,7 @@ def say_note(message: str) -> None:
 
 def say_next(command: str) -> None:
     """Print `next: COMMAND` on stderr: what stdout has is for other programs to read."""
-    sys.stderr.write(f"next: {one_line(command)}\n")
+    sys.stderr.write(f"next: {visible(command)}\n")
     sys.stderr.flush()
 
 

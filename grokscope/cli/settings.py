@@ -27,6 +27,7 @@ from grokscope.config import (
     setting_type,
     settings_of,
 )
+from grokscope.config.checks import integer
 from grokscope.config.methods import methods
 
 SHORT_NAMES = (
@@ -135,6 +136,17 @@ def _read(kind: Any, word: str) -> Any:
         except ValueError:
             return word
     return word
+
+
+def read_integer(name: str, word: str, low: int) -> int:
+    """The integer that a word is. Raises `ConfigError`, naming the flag, for another word and for one below `low`."""
+    try:
+        number: object = int(word)
+    except ValueError:  # no number, or one of thousands of digits
+        number = word
+    integer(name, number, low)
+    assert isinstance(number, int)
+    return number
 
 
 def show_settings(settings: type, prog: str, description: str, config: RunConfig) -> None:

@@ -10,6 +10,7 @@ from tyro.conf import Positional
 from grokscope.cli.following import found
 from grokscope.cli.output import console, one_line, print_table, say, say_error, say_note
 from grokscope.config import ConfigError
+from grokscope.config.checks import integer
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -51,6 +52,8 @@ def sweep(
         )
     if fetch and ray is None:
         raise ConfigError("--fetch belongs to --ray ADDRESS")
+    if workers is not None:
+        integer("workers", workers, 1)
     wanted = load_sweep(file, many=many)
     if dry_run:
         found(planned=[str(file), *(["--out", str(out)] if out else []), *["--many"] * many])

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional, arg
 
-from grokscope.cli.following import found
+from grokscope.cli.following import found, resume_command
 from grokscope.cli.output import say, say_error, say_note
-from grokscope.cli.settings import PLUGINS, SHORT_NAMES, changes, grouped, show_settings
+from grokscope.cli.settings import PLUGINS, SHORT_NAMES, changes, grouped, read_integer, show_settings
 from grokscope.config import ConfigError, RunConfig, config_from_file, override, preset
 
 if TYPE_CHECKING:
@@ -103,12 +103,13 @@ def branch(words: list[str]) -> int:
     out, at, log = groups.pop("out", None), groups.pop("step", None), groups.pop("log", None)
     if out is not None and (len(out) != 1 or not out[0]):
         raise ConfigError("--out takes one directory")
-    if at is None or len(at) != 1 or not at[0].isdigit():
+    if at is None or len(at) != 1:
         raise ConfigError(f"--step takes the step of a checkpoint: {_BRANCH_USAGE}")
+    step = read_integer("--step", at[0], 0)
 
     from grokscope.training import branch as branch_run
 
-    run = branch_run(path, int(at[0]), Path(out[0]) if out else None, callbacks=_loggers(log), **changes(groups))
+    run = branch_run(path, step, Path(out[0]) if out else None, callbacks=_loggers(log), **changes(groups))
     parent = run.parent or {}
     found(parent=path)
     if parent.get("moments") == "fresh":
@@ -127,7 +128,7 @@ def _resumable(path: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt as interrupt:
         if path.is_dir():
-            interrupt.args = (f"continue with: grokscope resume {path}",)
+            interrupt.args = (f"continue with: {resume_command(path)}",)
         raise
 
 
@@ -151,7 +152,7 @@ def _tell_held(run: Run) -> int:
         return _tell(run)
     if run.status == "running":
         raise RunError(f"{run.path} is being trained with these settings by another process: wait for it")
-    raise RunError(f"{run.path} has these settings and is {run.status}: continue it with: grokscope resume {run.path}")
+    raise RunError(f"{run.path} has these settings and is {run.status}: continue it with: {resume_command(run.path)}")
 
 
 def _train_help(words: list[str]) -> int:

@@ -26,6 +26,7 @@ from grokscope.runs import Run, open_run
 from grokscope.sweeps import Job, Sweep, run_sweep
 
 FILE = "runs.csv"
+"""The file of the rows in the folder of a page."""
 WHOLE = ("memorisation_step", "grok_step", "sustained_grok_step", "delay", "budget", "observed", "sustained_observed",
          "cadence")  # fmt: skip
 """Columns of whole numbers, which may be missing."""
@@ -80,7 +81,7 @@ def digest(config: RunConfig) -> str:
 
 @dataclass(frozen=True)
 class PublishedRows:
-    """The rows that are published in a folder."""
+    """The rows that are published in a file."""
 
     table: pd.DataFrame
     places: Mapping[tuple[str, str], int]
@@ -90,12 +91,11 @@ class PublishedRows:
         return key in self.places
 
 
-def published_rows(folder: Path) -> PublishedRows:
-    """The rows that are published in a folder; none where there are none.
+def published_rows(file: Path) -> PublishedRows:
+    """The rows that are published in a file; none where there is none.
 
     Raises `DiskError` for a damaged file.
     """
-    file = folder / FILE
     if not file.exists():
         return PublishedRows(pd.DataFrame(), {})
     try:
@@ -155,24 +155,24 @@ def rows_of(
     return rows.reindex(columns=[*first, *(name for name in rows if name not in (*first, "config")), "config"])
 
 
-def unfinished(plan: Sequence[PlannedRun], runs: Path, out: Path) -> list[PlannedRun]:
-    """The planned runs that have ended neither here nor elsewhere."""
-    published = published_rows(out)
+def unfinished(plan: Sequence[PlannedRun], runs: Path, file: Path) -> list[PlannedRun]:
+    """The planned runs that have ended neither here nor elsewhere, as the published rows of a file say."""
+    published = published_rows(file)
     return [one for one in plan if one.key not in published and not one.has_ended(runs)]
 
 
-def write_rows(out: Path, rows: pd.DataFrame) -> None:
+def write_rows(file: Path, rows: pd.DataFrame) -> None:
     """Write the rows where they are published. Raises `DiskError` where that is impossible."""
-    with disk_errors(f"write {out / FILE}"):
-        out.mkdir(parents=True, exist_ok=True)
-        write_atomic(out / FILE, csv_bytes(rows))
+    with disk_errors(f"write {file}"):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(file, csv_bytes(rows))
 
 
 def train_in_rounds(
     name: str,
     plan: Sequence[PlannedRun],
     runs: Path,
-    out: Path,
+    file: Path,
     request: Request,
     rows: Callable[[], pd.DataFrame],
 ) -> list[str]:
@@ -181,16 +181,17 @@ def train_in_rounds(
     Arguments:
         name: of the experiment.
         plan: the runs, in the order in which they are trained.
+        file: where rows are published.
         rows: all rows that there are, which are written after every round.
     """
-    left = iter(unfinished(plan, runs, out))
+    left = iter(unfinished(plan, runs, file))
     failed = []
     while of_round := list(islice(left, ROUND)):
         request.say(f"{of_round[0].part}: {len(of_round)} runs")
         jobs = tuple(one.job for one in of_round)
         ended = run_sweep(Sweep(name, jobs), runs, request.workers, watch=request.watch)
         failed += [outcome.name for outcome in ended if outcome.standing == "failed"]
-        write_rows(out, rows())
+        write_rows(file, rows())
     return failed
 
 

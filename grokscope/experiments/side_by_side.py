@@ -23,17 +23,18 @@ COLUMN = "trained_on"
 
 
 def train_side_by_side(
-    plan: Sequence[PlannedRun], runs: Path, out: Path, request: Request, rows: Callable[[], pd.DataFrame]
+    plan: Sequence[PlannedRun], runs: Path, file: Path, request: Request, rows: Callable[[], pd.DataFrame]
 ) -> None:
     """Train what has not ended, an arm at a time, and write the rows after each.
 
     Arguments:
         plan: the runs, in the order in which their arms are trained.
+        file: where rows are published.
         rows: all rows that there are.
     """
     device = str(request.side_by_side)
     arms: dict[RunConfig, list[PlannedRun]] = {}
-    for one in unfinished(plan, runs, out):
+    for one in unfinished(plan, runs, file):
         arms.setdefault(override(one.job.config, {"seed": 0}), []).append(one)
     for number, (config, of_arm) in enumerate(arms.items(), start=1):
         first = of_arm[0]
@@ -42,7 +43,7 @@ def train_side_by_side(
         results = train_replicas(override(config, {"device": device}), seeds)
         made = [_row(one, results, device) for one in of_arm]
         known = rows()
-        write_rows(out, pd.concat([*([known] if len(known) else []), *made], ignore_index=True))
+        write_rows(file, pd.concat([*([known] if len(known) else []), *made], ignore_index=True))
 
 
 def _row(one: PlannedRun, results: ReplicaResults, device: str) -> pd.DataFrame:

@@ -15,7 +15,7 @@ function is a new experiment; nothing else names it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -131,34 +131,61 @@ def table_experiment(
 
     def declare(publish: Callable[[Plan, list[Run]], Publication]) -> Experiment:
         def start(request: Request) -> Outcome:
-            check_scale(request.scale)
-            is_small = request.scale == "small"
-            size, suffix = (small, "-small") if is_small else (published, "")
-            check_folder(_folder(request.out, suffix))
-            plan = Plan(
-                size,
-                request.scale,
-                tuple(dict.fromkeys(request.seeds)) or size.seeds,
-                _chosen(name, request.only, published.parts, accepts) if request.only else size.parts,
-                request.folders(name)[0],
-            )
+            plan = planned_size(name, published, small, request, accepts)
             jobs, failed = _train(name, plan, rounds, request)
             runs = plan.ended(jobs)
             if not runs:
                 raise ValueError(f"no run of {name} in {plan.runs} has ended: train some (without --report-only)")
             request.say("writing the tables")
             publication = publish(plan, runs)
-            paths = _write(publication, request.out, suffix)
-            ended = {run.name for run in runs}
-            missing = [job.name for job in jobs if job.name not in ended]
-            lines = [f"{len(runs)} of {len(jobs)} runs have ended"]
-            lines += [f"not trained, or failed: {', '.join(by_arm(missing))}"] if missing else []
-            written = f"wrote {', '.join(map(str, paths))}"
-            return Outcome.of_table(publication.shown, (*publication.lines, *lines, written), failed)
+            names = [job.name for job in jobs]
+            return published_outcome(publication, request, names, {run.name for run in runs}, failed)
 
         return declare_experiment(Experiment(name, asks, lambda: published.parts, start))
 
     return declare
+
+
+def planned_size(
+    name: str, published: Size, small: Size, request: Request, accepts: Callable[[str], bool] = lambda part: False
+) -> Plan:
+    """What a request asks of an experiment. Raises `ConfigError` for a scale or part that is not accepted.
+
+    Arguments:
+        name: of the experiment.
+        published, small, accepts: as for `table_experiment`.
+    """
+    check_scale(request.scale)
+    size = small if request.scale == "small" else published
+    check_folder(tables_folder(request))
+    return Plan(
+        size,
+        request.scale,
+        tuple(dict.fromkeys(request.seeds)) or size.seeds,
+        _chosen(name, request.only, published.parts, accepts) if request.only else size.parts,
+        request.folders(name)[0],
+    )
+
+
+def published_outcome(
+    publication: Publication, request: Request, planned: Sequence[str], ended: Set[str], failed: Sequence[str]
+) -> Outcome:
+    """Write what is published, and say of the planned runs, by their names, which have ended and which have not."""
+    paths = _write(publication, request)
+    missing = [name for name in planned if name not in ended]
+    lines = [f"{len(planned) - len(missing)} of {len(planned)} runs have ended"]
+    lines += [f"not trained, or failed: {', '.join(by_arm(missing))}"] if missing else []
+    written = f"wrote {', '.join(map(str, paths))}"
+    return Outcome.of_table(publication.shown, (*publication.lines, *lines, written), failed)
+
+
+def tables_folder(request: Request) -> Path:
+    """Where tables go."""
+    return Path("reports", f"tables{_suffix(request)}") if request.out is None else request.out
+
+
+def _suffix(request: Request) -> str:
+    return "-small" if request.scale == "small" else ""
 
 
 def _chosen(name: str, only: Sequence[str], parts: tuple[str, ...], accepts: Callable[[str], bool]) -> tuple[str, ...]:
@@ -185,14 +212,9 @@ def _train(
     return jobs, failed
 
 
-def _folder(out: Path | None, suffix: str) -> Path:
-    """Where tables go."""
-    return Path("reports", f"tables{suffix}") if out is None else out
-
-
-def _write(publication: Publication, out: Path | None, suffix: str) -> list[Path]:
+def _write(publication: Publication, request: Request) -> list[Path]:
     """Write tables and figures, and reports beside them; returns the paths of tables and pages."""
-    folder = _folder(out, suffix)
+    folder = tables_folder(request)
     paths = []
     with disk_errors(f"write tables to {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -203,5 +225,6 @@ def _write(publication: Publication, out: Path | None, suffix: str) -> list[Path
                 write_atomic(folder / f"{name}.csv", csv_bytes(table))
             paths.append(folder / f"{name}.csv")
     for name, runs in publication.reports.items():
-        paths.append(build_report(name, runs, Path("reports", f"{name}{suffix}") if out is None else out / name))
+        beside = Path("reports", f"{name}{_suffix(request)}") if request.out is None else request.out / name
+        paths.append(build_report(name, runs, beside))
     return paths

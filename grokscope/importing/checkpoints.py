@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from grokscope.config import RunConfig
+from grokscope.importing.contents import no_plain_values
 from grokscope.importing.copies import copies, ignored
 from grokscope.importing.files import ForeignFile, ForeignReader, Place
 from grokscope.importing.fitting import Fitted, WeightsError, fitted, reordered
@@ -74,6 +75,9 @@ class Checkpoints:
         self.seen |= dict.fromkeys(file.tensors)
         left_out = ignored(file.tensors, self.ignore)
         tensors = {name: value for name, value in file.tensors.items() if name not in left_out}
+        odd = [f"{name} is {why}" for name, value in tensors.items() if (why := no_plain_values(value)) is not None]
+        if odd:
+            raise WeightsError(f"{place}: {'; '.join(odd)}: use dense floating-point weights")
         try:
             copied = copies(tensors)
         except WeightsError as error:

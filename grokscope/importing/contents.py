@@ -58,12 +58,23 @@ def parts(value: Any) -> dict[str, Any]:
 def describe(value: Any) -> str:
     """What a value is, in a few words."""
     if isinstance(value, Tensor):
-        return f"a tensor {list(value.shape)}"
+        return f"a tensor {list(value.shape)}" if no_plain_values(value) is None else "a tensor"
     if isinstance(value, Refused):
         return f"{value.name}, which needs unpickling and was refused"
     if isinstance(value, Mapping | list | tuple):
         return f"{type(value).__name__} of {len(value)}"
     return type(value).__name__
+
+
+def no_plain_values(value: Tensor) -> str | None:
+    """Why a tensor has no plain values that can be compared and computed with, in a few words; None if it has them."""
+    if value.is_nested:
+        return "a nested tensor"
+    if value.is_meta:
+        return "a tensor of the device meta, which has no values"
+    if value.is_quantized:
+        return f"a quantized tensor of {value.dtype}"
+    return None if value.layout == torch.strided else f"a sparse tensor of the layout {value.layout}"
 
 
 def _is_numpy(data: bytes) -> bool:

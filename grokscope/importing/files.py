@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from grokscope.disk import digest
-from grokscope.importing.contents import SAVE, content_of, describe, parts
+from grokscope.importing.contents import SAVE, content_of, describe, no_plain_values, parts
 from grokscope.importing.fitting import WeightsError
 
 _MARKS = ("embed.W_E", "unembed.W_U", "attn.W_Q", "pos_embed.W_pos", "mlp.W_in")
@@ -200,7 +200,8 @@ def _steps(content: Any, where: Where) -> Sequence[int | None]:
 
 def _integers(value: Any) -> list[int] | None:
     """A list of steps, each once, if the value is one."""
-    values = value.tolist() if isinstance(value, Tensor) and value.ndim == 1 else value
+    is_list = isinstance(value, Tensor) and no_plain_values(value) is None and value.ndim == 1
+    values = value.tolist() if is_list else value
     if not isinstance(values, list | tuple) or not all(
         type(v) in (int, float) and v >= 0 and v % 1 == 0 for v in values
     ):

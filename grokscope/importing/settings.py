@@ -70,10 +70,10 @@ def with_steps(files: Sequence[Sequence[Place]], steps: Sequence[int] | None) ->
 def known_shape(
     config: RunConfig | Mapping[str, Any] | None, given: Mapping[str, Any]
 ) -> tuple[int | None, int | None]:
-    """model.d_model and model.n_heads, where they are said."""
-    if isinstance(config, RunConfig):
-        return config.model.d_model, config.model.n_heads
-    d_model, n_heads = (given.get(name) for name in ("model.d_model", "model.n_heads"))
+    """model.d_model and model.n_heads, where they are said: as `given`, or else by a config that is taken as it is."""
+    model = config.model if isinstance(config, RunConfig) else None
+    d_model = given.get("model.d_model", None if model is None else model.d_model)
+    n_heads = given.get("model.n_heads", None if model is None else model.n_heads)
     return (d_model if isinstance(d_model, int) else None), (n_heads if isinstance(n_heads, int) else None)
 
 

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from grokscope.disk.files import digest
 from grokscope.runs.errors import RunError, run_errors
+from grokscope.runs.layout import folder_words
 
 Problem = Literal["missing", "truncated", "digest mismatch", "link"]
 
@@ -57,7 +58,7 @@ class FileRecord:
             except FileNotFoundError:
                 return "missing", f"{full} is missing"
             except IsADirectoryError:
-                return "missing", f"{full} is a folder where a file is expected"
+                return "missing", folder_words(full)
         actual = digest(data)
         return None if actual == self.sha256 else self._wrong_digest(full, actual)
 

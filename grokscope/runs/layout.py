@@ -17,6 +17,8 @@ METRICS = "metrics.jsonl"
 METRICS_TABLE = "metrics.parquet"
 PROBES = "probes.jsonl"
 STATE = "state.json"
+STATE_TENSORS = ("state.0.safetensors", "state.1.safetensors")
+"""Two files that take turns."""
 SEALS = "seals.jsonl"
 TASK = "task.safetensors"
 LOCK = "run.lock"
@@ -46,6 +48,28 @@ def checkpoint_steps(path: Path) -> list[int]:
     with run_errors(f"read {folder}"):
         names = os.listdir(folder) if folder.is_dir() else []
     return sorted(int(match[1]) for name in names if (match := _CHECKPOINT.fullmatch(name)))
+
+
+def out_of_place(path: Path) -> dict[str, str]:
+    """What stands in a run directory where something of another kind belongs: its name there, and a sentence.
+
+    A folder at the name of a file, and anything but a folder at that of `checkpoints`. Writing to such a name, or
+    replacing it, fails for good. Raises OSError where it cannot be told.
+    """
+    folder = path / CHECKPOINTS
+    names = [CONFIG, STATUS, MANIFEST, METRICS, METRICS_TABLE, PROBES, STATE, *STATE_TENSORS, SEALS, TASK, LOCK]
+    wrong = {}
+    if folder.is_dir():
+        names += [f"{CHECKPOINTS}/{name}" for name in sorted(os.listdir(folder)) if _CHECKPOINT.fullmatch(name)]
+    elif os.path.lexists(folder):
+        wrong[CHECKPOINTS] = f"{folder} is no folder, where the folder of checkpoints is expected"
+    wrong |= {name: folder_words(path / name) for name in names if (path / name).is_dir()}
+    return wrong
+
+
+def folder_words(path: Path) -> str:
+    """A sentence on a folder that stands where a file belongs."""
+    return f"{path} is a folder where a file is expected"
 
 
 def task_label(config: TaskConfig) -> str:

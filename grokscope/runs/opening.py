@@ -53,8 +53,7 @@ def create_run(
     try:
         _check_vacant(run)  # again: another process may have made a run here before it gave up the lock
         with run_errors(f"make run directory {run}"):
-            for leftover in run.glob(f"*{TEMPORARY}"):
-                leftover.unlink()
+            _remove_leftovers(run)
             (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
             write_atomic(run / layout.MANIFEST, b"")
             write_atomic(run / layout.METRICS, b"")
@@ -102,8 +101,7 @@ def reopen_run(path: str | os.PathLike[str], config: RunConfig | None = None, *,
             refuse_unsealed_state(run, seals)
         moved = _moved(run, record, seals, strict=strict)
         with run_errors(f"write {run}"):
-            for leftover in (*run.glob(f"*{TEMPORARY}"), *(run / layout.CHECKPOINTS).glob(f"*{TEMPORARY}")):
-                leftover.unlink()
+            _remove_leftovers(run, run / layout.CHECKPOINTS)
             (run / layout.CHECKPOINTS).mkdir(exist_ok=True)
             status = None
             with suppress(RunError):
@@ -165,6 +163,14 @@ def remove_unfinished_import(path: str | os.PathLike[str]) -> None:
         return
     with run_errors(f"remove {run}"):
         shutil.rmtree(run)
+
+
+def _remove_leftovers(*folders: Path) -> None:
+    """Remove the files that were being written as a process was killed. Raises OSError."""
+    for folder in folders:
+        for leftover in folder.glob(f"*{TEMPORARY}"):
+            if leftover.is_symlink() or not leftover.is_dir():  # a folder of that name is nothing that we began
+                leftover.unlink()
 
 
 def is_locked(path: str | os.PathLike[str]) -> bool:

@@ -60,10 +60,13 @@ def repair_run(path: str | os.PathLike[str]) -> list[Repair]:
     with suppress(RunError):
         if not any(finding.is_bad for finding in verify_run(run)):
             return []
+    repairs = _Repairs(run)
+    with run_errors(f"repair {run}"):
+        repairs.make_lockable()
     lock = locked(run)
     try:
         with run_errors(f"repair {run}"):
-            return _Repairs(run).made()
+            return repairs.made()
     finally:
         lock.release()
 
@@ -99,11 +102,33 @@ class _Repairs:
         seal_closed(self.run, record.config, state, max(entries, default=None))
         return self.done
 
+    def make_lockable(self) -> None:
+        """Set aside a folder that stands where the lock is to be: no process can hold it."""
+        if (self.run / layout.LOCK).is_dir():
+            self._make_quarantine()
+            self._set_aside(layout.LOCK, "is a folder where a file is expected")
+
+    def _make_quarantine(self) -> None:
+        """Make the folder for what is set aside; what stands there, or leads out of the run, goes into it."""
+        folder = self.run / layout.QUARANTINE
+        if not os.path.lexists(folder) or (folder.is_dir() and leading_out(self.run, layout.QUARANTINE) is None):
+            return
+        number = 0
+        while os.path.lexists(place := self.run / f"{layout.QUARANTINE}.{number}"):
+            number += 1
+        os.replace(folder, place)
+        folder.mkdir()
+        os.replace(place, folder / layout.QUARANTINE)
+        self._say(layout.QUARANTINE, f"is no folder of the run: it is set aside in {layout.QUARANTINE}")
+
     def _out_of_the_way(self) -> None:
-        """Set aside what leads out of the run."""
+        """Set aside what leads out of the run, folders where files belong, and what is no folder where one belongs."""
+        self._make_quarantine()
         for file in (layout.CHECKPOINTS, *_names(self.run)):
             if leading_out(self.run, file) is not None:
                 self._set_aside(file, "is a link to outside the run")
+        for file, why in layout.out_of_place(self.run).items():
+            self._set_aside(file, why.removeprefix(f"{self.run / file} "))
         (self.run / layout.CHECKPOINTS).mkdir(exist_ok=True)
 
     def _seals(self) -> Seals:
@@ -300,11 +325,10 @@ class _Repairs:
 
     def _set_aside(self, file: str, why: str, *, keep: bool = False) -> None:
         """Move a file into quarantine; with `keep`, a copy of it."""
-        place = self.run / layout.QUARANTINE / file
-        number = 0
-        while place.exists() or place.is_symlink():
+        # What stood in the place of the folder of checkpoints must not stand in the way of checkpoints set aside later.
+        number = 1 if file == layout.CHECKPOINTS else 0
+        while os.path.lexists(place := self.run / layout.QUARANTINE / (f"{file}.{number}" if number else file)):
             number += 1
-            place = self.run / layout.QUARANTINE / f"{file}.{number}"
         place.parent.mkdir(parents=True, exist_ok=True)
         if keep:
             shutil.copy2(self.run / file, place)

@@ -28,7 +28,18 @@ from typing import Any, Literal, get_args
 from grokscope.disk.files import JsonLines, LineAppender, digest, json_lines, parse_lines
 from grokscope.runs.errors import RunError, run_errors
 from grokscope.runs.file_record import FileRecord
-from grokscope.runs.layout import CONFIG, MANIFEST, METRICS, METRICS_TABLE, PROBES, SEALS, STATE, STATUS, TASK
+from grokscope.runs.layout import (
+    CONFIG,
+    MANIFEST,
+    METRICS,
+    METRICS_TABLE,
+    PROBES,
+    SEALS,
+    STATE,
+    STATUS,
+    TASK,
+    folder_words,
+)
 
 Event = Literal["created", "adopted", "reopened", "resumed", "state", "closed"]
 
@@ -106,6 +117,8 @@ def parse_seals(path: Path) -> tuple[Seals | None, JsonLines, str | None]:
     be read.
     """
     file = path / SEALS
+    if file.is_dir():
+        return None, parse_lines(b""), folder_words(file)
     with run_errors(f"read {file}"):
         data = file.read_bytes() if file.exists() else b""
     lines = parse_lines(data)

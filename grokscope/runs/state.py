@@ -18,11 +18,9 @@ from torch import Tensor
 from grokscope.disk.files import digest, json_bytes, read_json, write_atomic
 from grokscope.runs.errors import RunError
 from grokscope.runs.file_record import FileRecord
-from grokscope.runs.layout import STATE
+from grokscope.runs.layout import STATE, STATE_TENSORS
 from grokscope.runs.manifest import deserialise, serialise
 from grokscope.runs.seals import REPAIR, Seals
-
-_FILES = ("state.0.safetensors", "state.1.safetensors")
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ def write_state(
         seal: called with the record of state.json before that is replaced, when all else is durable.
     """
     last = saved_states(path)[0] if (path / STATE).exists() else None
-    file = _FILES[1] if last is not None and last.record.file == _FILES[0] else _FILES[0]
+    file = STATE_TENSORS[1] if last is not None and last.record.file == STATE_TENSORS[0] else STATE_TENSORS[0]
     data = serialise(tensors)
     write_atomic(path / file, data)
     state = SavedState(FileRecord.of(file, data), list(tensors), json.loads(info))
@@ -112,7 +110,7 @@ def _state(path: Path, values: Any) -> SavedState:
     file, size, sha256 = values.get("file"), values.get("bytes"), values.get("sha256")
     names, info = values.get("tensors"), values.get("info")
     if (
-        file not in _FILES
+        file not in STATE_TENSORS
         or not isinstance(size, int)
         or not isinstance(sha256, str)
         or not isinstance(names, list)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from grokscope.config import UnknownMethod
 from grokscope.disk.files import digest, parse_lines
 from grokscope.runs import layout
 from grokscope.runs.content import CheckpointContent
@@ -33,11 +34,12 @@ class Finding:
     """Path relative to the run directory."""
     verdict: Verdict
     """ok: as it was written. missing, truncated, digest mismatch: not as recorded. link: it leads out of the run.
-    damaged: it cannot be read, or holds what no training of the config wrote. torn (it ends within a line) and unlisted
-    (the manifest does not know it) are what a kill leaves. unsealed: it can be read, and nothing is recorded of it, or
-    of its end: a run that no process has left yet, or that is older than seals."""
+    damaged: it cannot be read, holds what no training of the config wrote, or is a folder where a file is expected (or
+    no folder, where that of the checkpoints is). torn (it ends within a line) and unlisted (the manifest does not know
+    it) are what a kill leaves. unsealed: it can be read, and nothing is recorded of it, or of its end: a run that no
+    process has left yet, or that is older than seals."""
     detail: str = ""
-    """The finding in a sentence; empty if ok."""
+    """The finding in a sentence; empty for what is ok, unless there is something that it was not compared with."""
 
     @property
     def is_bad(self) -> bool:
@@ -51,7 +53,7 @@ def verify_run(path: str | os.PathLike[str]) -> list[Finding]:
     Raises `RunError` if there is no run, or if its manifest is missing, saying what is unlisted.
     """
     run = layout.check_path(path)
-    if not layout.is_run(run):
+    if not layout.is_run(run) and not (run / layout.CONFIG).is_dir():
         raise RunError(f"{run} is not a run: it has no {layout.CONFIG}")
     for _ in range(_TRIES - 1):
         before = _seals_as_they_are(run)
@@ -64,7 +66,7 @@ def verify_run(path: str | os.PathLike[str]) -> list[Finding]:
 
 def _seals_as_they_are(run: Path) -> bytes:
     with run_errors(f"read {run / layout.SEALS}"):
-        return (run / layout.SEALS).read_bytes() if (run / layout.SEALS).exists() else b""
+        return (run / layout.SEALS).read_bytes() if (run / layout.SEALS).is_file() else b""
 
 
 class _Verification:
@@ -92,7 +94,13 @@ class _Verification:
             file = f"{layout.CHECKPOINTS}/{name}"
             if file not in listed:
                 findings.append(Finding(file, "unlisted", f"{self.run / file} is not in the manifest"))
-        return findings + self._of_state()
+        return self._with_what_is_out_of_place(findings + self._of_state())
+
+    def _with_what_is_out_of_place(self, findings: list[Finding]) -> list[Finding]:
+        """The findings, those of names that something of another kind holds in their places, or at the end."""
+        with run_errors(f"read {self.run}"):
+            wrong = {file: Finding(file, "damaged", why) for file, why in layout.out_of_place(self.run).items()}
+        return [*(wrong.pop(finding.file, finding) for finding in findings), *wrong.values()]
 
     def _of_seals(self) -> list[Finding]:
         file = self.run / layout.SEALS
@@ -108,7 +116,10 @@ class _Verification:
         try:
             self.record = read_record(self.run, self.seals)
         except RunError as error:
-            changed = self.seals is not None and self.seals.whole[layout.CONFIG].check(self.run) is not None
+            sealed = self._sealed(layout.CONFIG)
+            if sealed.verdict == "ok" and isinstance(error.__cause__, UnknownMethod):
+                return Finding(layout.CONFIG, "ok", f"checkpoints were not compared with the config: {error}")
+            changed = self.seals is not None and sealed.verdict != "ok"
             readable = changed and "has changed" in str(error)
             return Finding(layout.CONFIG, "digest mismatch" if readable else "damaged", str(error))
         return self._sealed(layout.CONFIG)
@@ -144,6 +155,8 @@ class _Verification:
 
     def _of_manifest(self) -> tuple[Finding, list[FileRecord]]:
         """Of the manifest; and the files that it lists."""
+        if (self.run / layout.MANIFEST).is_dir():
+            return self._of_log(layout.MANIFEST), []
         try:
             data = manifest_data(self.run, self.seals)
         except RunError:
@@ -158,6 +171,8 @@ class _Verification:
 
     def _of_log(self, file: str, data: bytes | None = None) -> Finding:
         full = self.run / file
+        if full.is_dir():
+            return Finding(file, "damaged", layout.folder_words(full))
         sealed = None if self.seals is None else self.seals.starts.get(file)
         if self.seals is not None and sealed is not None and data is None:
             wrong = sealed.check(self.run, start=self.seals.closing is None)

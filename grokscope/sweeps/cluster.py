@@ -21,7 +21,7 @@ from grokscope.config import ConfigError, load_again, loaded_plugins
 from grokscope.config.checks import positive
 from grokscope.stopping import Signals
 from grokscope.sweeps.board import Board, Failure, Outcome, Place, Watcher
-from grokscope.sweeps.directory import look, places
+from grokscope.sweeps.directory import check_logs, look, places
 from grokscope.sweeps.fetching import FileHub, train_and_fetch
 from grokscope.sweeps.hub import Hub, answer, standing
 from grokscope.sweeps.job import Resources, Sweep, Work
@@ -64,6 +64,7 @@ def run_on_ray(
     if fetch:
         kind = _Kind(FileHub, (str(folder),), train_and_fetch, lambda place: (place.job, hang_seconds))
     else:
+        check_logs(jobs_in_place, folder / LOGS)
         kind = _on_shared_path(str(folder / LOGS), hang_seconds)
     return _on_ray(address, jobs_in_place, sweep.resources, kind, watch)
 

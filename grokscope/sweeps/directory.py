@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from grokscope.config import RunConfig, differences_in_words
-from grokscope.disk import check_folder
+from grokscope.disk import check_file, check_folder
 from grokscope.runs import RunError
 from grokscope.runs.layout import check_new_path, is_run
 from grokscope.runs.record import read_record
@@ -33,6 +35,20 @@ def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
     if not all(place.over for place in jobs_in_place):
         check_folder(out, RunError)
     return jobs_in_place
+
+
+def check_logs(jobs_in_place: Sequence[Place], logs: Path) -> None:
+    """Raise `RunError` where there is something to train and the output of workers cannot be written to `logs`."""
+    left = [place for place in jobs_in_place if not place.over]
+    if left:
+        check_folder(logs, RunError)
+    for place in left:
+        check_file(log_file(logs, place), RunError)
+
+
+def log_file(logs: Path, place: Place) -> Path:
+    """Where the output of the worker of a run goes."""
+    return logs / f"{place.job.name.replace(os.sep, '-')}.log"
 
 
 def look(place: Place) -> bool:

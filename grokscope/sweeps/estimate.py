@@ -19,6 +19,7 @@ from typing import Any
 
 from grokscope.capacity import check_memory
 from grokscope.config import SECTIONS, RunConfig
+from grokscope.config.checks import integer
 from grokscope.config.methods import OpenSection
 from grokscope.runs import create_run
 from grokscope.sweeps.job import Job
@@ -80,7 +81,11 @@ class Estimate:
     """How many kinds of run there are."""
 
     def seconds(self, workers: int) -> float | None:
-        """With so many workers at a time, each as fast as one alone; None where it was not measured."""
+        """With so many workers at a time, each as fast as one alone; None where it was not measured.
+
+        Raises `ConfigError` for less than one worker.
+        """
+        integer("workers", workers, 1)
         all_of_them = [cost.seconds for cost in self.runs.values() if cost.seconds is not None]
         if len(all_of_them) < len(self.runs):
             return None

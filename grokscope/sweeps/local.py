@@ -15,7 +15,7 @@ from grokscope.config.checks import integer, positive
 from grokscope.runs import RunError
 from grokscope.stopping import Signals
 from grokscope.sweeps.board import Board, Outcome, Place, Watcher
-from grokscope.sweeps.directory import look, places
+from grokscope.sweeps.directory import check_logs, log_file, look, places
 from grokscope.sweeps.job import Sweep, Work
 from grokscope.sweeps.process import WorkerProcess
 from grokscope.sweeps.room import check_files, check_workers
@@ -62,6 +62,7 @@ def run_sweep(
     folder = sweep.out if out is None else Path(out)
     integer("workers", count, 1)
     jobs_in_place = places(sweep.jobs, folder)
+    check_logs(jobs_in_place, folder / LOGS)
     check_workers(jobs_in_place, count)
     check_files(jobs_in_place, folder)
     return work_through(jobs_in_place, count, folder / LOGS, hang_seconds=hang_seconds, watch=watch)
@@ -144,7 +145,7 @@ class _Crew:
 
     def _start(self, place: Place) -> None:
         place.attempts += 1
-        order = place.job, place.path, self.logs / f"{place.job.name.replace(os.sep, '-')}.log"
+        order = place.job, place.path, log_file(self.logs, place)
         process = self._idle_for(place.job)
         if process is None:
             process = WorkerProcess(*order)

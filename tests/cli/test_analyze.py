@@ -47,6 +47,17 @@ def test_an_unknown_analysis_and_a_task_without_a_group_are_told_in_one_line(gro
     assert grokscope("analyze").code == 2
 
 
+def test_one_run_takes_as_many_cores_as_this_process_may_use(grokscope, tiny, monkeypatch):
+    assert grokscope("train", "mul-lion-clip", *tiny, "--out", "run").code == 0
+    taken = []
+    monkeypatch.setattr("grokscope.cli.analyze._analyze_here", lambda *words: taken.append(words[-1]) or 0)
+    monkeypatch.setattr("os.cpu_count", lambda: 64)
+    monkeypatch.setattr("grokscope.sweeps.local.usable_cores", lambda: 3)
+    assert grokscope("analyze", "run").code == 0
+    assert grokscope("analyze", "run", "--workers", "5").code == 0
+    assert taken == [3, 5]
+
+
 def test_list_prints_every_analysis_with_its_family_and_one_line(grokscope):
     done = grokscope("analyze", "--list")
     assert done.code == 0

@@ -33,6 +33,10 @@ def refused(done, *parts):
         ("train mul-lion-clip --scope everything", ["norms.scope = 'everything'", "decoder"]),
         ("train mul-lion-clip --out", ["--out takes one directory"]),
         ("train mul-lion-clip --out a b", ["--out takes one directory"]),
+        ("branch run --step \u00b2", ["--step = '\u00b2' is not accepted: use an integer >= 0"]),
+        ("branch run --step -1", ["--step = -1 is not accepted: use an integer >= 0"]),
+        ("branch run --step 1.5", ["--step = '1.5' is not accepted: use an integer >= 0"]),
+        ("experiment presets --workers 0", ["workers = 0 is not accepted"]),
         ("resume nothing", ["there is no run at nothing"]),
         ("verify nothing", ["nothing is not a run"]),
         ("report x nothing", ["there is no run at nothing"]),
@@ -89,5 +93,7 @@ def test_the_traceback_is_shown_on_request(grokscope, monkeypatch):
 
 
 def test_a_message_cannot_act_on_the_terminal(capsys):
-    output.say_error("there is no run at a\x1b[31m\nb\tc \udcff")
-    assert capsys.readouterr().err == "grokscope: error: there is no run at a\\x1b[31m b c \\udcff\n"
+    output.say_error("there is no run at a\x1b[31m\n  b\tc  \udcff")
+    assert capsys.readouterr().err == "grokscope: error: there is no run at a\\x1b[31m b c  \\udcff\n"
+    output.say_next("grokscope resume 'a\x1b[31m  b'")
+    assert capsys.readouterr().err == "next: grokscope resume 'a\\x1b[31m  b'\n"

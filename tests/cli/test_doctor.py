@@ -85,6 +85,28 @@ def test_versions_are_compared_as_numbers(monkeypatch, found, is_ok):
     assert doctor._torch().is_ok == is_ok
 
 
+@pytest.mark.parametrize("kind", ["file", "link to nothing", "folder", "nothing"])
+def test_write_access_is_that_of_the_folder_of_runs(tmp_path, monkeypatch, kind):
+    monkeypatch.chdir(tmp_path)
+    place = Path("checkpoints")
+    if kind == "file":
+        place.touch()
+    elif kind == "link to nothing":
+        place.symlink_to("nowhere")
+    elif kind == "folder":
+        place.mkdir()
+    try:  # what the first run would do
+        (place / "run").mkdir(parents=True)
+    except OSError:
+        can_be_written = False
+    else:
+        can_be_written = True
+        (place / "run").rmdir()
+    found = doctor._write_access()
+    assert found.is_ok == can_be_written == (kind in ("folder", "nothing"))
+    assert found.is_ok or "cannot write to checkpoints: checkpoints is " in found.detail
+
+
 def test_a_check_that_breaks_fails_and_the_others_go_on(grokscope, monkeypatch):
     def broken():
         raise ImportError("libgomp.so.1: no such file")

@@ -51,13 +51,13 @@ def test_training_that_evaluates_ends_after_the_evaluation_with_the_state_of_its
     grokscope, tiny, monkeypatch, number
 ):
     monkeypatch.setattr(Trainer, "evaluate", sends(number, Trainer.evaluate, at=3))
-    done = grokscope("train", "mul-lion-clip", *tiny, "--eval-every", "7", "--out", "run")
+    done = grokscope("train", "mul-lion-clip", *tiny, "--eval-every", "7", "--out", "a  run")
     assert done.code == 128 + number
-    assert done.err.splitlines()[-1] == "grokscope: error: interrupted; continue with: grokscope resume run"
-    run = open_run("run")
+    assert done.err.splitlines()[-1] == "grokscope: error: interrupted; continue with: grokscope resume 'a  run'"
+    run = open_run("a  run")
     assert (run.status, run.reason) == ("interrupted", f"stopped by {signal.Signals(number).name}")
     assert list(run.metrics["step"]) == [0, 7, 14]
-    assert '"step": 14' in Path("run/state.json").read_text()
+    assert '"step": 14' in (run.path / "state.json").read_text()
 
 
 @pytest.mark.parametrize("number", SIGNALS)

@@ -87,6 +87,8 @@ def test_a_failed_run_is_reported_and_makes_the_exit_code_2(grokscope, tiny_file
     [
         (["absent.toml"], "cannot read 'absent.toml'"),
         (["tiny.toml", "--workers", "0"], "workers = 0 is not accepted"),
+        (["tiny.toml", "--workers", "0", "--dry-run"], "workers = 0 is not accepted"),
+        (["tiny.toml", "--workers", "-1", "--dry-run"], "workers = -1 is not accepted"),
         (["tiny.toml", "--fetch"], "--fetch belongs to --ray ADDRESS"),
         (["tiny.toml", "--ray", "auto", "--workers", "2"], "--workers is for this machine"),
         (["tiny.toml", "--ray", "ray://head:10001"], "ray address = 'ray://head:10001' is not accepted"),
@@ -99,6 +101,22 @@ def test_bad_words_are_told_in_one_line(grokscope, tiny_file, words, message):
     assert done.code == 2
     assert message in done.err
     assert done.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["out/logs", "out/logs/mul-p7-custom-seed1.log"])
+def test_what_stands_in_the_way_of_logs_is_told_before_anything_starts(grokscope, tiny_file, tmp_path, name):
+    place = tmp_path / name
+    place.parent.mkdir(parents=True)
+    if name == "out/logs":
+        place.touch()
+    else:
+        place.mkdir()
+    before = sorted(tmp_path.rglob("*"))
+    done = grokscope("sweep", tiny_file, "--out", "out")
+    assert done.code == 2
+    assert f"cannot write {'to ' * (name == 'out/logs')}{name}" in done.err
+    assert done.err.count("\n") == 1
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_without_ray_a_sweep_on_a_cluster_says_how_to_get_it(grokscope, tiny_file, monkeypatch):

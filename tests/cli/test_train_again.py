@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -57,6 +58,19 @@ def test_an_unfinished_run_of_the_same_settings_is_left_to_resume(again, groksco
     assert contents(tmp_path / "run") == before
     assert grokscope("resume", "run").code == 0
     assert open_run(tmp_path / "run").digests == run.digests
+
+
+def test_the_command_that_goes_on_with_a_run_works_as_it_stands_whatever_the_path(grokscope, tiny):
+    path = "two  spaces 'n quotes"
+    assert grokscope("train", "mul-lion-clip", *tiny, "--out", path).code == 0
+    reopen_run(path).finish("interrupted")
+    cut = grokscope("train", "mul-lion-clip", *tiny, "--out", path)
+    program, *words = shlex.split(cut.err.partition("continue it with: ")[2])
+    assert (program, words) == ("grokscope", ["resume", path])
+    done = grokscope(*words)
+    assert done.code == 0
+    assert shlex.split(done.next) == ["grokscope", "report", "mine", path]
+    assert f"\n{path}\t" in grokscope("runs", ".").out
 
 
 def test_a_run_that_diverges_is_told_and_makes_the_exit_code_3(again, grokscope, tmp_path):

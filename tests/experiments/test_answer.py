@@ -7,19 +7,24 @@ import re
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
+from grokscope.config import preset
 from grokscope.experiments.experiment import Request, experiment
-from grokscope.experiments.why_clipping import earlier
-from grokscope.experiments.why_clipping.abstract import HELD, abstract, because
+from grokscope.experiments.ledger import WHOLE
+from grokscope.experiments.why_clipping import earlier, page
+from grokscope.experiments.why_clipping.abstract import HELD, INSTEAD, abstract, because
 from grokscope.experiments.why_clipping.declared import families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.literature import SOURCES
 from grokscope.experiments.why_clipping.page import LADDER, twins
+from grokscope.experiments.why_clipping.summary import summary
 from grokscope.experiments.why_clipping.tasks import BUDGETS
-from grokscope.experiments.why_clipping.wording import ratio_in_words
+from grokscope.experiments.why_clipping.wording import ratio_in_words, standing
 
 ROOT = Path(__file__).parents[2]
 REPORT = ROOT / "reports" / "why-clipping"
@@ -29,16 +34,20 @@ def _row(task: str, arm: str, verdict: str = "reference", ratio: float = 1.0, **
     row = {
         "family": "x", "task": task, "arm": arm, "about": f"about {arm}", "n": 5, "median": 500.0, "ratio": ratio,
         "low": 0.9 * ratio, "high": 1.1 * ratio, "is_lower_bound": False, "shared": 5, "verdict": verdict,
-        "statement": "",
+        "shared_median": 500.0 * ratio, "against_median": 500.0, "event": "sustained_grok", "statement": "",
     }  # fmt: skip
     return row | more
 
 
 def _table(verdicts: dict[str, str], arms: tuple[str, ...] = tuple(HELD)) -> pd.DataFrame:
-    """The ends on some tasks, and arms that hold the norms, with one verdict a task."""
-    rows = [_row(task, arm) for task in verdicts for arm in ("clip", "free")]
+    """The ends on some tasks, four times apart, and arms that hold the norms, with one verdict a task."""
+    rows = [row for task in verdicts for row in _ends(task)]
     rows += [_row(task, arm, verdict) for task, verdict in verdicts.items() for arm in arms]
     return pd.DataFrame(rows).astype({"shared": "Int64"})
+
+
+def _ends(task: str) -> list[dict[str, object]]:
+    return [_row(task, "clip"), _row(task, "free", "later", 4.0)]
 
 
 # --- hypotheses ---------------------------------------------------------------------------------------------------
@@ -84,6 +93,7 @@ def test_what_an_arm_has_alone_and_what_is_lost_without_it_are_two_words():
         ({"high": float("inf"), "is_lower_bound": True}, "≥ 1.20× (1.08 to ∞, n = 5)"),
         ({"low": float("nan"), "high": float("nan"), "shared": 1}, "1.20× (n = 1)"),
         ({"ratio": float("nan"), "statement": "no run of clip has ended"}, "no run of clip has ended"),
+        ({"ratio": 1.0, "verdict": "reference", "shared": None}, "1 (reference)"),
     ],
 )
 def test_a_ratio_says_its_ends_and_its_seeds(more, told):
@@ -108,7 +118,7 @@ def test_the_answer_is_given_without_reserve_if_it_holds_on_all_six_tasks_alone(
 
 
 def test_one_of_two_ways_to_hold_the_norms_is_enough_and_both_are_needed_to_deny_it():
-    rows = [_row("mul", arm) for arm in ("clip", "free")]
+    rows = _ends("mul")
     sphere, growing = HELD
     one = [*rows, _row("mul", sphere, "later"), _row("mul", growing, "as soon")]
     assert "shown on x · y" in because(pd.DataFrame(one))
@@ -121,10 +131,190 @@ def test_the_abstract_says_each_number_with_its_n_and_is_short():
     arms = (*HELD, "step-start-scale-clip", "decay-as-clip", "norms-clip-step-free-scale-free")
     table = _table(dict.fromkeys(BUDGETS, "as soon"), arms)
     told = " ".join(abstract(table))
-    assert "500 steps, 500 without, medians, n = 5" in told
-    assert "on six tasks" in told
-    assert len(re.findall("[A-Za-z’]{2,}", told)) <= 160  # some 150 words, and numbers
-    assert abstract(_table({"mul": "as soon"}))[0].count("one task.") == 1
+    assert "500 steps, 2,000 without, medians over shared seeds; 4.00×, 3.60 to 4.40, n = 5" in told
+    assert len(re.findall("[A-Za-z’]{2,}", told)) <= 210  # some 200 words, and numbers
+
+
+def test_the_headline_is_of_shared_seeds_and_as_strong_as_its_verdict():
+    """Three runs of the clip and two without, one of which shares no seed: the medians are those of the pairs."""
+    runs = {("clip", 0): 440, ("clip", 1): 520, ("clip", 2): 590, ("free", 0): 740, ("free", 1): 1280}
+    told = abstract(summary(_runs(runs)))[0]
+    apart = np.log([740 / 440, 1280 / 520])
+    ratio, half = np.exp(apart.mean()), stats.t.ppf(0.95, 1) * apart.std(ddof=1) / np.sqrt(2)
+    low, high = (np.exp(apart.mean() + side * half) for side in (-1, 1))
+    assert (
+        f"(x · y: 480 steps, 1,010 without, medians over shared seeds; {ratio:.2f}×, {low:.2f} to {high:.2f}, n = 2)"
+        in told
+    )
+    assert told.startswith("In these runs small transformers grok sooner")
+    assert "so few seeds cannot tell" in told
+    later = {(arm, seed): time + seed for arm, time in (("clip", 500), ("free", 2000)) for seed in range(5)}
+    told = abstract(summary(_runs(later)))[0]
+    assert told.startswith(
+        "Clipping every weight row after each step makes small transformers grok sooner (x · y: 502 "
+    )
+    same = {(arm, seed): time + seed for arm, time in (("clip", 500), ("free", 501)) for seed in range(5)}
+    assert "does not make small transformers grok sooner" in abstract(summary(_runs(same)))[0]
+    fewer = {("clip", 0): 800, ("clip", 1): 500, ("free", 0): 400, ("free", 1): 480}
+    assert abstract(summary(_runs(fewer)))[0].startswith("In these runs small transformers grok no sooner")
+    alone = abstract(summary(_runs({("clip", 0): 440})))[0]
+    assert alone.startswith("Clipping every weight row after each step is said to make")
+
+
+def _runs(times: dict[tuple[str, int], int | None], task: str = "mul", event: str = "sustained_grok") -> pd.DataFrame:
+    """Rows of runs on one task with these times; None: not within 3,000 steps."""
+    parts = {name: family.name for family in families().values() for name in family.arms()}
+    rows = [
+        dict.fromkeys(WHOLE, 3000)
+        | {"memorisation_step": 100, "grok_step": time, "sustained_grok_step": time, f"{event}_step": time}
+        | {"part": parts[arm], "task": task, "arm": arm, "seed": seed, "status": "finished", "run": f"{arm}-{seed}"}
+        | dict.fromkeys(("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end"), 1.0)
+        | {"observed_seconds": 60.0}
+        for (arm, seed), time in times.items()
+    ]
+    return pd.DataFrame(rows).astype(dict.fromkeys(WHOLE, "Int64"))
+
+
+def test_the_abstract_counts_the_arms_that_have_runs():
+    arms = {arm for family in families().values() for arm in family.arms()} - {"clip", "free"}
+    table = _table(dict.fromkeys(BUDGETS, "as soon"), ("sphere-1",))
+    more = [_row("mul", "sphere-2", "later", 3.0), _row("mul", "relative-step", "later", 3.0)]
+    more += [_row("s5", "relative-step", "later", 3.0)]
+    told = abstract(pd.concat([table, pd.DataFrame(more)], ignore_index=True))[0]
+    planned = (
+        f"of {len(arms)} arms that are planned 3 have runs so far, 2 of them on more than one task and 1 on all six"
+    )
+    assert planned in told
+    assert "1 have runs so far, on one task." in abstract(_table({"mul": "as soon"}, ("sphere-1",)))[0]
+
+
+def test_a_task_on_which_the_clip_is_not_found_to_be_sooner_is_not_explained():
+    table = _table({"mul": "as soon", "add": "as soon", "s5": "cannot tell"})
+    unsure = table["arm"].eq("free") & table["task"].eq("add")
+    table.loc[unsure, "verdict"] = "cannot tell"
+    told = because(table)
+    assert "shown on x · y; open on S5; on x + y such runs are as soon as the clip, but these runs cannot tell" in told
+    table.loc[table["arm"].eq("free"), "verdict"] = "cannot tell"
+    told = because(table)
+    assert told.startswith("Whether clipping speeds up grokking because it keeps the norms")
+    assert "shown" not in told
+    assert "on x · y and x + y such runs" in told
+    assert "all six tasks" not in because(_table(dict.fromkeys(BUDGETS, "as soon")).query("arm != 'free'"))[:100]
+
+
+def test_an_arm_is_called_what_it_is():
+    about = families()["two-by-two-by-two"].arms()["step-start-scale-clip"].about
+    assert "relative step held at that of the start" in about
+    assert "relative step held at that of the start" in INSTEAD["step-start-scale-clip"]
+
+
+def test_what_others_found_is_beside_verdicts_of_the_table_alone():
+    arms = {arm for family in families().values() for arm in family.arms()}
+    nothing = pd.DataFrame([_row("mul", "clip")])
+    every = pd.DataFrame([_row(task, arm, "later", 2.0, family="f") for task in ("mul", "s5") for arm in arms])
+    for source in SOURCES:
+        for one in source.expected:
+            assert set(one.arms) <= arms
+            assert re.match("(If|And so) ", one.says), one.says
+        # No verdict and no family stands there before there is a row, and every one that there is afterwards.
+        told = source.beside(nothing)
+        assert not re.search("Seen|family|n = ", told)
+        assert told.count("That has not run yet.") == len(source.expected)
+        told = source.beside(every)
+        for arm in {arm for one in source.expected for arm in one.arms}:
+            assert f"{arm} (family f) later on x · y and S5 (n = 5 each)" in told
+        assert not re.search("Agrees|Disagrees", told)
+
+
+def test_where_an_arm_stands_is_told_with_its_seeds():
+    rows = [_row("mul", "sphere-1", "as soon"), _row("add", "sphere-1", "as soon"), _row("sub", "sphere-1", "later")]
+    rows += [_row("div", "sphere-1", "cannot tell", shared=1)]
+    rows += [_row("s5", "sphere-1", "cannot tell", float("nan"), shared=None, statement="clip did not grok")]
+    told = standing(pd.DataFrame(rows).astype({"shared": "Int64"}), "sphere-1")
+    assert told == (
+        "as soon on x · y and x + y (n = 5 each); later on x − y (n = 5); "
+        "cannot tell on x / y (n = 1) and S5 (clip did not grok)"
+    )
+
+
+def test_muon_and_adamw_on_the_results_page_are_as_is_said_of_them():
+    runs = pd.read_csv(ROOT / "reports" / "tables" / "accelerators-runs.csv")
+    for task in ("mul", "sub"):
+        times = {
+            (arm, clip): runs.loc[(runs["task"] == task) & (runs["arm"] == arm) & (runs["clip"] == clip), "grok_step"]
+            for arm in ("muon", "adamw-decay1")
+            for clip in (True, False)
+        }
+        assert all(len(of) == 3 for of in times.values())
+        assert times["muon", True].max() < times["adamw-decay1", True].min()
+        assert times["muon", False].min() > times["adamw-decay1", False].max()
+
+
+def test_an_earlier_claim_names_a_family_that_has_runs_or_none():
+    (precision,) = (one for one in earlier.EARLIER if one.family == "precision")
+    assert "precision" not in precision.today(pd.DataFrame([_row("mul", "clip")]))
+    assert "precision" in precision.today(pd.DataFrame([_row("mul", "float64-free", family="precision")]))
+    for one in earlier.EARLIER:
+        assert (one.family is not None) == ("above" in one.now), one.question
+        assert one.family is None or one.family in families()
+
+
+# --- the page -----------------------------------------------------------------------------------------------------
+
+
+def test_a_reference_that_did_not_grok_is_said_in_words():
+    rows = _runs({("fraction-0.9-clip", 0): None, ("fraction-0.9-free", 0): None})
+    table = summary(rows)
+    said = "fraction-0.9-clip did not grok within its budget on seed 0"
+    assert table.set_index("arm").loc["fraction-0.9-free", "statement"] == said
+    (sentence,) = page.sentences(table)
+    assert sentence == f"x · y: cannot be told: fraction-0.9-free ({said})."
+    texts = [cell for row in page.as_text(table).rows for cell in row]
+    assert texts.count("1 (reference)") == 1
+    assert not [text for text in texts if "None" in text or "n = <NA>" in text]
+
+
+def test_times_to_memorise_are_called_so():
+    rows = _runs({("random-clip", 0): 500, ("random-free", 0): 400}, event="memorisation")
+    rows = pd.concat([rows, _runs({("fraction-0.9-clip", 0): None, ("fraction-0.9-free", 0): 900})])
+    rows = pd.concat([rows, _runs({("fraction-0.4-clip", 0): 500, ("fraction-0.4-free", 0): 900})])
+    table = summary(rows)
+    (plate,) = page._of_main("competition", table)
+    assert "(random-free: to memorisation)" in plate.caption
+    (ax,) = plate.figure.axes
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["random-free (to memorisation)", "fraction-0.9-free", "fraction-0.4-free"]
+    assert ax.get_xlabel() == "steps to the sustained grok, relative to the clip"
+    assert "fraction-0.9-clip did not grok within its budget on seed 0" in [text.get_text() for text in ax.texts]
+    assert any("random-free to memorise 0.80×" in sentence for sentence in page.sentences(table))
+
+
+def test_a_share_has_the_number_of_its_own_seeds():
+    runs = {("clip", seed): 500 for seed in range(3)} | {("sphere-1", seed): 500 * 2**0.5 // 1 for seed in range(3)}
+    table = summary(_runs(runs | {("free", 0): 1000}))
+    row = table.set_index("arm").loc["sphere-1"]
+    assert (row["shared"], row["share_seeds"]) == (3, 1)
+    assert row["share"] == pytest.approx(0.5, abs=0.01)
+    text = page.as_text(table)
+    place = text.columns.index("share")
+    assert [of[place] for of in text.rows] == ["–", "0% (n = 1)", "50% (n = 1)"]
+    censored = summary(_runs(runs | {("free", 0): None})).set_index("arm")
+    assert censored.loc["sphere-1", ["share", "share_seeds"]].isna().all()
+
+
+def test_methods_are_those_of_the_runs_that_there_are():
+    rows = pd.concat([_runs({("sphere-1", seed): 500 for seed in seeds} | {("clip", 0): 500}, task)
+                      for task, seeds in (("mul", (0, 1, 2)), ("s5", (0,)), ("mixed", (0,)))])  # fmt: skip
+    told = " ".join(page.methods(rows, summary(rows)))
+    for task in ("mul", "s5", "mixed"):
+        size = preset(f"{task}-lion-clip").training.batch_size
+        assert f"{size:,}" in told
+    assert "have 1 to 3 seeds a task so far; the plan gives them" in told
+    assert "residual”" not in told  # the family has no run
+    one = page.methods(*(lambda rows: (rows, summary(rows)))(_runs({("clip", 0): 500})))
+    assert "batch 512, as" in one[0]
+    standard = _runs({("pre-ln-clip", 0): 500})
+    assert "The family “residual” has the standard one." in page.methods(standard, summary(standard))[0]
 
 
 def test_the_two_arms_that_are_one_function_stand_beside_each_other():
@@ -239,9 +429,10 @@ def test_everything_in_its_order_and_every_source_on_a_page_of_at_most_five_mega
     places = [page.index(f'<h2 id="{head}">') for head in heads]
     assert places == sorted(places)
     text = html.unescape(page)
+    table = pd.read_csv(REPORT / "mechanism.csv").astype({"shared": "Int64"}).fillna({"statement": ""})
     for source in SOURCES:
         assert source.where in text
-        assert source.beside in text
+        assert source.beside(table) in text
     for one in earlier.EARLIER:
         assert one.question in text
     assert "published residual" in text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,16 @@ from grokscope.config import ConfigError
 from grokscope.disk import DiskError
 from grokscope.experiments import ledger
 from grokscope.experiments.experiment import Request, experiment
-from grokscope.experiments.published_tables.summary import best_bounds, failure_rate_at_most, readme_lines, summary
+from grokscope.experiments.published_tables.page import sentences
+from grokscope.experiments.published_tables.summary import (
+    as_text,
+    best_bounds,
+    coverage,
+    failure_rate_at_most,
+    median_in_words,
+    readme_lines,
+    summary,
+)
 from grokscope.experiments.published_tables.trained import TABLES, Arm, residual_arms, sizes
 
 
@@ -95,7 +105,54 @@ def test_a_summary_counts_failures_and_the_best_bound_is_that_of_the_least_media
     assert table["failures"].tolist() == [1, 0]
     assert table["median"].tolist() == [500, 310]
     assert best_bounds(table) == {"mul": 1.5}
-    assert readme_lines(table)[2].startswith("| x · y | 1.5 | 310 (")
+    assert readme_lines(table)[2].startswith("| x · y | 1.5 | 310 (300 to 320; 75%) | 3 |")
+
+
+@pytest.mark.parametrize("n", [2, 3, 5, 8])
+@pytest.mark.parametrize("censored", [False, True])
+def test_an_interval_says_how_often_the_range_of_so_few_runs_can_hold_the_median(n, censored):
+    """Against samples whose median is 1: the share of them whose range, or all above their least, holds it."""
+    samples = np.random.default_rng(n).exponential(1 / np.log(2), (40000, n))
+    held = (samples.min(1) <= 1) & (censored | (samples.max(1) >= 1))
+    high = np.inf if censored else 10.0
+    # The standard deviation of a share of 40,000 samples is at most 0.0025; three of those.
+    assert coverage(n, high) == pytest.approx(min(0.95, held.mean()), abs=0.0075)
+
+
+def test_an_interval_stands_with_its_coverage_and_is_not_there_for_one_run():
+    arms = [Arm("mul", "a", "mul-lion-clip", 1000, 3)]
+    for times, told in (
+        ([400, 500, 600], "500 (400 to 600; 75%)"),
+        ([400, 600], "500 (400 to 600; 50%)"),
+        ([400], "400"),
+        ([400, None], "– (400 to ∞; 75%)"),
+    ):
+        table = summary(_runs(times, arm="a"), arms)
+        assert median_in_words(table.to_dict("records")[0]) == told
+        text = as_text(table, "")
+        assert text.columns[5] == "median (interval)"
+        assert text.rows[0][5] == told
+
+
+def test_so_few_runs_are_neither_sooner_nor_later_than_published():
+    published = 535  # of the preset, by its source
+    for n, offset in ((1, 0), (2, 0), (4, 0), (5, 0), (5, -400)):
+        times = [published + 100 + offset + 10 * seed for seed in range(n)]
+        table = summary(_runs(times, arm="lion"), [Arm("mul", "lion", "mul-lion-clip", 5000, n)])
+        assert table["published"].tolist() == [published]
+        told = " ".join(sentences(table))
+        assert ("later than published" in told) == (n == 5 and offset == 0)
+        assert ("sooner than published" in told) == (offset < 0)
+        assert ("too few runs to tell" in told) == (1 < n < 5)
+        assert "(– to –" not in told
+    assert f"635 (635 to 635; 50%) of 2 runs, against {published}" in " ".join(
+        sentences(summary(_runs([635, 635]), [Arm("mul", "lion", "mul-lion-clip", 5000, 2)]))
+    )
+
+
+def test_the_results_page_has_the_table_of_the_report():
+    reports = Path(__file__).parents[2] / "reports"
+    assert (reports / "published-tables" / "summary.md").read_text() in (reports / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +171,7 @@ def test_the_page_shows_every_run(finished):
     assert sorted(rows["run"]) == [f"quarter-mul-{arm}-seed{seed}" for arm in ("adam", "lion") for seed in (0, 1)]
     page = (request.out / "index.html").read_text()
     assert "A quarter of the data" in page
+    assert "the last table" not in page  # it has no row yet
     assert {path.name for path in (request.out / "figures").iterdir()} == {
         f"quarter.{x}" for x in ("png", "pdf", "csv")
     }

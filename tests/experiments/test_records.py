@@ -2,65 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from grokscope.cli.app import main
 from grokscope.config import preset
+from grokscope.experiments import ledger
+from grokscope.experiments.ledger import PlannedRun
 from grokscope.experiments.published import records
 from grokscope.experiments.table import Plan, Size
-from grokscope.sweeps import Job
+from grokscope.sweeps import Sweep
+
+PLAN = Plan(Size(seeds=(0, 1), parts=("mul", "add")), "published", (0, 1), ("mul", "add"), Path("runs"))
+BUDGET = 735
+"""Of x * y: the published median, 535, and 200."""
 
 
-class Ended:
-    """A run of a job that grokked at a step, or did not."""
-
-    def __init__(self, job: Job, step: int | None) -> None:
-        self.name, self.config, self.sustained_grok_step = job.name, job.config, step
-
-
-def _plan(tmp_path, monkeypatch, times: dict[tuple[str, int], int | None]) -> Plan:
-    """A plan on x * y alone whose runs, when asked for, have ended at given steps; others at 500."""
-    size = Size(seeds=(0, 1), parts=("mul",))
-    monkeypatch.setattr(
-        Plan,
-        "ended",
-        lambda self, jobs: [Ended(job, times.get((job.config.arm, job.config.seed), 500)) for job in jobs],
+def _rows(runs: Sequence[PlannedRun], times: Mapping[tuple[str, int], int | None]) -> pd.DataFrame:
+    """Rows of runs that grokked at given steps, or did not; others at 500."""
+    steps = [times.get((run.arm, run.job.config.seed), 500) for run in runs]
+    return pd.DataFrame(
+        {
+            "arm": [run.arm for run in runs],
+            "sustained_grok_step": pd.array(steps, dtype="Int64"),
+            "budget": [run.job.config.training.steps for run in runs],
+        }
     )
-    return Plan(size, "published", size.seeds, size.parts, tmp_path)
 
 
-def test_candidates_are_tuned_on_seeds_of_their_own_and_the_best_is_reported_on_others(tmp_path, monkeypatch):
+def _settings(runs: Iterable[PlannedRun]) -> list[tuple[str, str, int]]:
+    return [(run.part, run.arm, run.job.config.seed) for run in runs]
+
+
+def test_candidates_are_tuned_on_seeds_of_their_own_and_the_best_is_reported_on_others():
     names = list(records.candidates("mul"))
     assert len(names) == len(records.RATES) * len(records.SCALES)
     first, second = names[1], names[2]
     # Both are soon at first; on three more seeds the first one fails once, and its mean is the later one.
-    times = {(first, seed): 200 for seed in (100, 101)} | {(second, seed): 300 for seed in (100, 101)}
+    times: dict[tuple[str, int], int | None] = {(first, seed): 200 for seed in (100, 101)}
+    times |= {(second, seed): 300 for seed in (100, 101)}
     times |= {(first, 102): None, (first, 103): 500, (first, 104): 500}
     times |= {(second, seed): 300 for seed in (102, 103, 104)}
-    tried, again, reported = records.rounds(_plan(tmp_path, monkeypatch, times))
-    assert [(job.config.arm, job.config.seed) for job in tried] == [(n, s) for n in names for s in (100, 101)]
-    assert {job.config.arm for job in again} == {first, second}
-    assert {job.config.seed for job in again} == {102, 103, 104}
-    assert [(job.config.arm, job.config.seed) for job in reported] == [
-        (arm, seed) for arm in (second, "scion") for seed in (0, 1)
-    ]
-    assert len({job.name for job in (*tried, *again, *reported)}) == len([*tried, *again, *reported])
+    tried, again, reported, *of_add = records.stages(PLAN, lambda runs: _rows(runs, times))
+    assert _settings(tried) == [("tuning", name, seed) for name in names for seed in (100, 101)]
+    assert _settings(again) == [("tuning", arm, seed) for arm in (first, second) for seed in (102, 103, 104)]
+    assert _settings(reported) == [("reported", arm, seed) for arm in (second, "scion") for seed in (0, 1)]
+    assert len({run.job.name for run in (*tried, *again, *reported)}) == 8 + 6 + 4
+    assert [{run.task for run in stage} for stage in of_add] == [{"add"}] * 3
 
 
-def test_a_run_without_a_grok_counts_with_its_budget(tmp_path, monkeypatch):
-    plan = _plan(tmp_path, monkeypatch, {})
-    (tried, *_) = records.rounds(plan)
-    assert {job.config.training.steps for job in tried} == {735}  # published 535, and 200
+@pytest.mark.parametrize(("ended", "stages"), [(0, 1), (7, 1), (8, 2), (13, 2), (14, 3)])
+def test_a_task_stops_where_the_best_is_not_known(ended, stages):
+    """Of 8 runs of the first round and 6 of the second; the next task is begun all the same."""
+
+    def rows(runs: Sequence[PlannedRun]) -> pd.DataFrame:
+        return _rows(runs[: ended if runs[0].task == "mul" else 0], {})
+
+    made = list(records.stages(PLAN, rows))
+    assert [stage[0].task for stage in made] == ["mul"] * stages + ["add"]
+
+
+def test_a_run_without_a_grok_counts_with_its_budget():
+    tried = next(records.stages(PLAN, lambda runs: _rows(runs, {})))
+    assert {run.job.config.training.steps for run in tried} == {BUDGET}
     one, other = list(records.candidates("mul"))[:2]
-    runs = [
-        Ended(job, {one: None, other: 734}.get(job.config.arm, 735)) for job in tried if job.config.arm in (one, other)
-    ]
-    assert records.ranked(runs, "mul") == [other, one]
-    assert records.ranked(runs, "add") == []
-    assert records.ranked(runs, "mul", of=5) == []
+    of_two = [run for run in tried if run.arm in (one, other)]
+    times = {(one, 100): None, (one, 101): None, (other, 100): 734, (other, 101): None}
+    assert records.ranked(_rows(of_two, times)) == [other, one]
+    assert records.ranked(_rows([], {})) == []
+    assert records.ranked(_rows(of_two[:3], times), of=2) == [one]
+
+
+def test_what_another_machine_has_trained_is_gone_on_from(tmp_path, monkeypatch, capsys):
+    """Rows stand for runs; those of a task that is not asked for stay; what is interrupted has its rows."""
+    out = tmp_path / "out"
+    words = ["experiment", "records", "--scale", "small", "--seeds", "0", "--workers", "1", "--out", str(out)]
+    assert main([*words, "--only", "mul", "--runs", str(tmp_path / "here")]) == 0
+    committed = {path.name: path.read_bytes() for path in out.iterdir()}
+    capsys.readouterr()
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "run_sweep", lambda *_, **__: pytest.fail("a run is trained again"))
+        assert main([*words, "--only", "mul", "--runs", str(tmp_path / "elsewhere")]) == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == committed
+    trained: list[str] = []
+
+    def interrupted(sweep: Sweep, *_: object, **__: object) -> list[object]:
+        trained.extend(job.name for job in sweep.jobs)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ledger, "run_sweep", interrupted)
+        assert main([*words, "--only", "s5", "--runs", str(tmp_path / "elsewhere")]) == 130
+    assert len(trained) == 8
+    assert {name.split("-")[1] for name in trained} == {"s5"}
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == committed
+    # The table is of all that there is, whatever is asked for.
+    assert main([*words, "--only", "s5", "--runs", str(tmp_path / "elsewhere"), "--report-only"]) == 0
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == committed
 
 
 def test_the_results_page_says_what_the_committed_table_says():

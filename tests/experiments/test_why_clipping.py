@@ -291,7 +291,9 @@ def test_where_there_is_no_rule_the_time_is_that_of_memorising():
 def test_a_censored_reference_tells_nothing_and_says_so():
     table = summary(_rows(clip=[400, None], sphere_1=[300, 300])).set_index("arm")
     assert table.loc["sphere-1", "verdict"] == "cannot tell"
-    assert "'clip' seed 1 has no sustained_grok" in table.loc["sphere-1", "statement"]
+    assert table.loc["sphere-1", "statement"] == "clip did not grok within its budget on seed 1"
+    apart = summary(_rows(clip=[400], sphere_1=[300]).assign(seed=[0, 1])).set_index("arm")
+    assert apart.loc["sphere-1", "statement"] == "no seed has ended in clip too"
 
 
 # --- from sweep to tables ----------------------------------------------------------------------------------------

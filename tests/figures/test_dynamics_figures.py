@@ -325,6 +325,18 @@ def test_the_delay_law_shows_groks_censored_and_excluded_runs_and_the_published_
     assert ax.get_yscale() == "log"
 
 
+def test_the_axis_of_the_delay_law_says_from_where_steps_are_counted():
+    table = delays().assign(delay_from_start=lambda of: of["delay_from_clamp"] + 600)
+    table = table.assign(budget_from_start=table["budget_from_clamp"] + 600)
+    (ax,) = figures.delay_law(table).axes
+    assert ax.get_ylabel() == "steps from the clamp to the grok"
+    (ax,) = figures.delay_law(table, delay="delay_from_start", budget="budget_from_start").axes
+    assert ax.get_ylabel() == "steps to the grok"
+    renamed = table.rename(columns={"delay_from_start": "delay_in_epochs"})
+    (ax,) = figures.delay_law(renamed, delay="delay_in_epochs", budget="budget_from_start").axes
+    assert ax.get_ylabel() == "delay in epochs"
+
+
 def test_the_delay_law_has_no_published_line_beside_runs_of_another_setting():
     figure = figures.delay_law(delays(), delay_law(delays()))
     assert not [label for label in legend_of(figure) if "published" in label]

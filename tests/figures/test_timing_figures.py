@@ -238,6 +238,26 @@ def test_a_ladder_shows_ratios_with_their_intervals_and_colours_them_by_their_ve
     assert legend_of(figure) == ["as soon", "later", "cannot tell", "up to 1.15 times"]
 
 
+def test_a_ladder_names_the_event_and_says_why_an_arm_has_no_ratio():
+    rows = [
+        {"arm": "grokked", "event": "sustained_grok", "ratio": 1.5, "verdict": "cannot tell", "statement": ""},
+        {"arm": "learnt", "event": "memorisation", "ratio": 0.7, "verdict": "cannot tell", "statement": ""},
+        {"arm": "alone", "event": "sustained_grok", "ratio": np.nan, "verdict": "cannot tell", "statement": "no clip"},
+    ]
+    table = pd.DataFrame(rows).assign(
+        margin=1.15, seeds=1, low=np.nan, high=np.nan, is_lower_bound=[False, False, None]
+    )
+    (ax,) = ladder(table).axes
+    assert ax.get_xlabel() == "steps to the sustained grok, relative to the clip"
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names == ["grokked", "learnt (to memorisation)", "alone"]
+    assert points(ax, "_ratio", "o") == [(1.5, 0.0), (0.7, 1.0)]
+    assert [text.get_text() for text in ax.texts] == ["1.50×, n = 1", "0.70×, n = 1", "no clip"]
+    (ax,) = ladder(table.iloc[[1]]).axes
+    assert ax.get_xlabel() == "steps to memorisation, relative to the clip"
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["learnt"]
+
+
 def _as_array(line):
     line.set_xdata(np.asarray(line.get_xdata()))
     return line

@@ -49,6 +49,32 @@ def export(run: Run, folder, kind="pt", steps=None, wrap=lambda state: state):
     return files
 
 
+ODD = {
+    "sparse": (lambda value: value.to_sparse(), "is a sparse tensor of the layout torch.sparse_coo"),
+    "compressed": (lambda value: value.to_sparse_csr(), "is a sparse tensor of the layout torch.sparse_csr"),
+    "meta": (lambda value: value.to("meta"), "is a tensor of the device meta, which has no values"),
+    "nested": (lambda value: torch.nested.nested_tensor([value, value[:1]]), "is a nested tensor"),
+    "quantized": (
+        lambda value: torch.quantize_per_tensor(value, 0.1, 0, torch.qint8),
+        "is a quantized tensor of torch.qint8",
+    ),
+}
+"""Tensors that cannot be compared value by value, and what is said of each."""
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize(("change", "part"), ODD.values(), ids=ODD)
+@pytest.mark.parametrize("name", ["embed.W_E", "extra"])
+def test_an_entry_without_plain_values_is_named_and_can_be_ignored(trained, tmp_path, change, part, name):
+    weights = trained.weights(-1)
+    torch.save({**weights, name: change(weights["embed.W_E"])}, tmp_path / "60.pt")
+    with pytest.raises(WeightsError, match=rf"60\.pt: {re.escape(name)} {re.escape(part)}: use dense floating-point"):
+        import_run(tmp_path / "60.pt", **D3, residual="normed", out=tmp_path / "run")
+    if name == "extra":
+        run = import_run(tmp_path / "60.pt", **D3, residual="normed", out=tmp_path / "run", ignore="extra")
+        assert torch.equal(run.weights(60)["embed.W_E"], weights["embed.W_E"])
+
+
 def files_below(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
 

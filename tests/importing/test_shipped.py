@@ -11,7 +11,7 @@ from grokscope.importing import WeightsError, import_run
 from grokscope.model import initial_weights, load_model
 from grokscope.tasks import build_task
 from grokscope.training import Trainer
-from tests.importing.shipped import ADD7, TASK, all_turned, left_facing, linear, logits, network
+from tests.importing.shipped import ADD7, CONFIG, TASK, all_turned, left_facing, linear, logits, network
 
 
 def answers(run, step=-1):
@@ -37,6 +37,18 @@ def test_matrices_that_lie_the_other_way_are_turned_and_the_logits_are_the_same(
     notes = [note for note in run.imported["notes"] if note.startswith("turned to the way")]
     assert notes == ([] if turned is None else [f"turned to the way that TransformerLens has them: {turned}"])
     assert run.config.model.d_head == 5
+
+
+@pytest.mark.parametrize("change", [left_facing, linear])
+def test_settings_that_are_given_beside_a_config_say_which_way_matrices_lie(tmp_path, change):
+    weights = network()
+    torch.save(change(weights), tmp_path / "9.pt")
+    assert preset("s5-adamw").model.d_model != CONFIG.d_model
+    given = {name: value for name, value in vars(CONFIG).items() if value != getattr(preset("s5-adamw").model, name)}
+    run = import_run(
+        tmp_path / "9.pt", preset("s5-adamw"), **given, task="add", modulus=7, form="x_y_eq", out=tmp_path / "run"
+    )
+    assert torch.equal(answers(run), logits(weights))
 
 
 def test_heads_that_are_joined_need_their_number(tmp_path):

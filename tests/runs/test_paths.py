@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -117,6 +118,33 @@ def imported(code: str, *names: str) -> str:
     """Which of the packages are imported after the code."""
     code = f"import sys; {code}; print(sorted({set(names)} & set(sys.modules)))"
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_a_run_that_is_elsewhere_is_listed_under_its_link(trained, tmp_path):
+    listed, elsewhere = tmp_path / "listed", tmp_path / "elsewhere/deep"
+    listed.mkdir()
+    shutil.copytree(trained, elsewhere / "one")
+    shutil.copytree(trained, elsewhere / "two")
+    (listed / "a-link").symlink_to(elsewhere / "one")
+    (listed / "b-folder").symlink_to(elsewhere)  # `one` is in it too, and listed once
+    (listed / "gone").symlink_to("nowhere")
+    rows = list_runs(listed)
+    assert [(row["run"], row["status"]) for row in rows] == [("a-link", "finished"), ("b-folder/two", "finished")]
+    assert [open_run(row["path"]).steps for row in rows] == [open_run(trained).steps] * 2
+
+
+def test_a_run_and_a_link_to_it_are_one_run_and_links_in_a_circle_come_to_an_end(trained):
+    top = trained.parent
+    (top / "a-latest").symlink_to(trained.name)
+    (trained / "up").symlink_to(top)
+    (top / "itself").symlink_to("itself")
+    (top / "here").symlink_to(".")
+    for one, other in (("p", "q"), ("q", "p")):
+        (top / one).mkdir()
+        (top / one / other).symlink_to(top / other)
+    assert [row["run"] for row in list_runs(top)] == [trained.name]
+    assert [row["run"] for row in list_runs(top / "p/q")] == []
+    assert [row["run"] for row in list_runs(top / "a-latest")] == ["."]
 
 
 def test_importing_runs_does_not_import_what_is_slow():

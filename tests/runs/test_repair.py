@@ -6,6 +6,7 @@ Runs are trained, so that a resume after a repair can be compared with a run tha
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from hashlib import sha256
 from pathlib import Path
@@ -273,6 +274,76 @@ def test_a_folder_that_is_a_link_to_outside_is_refused(run, tmp_path):
     shutil.move(tmp_path / "elsewhere", run / "stored")
     inside.symlink_to("stored")  # within the run: as good as any folder
     assert open_run(run).weights(20)
+
+
+OF_FILES = [
+    "config.json", "status.json", "manifest.jsonl", "metrics.jsonl", "metrics.parquet", "probes.jsonl", "state.json",
+    "state.0.safetensors", "state.1.safetensors", "seals.jsonl", "run.lock", "checkpoints/step_00000020.safetensors",
+    "checkpoints/step_00000040.safetensors",
+]  # fmt: skip
+"""Names in a run that are those of files."""
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+@pytest.mark.parametrize("state", ["finished", "interrupted"])
+def test_a_folder_where_a_file_belongs_is_found_and_set_aside_and_training_goes_on_to_the_same_weights(
+    run, half, whole, name, state
+):
+    path = run if state == "finished" else half
+    (path / name).unlink(missing_ok=True)
+    (path / name).mkdir()
+    (path / name / "note").write_text("somebody's")
+    (found,) = [finding for finding in verify_run(path) if finding.file == name]
+    assert found.verdict == "damaged"
+    assert found.detail == f"{path / name} is a folder where a file is expected"
+    told = repaired(path)
+    assert "is a folder where a file is expected: it is set aside in quarantine" in told[name]
+    assert (path / "quarantine" / name / "note").read_text() == "somebody's"
+    if open_run(path).status == "interrupted":
+        resume(path, progress=False)
+    kept = {step: sha for step, sha in weights_of(whole).items() if name != f"checkpoints/step_{step:08d}.safetensors"}
+    assert kept.items() <= weights_of(path).items() <= weights_of(whole).items()
+    assert open_run(path).status == "finished"
+    assert not [finding for finding in verify_run(path) if finding.is_bad]
+
+
+@pytest.mark.parametrize("kind", ["file", "link to nothing"])
+def test_what_stands_in_the_place_of_the_folder_of_checkpoints_is_set_aside(run, whole, kind):
+    shutil.rmtree(run / "checkpoints")
+    if kind == "file":
+        (run / "checkpoints").write_text("somebody's")
+    else:
+        (run / "checkpoints").symlink_to("nowhere")
+    (found,) = [finding for finding in verify_run(run) if finding.file == "checkpoints"]
+    assert (found.verdict, "is no folder" in found.detail) == ("damaged", True)
+    assert "set aside" in repaired(run)["checkpoints"]
+    assert weights_of(resume(run, progress=False).path) == {40: weights_of(whole)[40]}  # its state is of step 35
+    # What is set aside later does not run into it.
+    flip(run / "checkpoints/step_00000040.safetensors")
+    assert "set aside" in repaired(run)["checkpoints/step_00000040.safetensors"]
+    assert (run / "quarantine/checkpoints/step_00000040.safetensors").is_file()
+
+
+@pytest.mark.parametrize("kind", ["file", "link to outside"])
+def test_what_is_no_folder_of_the_run_where_things_are_set_aside_is_set_aside_itself(run, tmp_path, kind):
+    if kind == "file":
+        (run / "quarantine").write_text("somebody's")
+    else:
+        (tmp_path / "outside").mkdir()
+        (run / "quarantine").symlink_to(tmp_path / "outside")
+    name = "checkpoints/step_00000020.safetensors"
+    flip(run / name)
+    repaired(run)
+    assert (run / "quarantine" / name).is_file()
+    assert os.path.lexists(run / "quarantine/quarantine")
+    assert kind == "file" or not list((tmp_path / "outside").iterdir())
+
+
+def test_a_folder_with_the_name_of_a_temporary_file_is_in_nobodys_way(half, whole):
+    for place in (half, half / "checkpoints"):
+        (place / "notes.tmp").mkdir()
+    assert weights_of(resume(half, progress=False).path) == weights_of(whole)
+    assert (half / "notes.tmp").is_dir()
 
 
 def test_a_run_that_is_a_link_is_a_run(run, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 
 from grokscope import capacity
 from grokscope.capacity import CapacityError
+from grokscope.config import ConfigError
 from grokscope.sweeps import Sweep, estimate, load_sweep, run_sweep
 from grokscope.sweeps.directory import places
 from grokscope.sweeps.estimate import kind
@@ -32,6 +33,12 @@ def test_more_kinds_than_are_measured_have_no_time_and_still_a_size(sweep, monke
     costs = estimate.estimate(sweep.jobs, most_kinds=3)
     assert (costs.kinds, costs.seconds(1)) == (4, None)
     assert costs.bytes == sum(disk(job.config) for job in sweep.jobs) == sum(one.bytes for one in costs.runs.values())
+
+
+@pytest.mark.parametrize("workers", [0, -1, 1.5])
+def test_workers_that_there_cannot_be_are_refused(workers):
+    with pytest.raises(ConfigError, match=f"workers = {workers} is not accepted: use an integer >= 1"):
+        estimate.Estimate({"a": estimate.Cost(100.0, 0)}, 1).seconds(workers)
 
 
 def test_what_is_measured_is_what_a_run_is_made_of(sweep, monkeypatch):

@@ -7,11 +7,12 @@ soon as the reference if the upper end of a one-sided interval of the ratio of t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import exp, inf, isinf, log, nan, sqrt
+from math import exp, inf, isinf, isnan, log, nan, sqrt
 
 import numpy as np
 import pandas as pd
 import scipy
+from jaxtyping import Float
 
 from grokscope.analysis.tables.select import names
 from grokscope.analysis.timing.outcomes import LEVEL, Event, Unit, choice, fraction, outcomes
@@ -41,7 +42,9 @@ def non_inferiority(
 
     as soon as the reference: high <= margin. later: low > margin. Otherwise it cannot be told with so many seeds.
     A run of the arm that is censored counts with the time until which it was seen: the ratio is then at least what is
-    given, so that such an arm can be found later, and never as soon.
+    given, so that such an arm can be found later, and never as soon. `low` is then exp(`signed_rank_bound(d)`), which
+    rises with every d, so that it would be no lower if the times that were not seen were known. (The bound by t is not
+    so: a time that is longer than it was seen to be can lower it, by its part in sd(d).)
 
     Arguments:
         table, event, unit: as for `outcomes`.
@@ -50,13 +53,15 @@ def non_inferiority(
         margin: the ratio above which an arm counts as later.
 
     Returns:
-        reference, arm, event, unit, seeds (shared), ratio, low, high (NaN for one seed), margin, is_lower_bound (some
-        run is censored), log_sd (standard deviation of d), seeds_needed (for 80% power if arm and reference are in
+        reference, arm, event, unit, seeds (shared), ratio, low (NaN for one seed, and for fewer than five of which one
+        is censored), high (NaN for one seed, infinite where a run is censored), margin, is_lower_bound (some run is
+        censored), log_sd (standard deviation of d), seeds_needed (for 80% power if arm and reference are in
         truth alike, at the spread seen, 40 at most; NaN for one seed), verdict (`as soon`, `later`, `cannot tell`),
         statement.
 
     Raises ValueError as `outcomes` does, for a margin of 1 or less, and where a run of the reference is censored.
-    Source: two one-sided tests, of which this is one (Schuirmann 1987), on logarithms of times paired by seed.
+    Source: two one-sided tests, of which this is one (Schuirmann 1987), on logarithms of times paired by seed; where a
+    run is censored, the bound of the signed-rank test (Hollander & Wolfe 1999, section 3.3).
     """
     fraction("level", level)
     if not 1 < margin < inf:
@@ -88,10 +93,10 @@ def _compared(apart: np.ndarray, complete: bool, margin: float, level: float) ->
     mean = float(apart.mean())
     spread = float(apart.std(ddof=1)) if n > 1 else nan
     half = float(scipy.stats.t.ppf(level, n - 1)) * spread / sqrt(n) if n > 1 else nan
-    low, high = exp(mean - half), exp(mean + half) if complete else inf
+    low, high = (exp(mean - half), exp(mean + half)) if complete else (exp(signed_rank_bound(apart, level)), inf)
     verdict = "as soon" if high <= margin else "later" if low > margin else "cannot tell"
     said = [] if complete else [f"at least: {'a run is' if n == 1 else 'some runs are'} censored"]
-    said += ["one seed: no interval"] if n == 1 else []
+    said += ["one seed: no interval"] if n == 1 else ["too few seeds for a lower end"] if isnan(low) else []
     return {
         "seeds": n,
         "ratio": exp(mean),
@@ -103,6 +108,34 @@ def _compared(apart: np.ndarray, complete: bool, margin: float, level: float) ->
         "verdict": verdict,
         "statement": "; ".join(said),
     }
+
+
+def signed_rank_bound(apart: Float[np.ndarray, " seed"], level: float = LEVEL) -> float:
+    """The lower confidence bound, one-sided at `level`, of what differences are symmetric about.
+
+    It is the k-th smallest of the n (n + 1) / 2 averages (d_i + d_j) / 2, i <= j, with the largest k for which
+    P(T+ <= k - 1) <= 1 - level, T+ being the statistic of Wilcoxon's signed-rank test. None of the averages falls if a
+    difference rises, and so neither does the bound. Where no k will do it is NaN: at 95%, for fewer than five
+    differences.
+
+    Source: Hollander & Wolfe 1999, Nonparametric Statistical Methods, section 3.3 (Tukey 1949).
+    """
+    n = len(apart)
+    below = np.cumsum(_signed_rank_law(n))
+    k = int(np.searchsorted(below, 1 - level, side="right"))
+    first, second = np.triu_indices(n)
+    averages = np.sort((apart[first] + apart[second]) / 2)
+    return float(averages[k - 1]) if k else nan
+
+
+def _signed_rank_law(n: int) -> Float[np.ndarray, " statistic"]:
+    """P(T+ = t) for t from 0 to n (n + 1) / 2: each of the ranks 1 to n is in the sum with probability 1/2."""
+    law = np.zeros(n * (n + 1) // 2 + 1)
+    law[0] = 1.0
+    for rank in range(1, n + 1):
+        law[rank:] = law[rank:] + law[:-rank]
+        law /= 2
+    return law
 
 
 def seeds_needed(log_sd: float, margin: float = MARGIN, level: float = LEVEL, power: float = POWER) -> int:

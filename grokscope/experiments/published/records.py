@@ -8,23 +8,35 @@ with projection and clip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from grokscope.analysis import names, where
-from grokscope.analysis.timing import Unit, medians, timing_table
+from grokscope.analysis import names, numbers, where
+from grokscope.analysis.timing import Unit, medians
 from grokscope.config import RunConfig, override, preset, presets
-from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
+from grokscope.experiments.experiment import Experiment, Outcome, Request, declare_experiment
+from grokscope.experiments.ledger import PlannedRun, planned, published_rows, rows_of, train_in_rounds
+from grokscope.experiments.table import (
+    TINY,
+    TINY_TASKS,
+    Plan,
+    Publication,
+    Size,
+    planned_size,
+    published_outcome,
+    tables_folder,
+)
 from grokscope.experiments.why_clipping.families.methods import CONSTRAINED_SCION, MUON
 from grokscope.experiments.why_clipping.tasks import bound
-from grokscope.runs import Run
-from grokscope.sweeps import Job
 
 TASKS = ("mul", "add", "sub", "div", "mixed", "s5")
+NAME = "records"
+TUNING, REPORTED = "tuning", "reported"
+"""Parts of the ledger."""
 TRIED, TRIED_AGAIN = (100, 101), (102, 103, 104)
 """Tuning seeds: of every candidate, and of those that are kept."""
 KEPT = 2
@@ -42,7 +54,8 @@ HELD: Mapping[str, Any] = {
 FREE: Mapping[str, Any] = {"norms.init_rows": "none", "norms.init_norm": None, "norms.max_norm": None}
 """No norm control of ours."""
 UNITS: tuple[Unit, ...] = ("gradient_evaluations", "seconds")
-COLUMNS = ("task", "method", "seed", "grok_step", "sustained_grok_step", "gradient_evaluations", "seconds", "budget")
+PUBLISHED = Size(seeds=tuple(range(10)), parts=TASKS)
+SMALL = Size(seeds=(0, 1), parts=("mul", "s5"), settings={**TINY, "training.steps": 40}, tasks=TINY_TASKS)
 
 
 def candidates(task: str) -> dict[str, dict[str, Any]]:
@@ -75,77 +88,78 @@ def config(task: str, arm: str, seed: int, settings: Mapping[str, Any]) -> RunCo
     return override(preset(f"{task}-lion-clip"), common | dict(settings))
 
 
-def rounds(plan: Plan) -> Iterator[Sequence[Job]]:
-    """Every candidate on two tuning seeds; the best on three more; the best of them, and Scion, on the others."""
-    tuned = [_job(plan, task, arm, seed) for task in plan.parts for arm in candidates(task) for seed in TRIED]
-    yield tuned
-    again = [
-        _job(plan, task, arm, seed)
-        for task in plan.parts
-        for arm in ranked(plan.ended(tuned), task)[:KEPT]
-        for seed in TRIED_AGAIN
-    ]
-    yield again
-    runs = plan.ended([*tuned, *again])
-    best = {task: ranked(runs, task, of=len(TRIED) + len(TRIED_AGAIN))[:1] for task in plan.parts}
-    yield [_job(plan, task, arm, seed) for task in plan.parts for arm in (*best[task], SCION) for seed in plan.seeds]
+def stages(plan: Plan, rows: Callable[[Sequence[PlannedRun]], pd.DataFrame]) -> Iterator[list[PlannedRun]]:
+    """What is trained, task by task: two rounds of tuning, and what is reported.
+
+    Every candidate on two tuning seeds; the best of them on three more; the best of those, and Scion, on the others. A
+    stage is asked for when the one before it has been trained. Where a run of that has not ended, the best is not
+    known, and the task stops there.
+
+    Arguments:
+        rows: the rows of some planned runs, of those that have ended.
+    """
+    for task in plan.parts:
+        tuning = [_planned(plan, TUNING, task, arm, seed) for arm in candidates(task) for seed in TRIED]
+        yield tuning
+        found = rows(tuning)
+        if len(found) < len(tuning):
+            continue
+        again = [_planned(plan, TUNING, task, arm, seed) for arm in ranked(found)[:KEPT] for seed in TRIED_AGAIN]
+        yield again
+        found = rows([*tuning, *again])
+        if len(found) < len(tuning) + len(again):
+            continue
+        (best, *_) = ranked(found, of=len(TRIED) + len(TRIED_AGAIN))
+        yield [_planned(plan, REPORTED, task, arm, seed) for arm in (best, SCION) for seed in plan.seeds]
 
 
-def _job(plan: Plan, task: str, arm: str, seed: int) -> Job:
+def _planned(plan: Plan, part: str, task: str, arm: str, seed: int) -> PlannedRun:
     settings = {**CONSTRAINED_SCION, **FREE} if arm == SCION else candidates(task)[arm]
-    return Job(plan.sized(config(task, arm, seed, settings)), f"{task}-{arm}-seed{seed}")
+    return planned(part, task, arm, seed, plan.sized(config(task, arm, seed, settings)))
 
 
-def ranked(runs: Sequence[Run], task: str, of: int | None = None) -> list[str]:
-    """Candidates of a task from the soonest on: by the geometric mean of sustained grok steps over tuning seeds.
+def ranked(rows: pd.DataFrame, of: int | None = None) -> list[str]:
+    """Candidates from the soonest on: by the geometric mean of their sustained grok steps.
 
     A run that did not grok counts with its budget.
 
     Arguments:
-        runs: those that have ended.
+        rows: of one task, on tuning seeds.
         of: count those alone that have so many runs.
     """
-    times: dict[str, list[float]] = {}
-    for run in runs:
-        if task_of(run) == task and run.config.seed in (*TRIED, *TRIED_AGAIN):
-            step = run.sustained_grok_step
-            times.setdefault(run.config.arm, []).append(float(run.config.training.steps if step is None else step))
-    means = {arm: float(np.log(steps).mean()) for arm, steps in times.items() if of in (None, len(steps))}
+    means = {}
+    for arm in names(rows, "arm"):
+        of_arm = where(rows, arm=arm)
+        steps = numbers(of_arm, "sustained_grok_step")
+        if of in (None, len(steps)):
+            means[arm] = float(np.log(np.where(np.isnan(steps), numbers(of_arm, "budget"), steps)).mean())
     return sorted(means, key=lambda arm: (means[arm], arm))
 
 
-def task_of(run: Run) -> str:
-    """The task of a run by its presets' name."""
-    return "s5" if run.config.task.name == "permutation" else run.config.task.name
+def records(request: Request) -> Outcome:
+    """Tune and train what has not ended here or elsewhere, and write a row for each task and every run."""
+    plan = planned_size(NAME, PUBLISHED, SMALL, request)
+    file = tables_folder(request) / f"{NAME}-runs.csv"
+    known: list[PlannedRun] = []
+    failed: list[str] = []
 
+    def rows_of_stages(some: Sequence[PlannedRun]) -> pd.DataFrame:
+        return rows_of(some, plan.runs, published_rows(file))
 
-@table_experiment(
-    name="records",
-    asks="How soon can one grok?",
-    published=Size(seeds=tuple(range(10)), parts=TASKS),
-    small=Size(
-        seeds=(0, 1),
-        parts=("mul", "s5"),
-        settings={**TINY, "training.steps": 40},
-        tasks=TINY_TASKS,
-    ),
-    rounds=rounds,
-)
-def records(plan: Plan, runs: list[Run]) -> Publication:
-    """A row for each task with its best method, and every run that is reported."""
-    reported = [run for run in runs if run.config.seed in plan.seeds]
-    if not reported:
-        raise ValueError(f"no run of records in {plan.runs} on the seeds {plan.seeds} has ended: train some")
-    tasks = {run.name: task_of(run) for run in reported}
-    times = timing_table(reported)
-    times = times.assign(task=times["run"].map(tasks.__getitem__))
-    table = summary(times)
-    written = times.assign(
-        method=times["arm"],
-        gradient_evaluations=times["grok_gradient_evaluations"],
-        seconds=times["grok_seconds"].round(1),
-    ).reindex(columns=list(COLUMNS))
-    return Publication({"records": table, "records-runs": written}, shown=table)
+    def rows_now() -> pd.DataFrame:
+        return rows_of(known, plan.runs, published_rows(file), others=True)
+
+    for stage in stages(plan, rows_of_stages):
+        known.extend(stage)
+        if request.training:
+            failed += train_in_rounds(NAME, stage, plan.runs, file, request, rows_now)
+    rows = rows_now()
+    table = summary(where(rows, part=REPORTED))
+    if not len(table):
+        raise ValueError(f"no run of {NAME} in {plan.runs} that is reported has ended: train some")
+    request.say("writing the tables")
+    publication = Publication({NAME: table, f"{NAME}-runs": rows}, shown=table)
+    return published_outcome(publication, request, [one.job.name for one in known], set(rows["run"]), failed)
 
 
 def summary(times: pd.DataFrame) -> pd.DataFrame:
@@ -156,7 +170,7 @@ def summary(times: pd.DataFrame) -> pd.DataFrame:
     (published_step / grok_step).
     """
     lines = []
-    for task in names(times, "task"):
+    for task in sorted(names(times, "task"), key=TASKS.index):
         published = presets()[f"{task}-lion-clip"].published
         known = published.grok_step if published is not None else None
         for method in names(where(times, task=task), "arm"):
@@ -173,3 +187,6 @@ def summary(times: pd.DataFrame) -> pd.DataFrame:
                 }
             )  # fmt: skip
     return pd.DataFrame(lines).round({"seconds": 1, "times_sooner": 2})
+
+
+declare_experiment(Experiment(NAME, "How soon can one grok?", lambda: TASKS, records))

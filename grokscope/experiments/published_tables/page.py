@@ -13,7 +13,7 @@ from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
 from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
-from grokscope.experiments.published_tables.summary import as_text, readme_lines
+from grokscope.experiments.published_tables.summary import LEAST_RUNS, as_text, median_in_words, readme_lines
 from grokscope.experiments.published_tables.trained import TABLES, PublishedTable
 from grokscope.experiments.shown import Shown
 from grokscope.experiments.side_by_side import COLUMN
@@ -52,21 +52,25 @@ def write_tables(
     seconds = float(np.nansum(numbers(rows, "observed_seconds")))
     values = {
         "title": TITLE,
-        "opening": _opening(rows, seconds, scale),
+        "opening": _opening(rows, seconds, scale, tuple(summaries)),
         "command": COMMAND + ("" if scale == "published" else f" --scale {scale}"),
         "tables": shown,
     }
     return write_page(out, "published.html.j2", [plate for one in shown for plate in one.plates], values, beside)
 
 
-def _opening(rows: pd.DataFrame, seconds: float, scale: str) -> tuple[str, ...]:
+def _opening(rows: pd.DataFrame, seconds: float, scale: str, tables: Sequence[str]) -> tuple[str, ...]:
+    residual = "In all presets the first norm of a block overwrites the residual stream"
+    residual += "; the last table is about networks where it does not." if "residual" in tables else "."
     told = (
         f"{len(rows)} runs of the published settings: {_trained(rows, seconds)}. Networks are evaluated once an epoch. "
         "A network groks at the first evaluation with validation accuracy of at least 0.95, and the grok is sustained "
-        "if the next five agree. Times are Kaplan-Meier medians in steps, with 95% intervals. A run that has not "
-        "grokked when its budget ends counts as censored there, and as a failure. The rate of failures is at most the "
-        "number given, with 95% confidence: 0 of n is not 0. In all presets the first norm of a block overwrites the "
-        "residual stream; the last table is about networks where it does not.",
+        "if the next five agree. Times are Kaplan-Meier medians in steps, each with its interval and the share of "
+        "samples in which that holds the true median: 95% where there are enough runs, and at most 94%, 75% or 50% of "
+        f"five, three or two runs, whose range it ends in. Of fewer than {LEAST_RUNS} runs it is not said whether they "
+        "are sooner or later than published. A run that has not grokked when its budget ends counts as censored there, "
+        "and as a failure. The rate of failures is at most the number given, with 95% confidence: 0 of n is not 0. "
+        f"{residual}",
     )
     small = ("This is the small scale: it shows that every part works, and its numbers mean nothing.",)
     return told + (small if scale == "small" else ())
@@ -96,18 +100,18 @@ def _shown(table: PublishedTable, rows: pd.DataFrame, summary: pd.DataFrame, mis
 
 
 def sentences(summary: pd.DataFrame) -> Iterator[str]:
-    """What reproduces and what does not, and which runs fail."""
-    compared = summary.dropna(subset=["published", "median"])
+    """What reproduces and what does not, of arms with enough runs to tell, and which runs fail."""
+    known = summary.dropna(subset=["published", "median", "low"])
+    compared = known.loc[known["n"] >= LEAST_RUNS]
     inside = [_of(row) for row in compared.to_dict("records") if row["low"] <= row["published"] <= row["high"]]
     if inside:
         yield f"The published median lies in our interval for {joined(inside)}."
     for row in compared.to_dict("records"):
         if not row["low"] <= row["published"] <= row["high"]:
             sooner = "sooner" if row["median"] < row["published"] else "later"
-            yield (
-                f"{_of(row)} is {sooner} than published: {steps(row['median'])} ({steps(row['low'])} to "
-                f"{steps(row['high'])}, n = {row['n']}) against {steps(row['published'])}."
-            )
+            yield f"{_of(row)} is {sooner} than published: {_beside(row)}."
+    for row in known.loc[known["n"] < LEAST_RUNS].to_dict("records"):
+        yield f"{_of(row)} has too few runs to tell: {_beside(row)}."
     failing = [row for row in summary.to_dict("records") if row["failures"]]
     for row in failing:
         yield f"{_of(row)}: {row['failures']} of {row['n']} runs have not grokked in their budget."
@@ -116,8 +120,14 @@ def sentences(summary: pd.DataFrame) -> Iterator[str]:
         yield f"None of the {total} runs failed."
 
 
+def _beside(row: Mapping[str, object]) -> str:
+    """A median beside the published one, and of how many runs it is."""
+    runs = "1 run" if row["n"] == 1 else f"{row['n']} runs"
+    return f"{median_in_words(row)} of {runs}, against {steps(float(str(row['published'])))}"
+
+
 def _of(row: Mapping[str, object]) -> str:
-    return f"{TITLES[str(row['task'])]}, {row['arm']}"
+    return f"{TITLES[str(row['task'])]} ({row['arm']})"
 
 
 def _plates(name: str, rows: pd.DataFrame) -> Iterator[Plate]:
@@ -141,5 +151,6 @@ def _plates(name: str, rows: pd.DataFrame) -> Iterator[Plate]:
     middles = medians(labelled)
     yield Plate(
         name, figures.seed_strips(labelled, middles), middles,
-        f"Every run at its grok; bars are medians and bands their 95% intervals, {len(rows)} runs.",
+        "Every run at its grok; bars are medians and bands their intervals, of five runs or "
+        f"fewer within their range, {len(rows)} runs.",
     )  # fmt: skip

@@ -13,7 +13,7 @@ from grokscope.analysis import where
 from grokscope.config import ConfigError, override
 from grokscope.config.nearest import did_you_mean
 from grokscope.experiments.experiment import Experiment, Outcome, Request, check_scale, declare_experiment
-from grokscope.experiments.ledger import PlannedRun, planned, published_rows, rows_of, train_in_rounds
+from grokscope.experiments.ledger import FILE, PlannedRun, planned, published_rows, rows_of, train_in_rounds
 from grokscope.experiments.published_tables.page import write_tables
 from grokscope.experiments.published_tables.summary import best_bounds, summary
 from grokscope.experiments.published_tables.trained import (
@@ -43,15 +43,15 @@ def published_tables(request: Request) -> Outcome:
     failed: list[str] = []
 
     def rows_now() -> pd.DataFrame:
-        return rows_of(_whole_plan(request, runs, out), runs, published_rows(out), others=True)
+        return rows_of(_whole_plan(request, runs, out), runs, published_rows(out / FILE), others=True)
 
     for needs_bounds in (False, True) if request.training else ():  # the last table is of bounds that the first finds
         plan = [one for one in _plan(request, runs, out) if one.part in chosen]
         of_step = [one for one in plan if (one.part == "residual") == needs_bounds]
         if request.side_by_side is None:
-            failed += train_in_rounds(NAME, of_step, runs, out, request, rows_now)
+            failed += train_in_rounds(NAME, of_step, runs, out / FILE, request, rows_now)
         else:
-            train_side_by_side(of_step, runs, out, request, rows_now)
+            train_side_by_side(of_step, runs, out / FILE, request, rows_now)
     plan = _whole_plan(request, runs, out)
     rows = rows_now()
     if not len(rows):
@@ -86,7 +86,7 @@ def _plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
 def _best_bounds(request: Request, runs: Path, out: Path) -> dict[str, float]:
     """The best bound on mul, and on the other tasks of the last table as far as it is known."""
     (table,) = (table for table in TABLES if table.name == "bounds")
-    rows = rows_of(list(_of_table(table.name, table.arms, request)), runs, published_rows(out))
+    rows = rows_of(list(_of_table(table.name, table.arms, request)), runs, published_rows(out / FILE))
     best = best_bounds(summary(rows, table.arms))
     return {"mul": BEST_ON_MUL} | {task: bound for task, bound in best.items() if task in ("sub", "s5")}
 

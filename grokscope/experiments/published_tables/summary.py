@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from math import isinf, isnan, nan
 
 import pandas as pd
 import scipy
@@ -15,7 +16,7 @@ from grokscope.report import Table
 
 COLUMNS = [
     "part", "task", "arm", "bound", "n", "grokked", "failures", "failure_rate_at_most",
-    "median", "low", "high", "q25", "q75", "q95", "sustained_median", "published", "statement",
+    "median", "low", "high", "coverage", "q25", "q75", "q95", "sustained_median", "published", "statement",
 ]  # fmt: skip
 
 
@@ -28,11 +29,27 @@ def failure_rate_at_most(failures: int, n: int, level: float = 0.95) -> float:
     return 1.0 if failures == n else float(scipy.stats.beta.ppf(level, failures + 1, n - failures))
 
 
+LEAST_RUNS = 5
+"""Runs below which nothing is said of whether a median is sooner or later than the published one."""
+
+
+def coverage(n: int, high: float, level: float = 0.95) -> float:
+    """In which share of samples an interval of a median can hold it at most, if it ends in the range of `n` runs.
+
+    All runs are above the median with probability 2^-n, and all are below it with the same: an interval with both ends
+    holds it with probability 1 - 2^(1 - n) at most, and one without an upper end (`high` infinite) with 1 - 2^-n. It
+    is no more than the level that it is made for.
+    """
+    missed = 2.0**-n if isinf(high) else 2.0 ** (1 - n)
+    return min(level, 1 - missed)
+
+
 def summary(rows: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
     """A row for each arm of a table that has runs, in the order of the arms.
 
-    Returns `COLUMNS`: grokked and failures count runs by the first grok; median, low, high (its 95% interval), q25,
-    q75 and q95 are those of the Kaplan-Meier curve of the first grok, in steps, missing where they are not reached;
+    Returns `COLUMNS`: grokked and failures count runs by the first grok; median, low, high (its interval, of 95%
+    or of what so few runs can have), coverage (in which share of samples that can hold the median at most), q25, q75
+    and q95 are those of the Kaplan-Meier curve of the first grok, in steps, missing where they are not reached;
     sustained_median is that of the sustained grok; published is the source's median for the preset.
     """
     lines = []
@@ -54,6 +71,7 @@ def summary(rows: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
                 "failures": n - grokked,
                 "failure_rate_at_most": failure_rate_at_most(n - grokked, n),
                 **{name: grok[name] for name in ("median", "low", "high", "statement")},
+                "coverage": nan if isnan(grok["low"]) else coverage(n, grok["high"]),
                 **dict(zip(("q25", "q75", "q95"), quantile_times(runs, (0.25, 0.75, 0.95)), strict=True)),
                 "sustained_median": sustained["median"],
                 "published": arm.published,
@@ -76,8 +94,8 @@ def as_text(table: pd.DataFrame, caption: str) -> Table:
         "arm",
         "n",
         "failures",
-        "rate at most",
-        "median (95%)",
+        "rate ≤",
+        "median (interval)",
         "quartiles",
         "95th",
         "sustained",
@@ -85,7 +103,6 @@ def as_text(table: pd.DataFrame, caption: str) -> Table:
     )
     written = []
     for row in table.to_dict("records"):
-        interval = f"{steps(row['median'])} ({steps(row['low'])} to {steps(row['high'])})"
         written.append(
             (
                 TITLES[row["task"]],
@@ -93,7 +110,7 @@ def as_text(table: pd.DataFrame, caption: str) -> Table:
                 str(row["n"]),
                 str(row["failures"]),
                 f"{row['failure_rate_at_most']:.1%}",
-                interval,
+                median_in_words(row),
                 f"{steps(row['q25'])} to {steps(row['q75'])}",
                 *(steps(row[name]) for name in ("q95", "sustained_median", "published")),
             )
@@ -101,18 +118,24 @@ def as_text(table: pd.DataFrame, caption: str) -> Table:
     return Table(columns, tuple(written), frozenset(columns[2:]), caption)
 
 
+def median_in_words(row: Mapping[str, object]) -> str:
+    """A median with its interval and how often that can hold it: `550 (520 to 570; 95%)`; alone without one."""
+    low, high, share = (float(str(row[name])) for name in ("low", "high", "coverage"))
+    median = steps(float(str(row["median"])))
+    return median if isnan(low) else f"{median} ({steps(low)} to {'∞' if isinf(high) else steps(high)}; {share:.0%})"
+
+
 def readme_lines(bounds: pd.DataFrame) -> list[str]:
     """The README's table in Markdown: each task at its best bound."""
     lines = [
-        "| task | best bound | median steps (95% interval) | runs | failures | published |",
+        "| task | best bound | median steps (interval; how often it holds the median) | runs | failures | published |",
         "|---|---|---|---|---|---|",
     ]
     best = best_bounds(bounds)
     for task in names(bounds, "task"):
         if task in best:
             (row,) = where(bounds, task=task, bound=best[task]).to_dict("records")
-            interval = f"{steps(row['median'])} ({steps(row['low'])} to {steps(row['high'])})"
-            cells = (TITLES[task], f"{best[task]:g}", interval, row["n"], row["failures"])
+            cells = (TITLES[task], f"{best[task]:g}", median_in_words(row), row["n"], row["failures"])
             published = next((arm for arm in where(bounds, task=task)["published"] if not pd.isna(arm)), None)
             lines.append(f"| {' | '.join(map(str, cells))} | {steps(published)} |")
     return lines

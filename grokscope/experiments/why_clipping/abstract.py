@@ -1,4 +1,4 @@
-"""The answer in some 150 words, put together from the tables, so that it says what they say."""
+"""The answer in some 200 words, put together from the tables, so that it says what they say."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import pandas as pd
 
 from grokscope.analysis import names, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
-from grokscope.experiments.why_clipping.declared import CLIP, FREE
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
 from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
 from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
-from grokscope.experiments.wording import TITLES, in_words, steps
+from grokscope.experiments.wording import TITLES, steps
 
 HELD = {
     "sphere-1": "every tensor held at its norm after the projection",
@@ -21,7 +21,7 @@ HELD = {
 """What stands in for the clip, by arm: the norms of the function alone."""
 INSTEAD = {
     **HELD,
-    "step-start-scale-clip": "the clip’s relative step and logit scale, norms free",
+    "step-start-scale-clip": "relative step held at that of the start and the clip’s logit scale, norms free",
     "decay-as-clip": "decay at the clip’s rates",
 }
 """What runs without a clip were given, by arm."""
@@ -37,14 +37,11 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
     Arguments:
         table: of `summary`.
     """
-    tasks = in_words(len(names(table, "task")))
     given = [told for arm, words in INSTEAD.items() if (told := _over_tasks(table, arm, words))]
     taken = [told for arm, words in REMOVED.items() if (told := _over_tasks(table, arm, words))]
     return (
-        f"Clipping every weight row after each step makes small transformers grok sooner{_gain(table)}. Each thing "
-        f"that it does was given alone to runs without a clip, and taken from clipped ones, on {tasks} "
-        f"task{'s' if tasks != 'one' else ''}. As soon means at most {MARGIN:g} times the clip’s steps, with 95% "
-        "confidence.",
+        f"{_speed_up(table)} Each thing that it does is given alone to runs without a clip, or taken from clipped "
+        f"ones; {_arms(table)}. As soon means at most {MARGIN:g} times the clip’s steps, with 95% confidence.",
         because(table),
         f"Without a clip: {'; '.join(given)}. With the clip: {'; '.join(taken)}." if given and taken else "",
     )
@@ -53,9 +50,10 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
 def because(table: pd.DataFrame) -> str:
     """The sentence that answers the question, as strong as the verdicts allow.
 
-    Clipping speeds up grokking because it keeps the norms of the function: where an arm that holds them is as soon on
-    every task. Otherwise it says on which one is (`shown`, or `indicated` by fewer than five seeds), on which all are
-    later, and where it is open.
+    Clipping speeds up grokking because it keeps the norms of the function: where it is found to speed it up, and an arm
+    that holds them is as soon, on every task. Otherwise it says on which tasks that is so (`shown`, or `indicated` by
+    fewer than five seeds), on which all are later, and where it is open. A task on which such an arm is as soon, and
+    the clip is not found to be sooner than none, explains nothing: it is named as such.
     """
     reason = HYPOTHESES[0].says
     found = {task: _found(table, task) for task in names(table, "task")}
@@ -66,7 +64,18 @@ def because(table: pd.DataFrame) -> str:
         for word in ("shown", "indicated", "not the whole", "open")
         if word in found.values()
     ]
+    if unmeasured := [task for task, of_task in found.items() if of_task == NO_SPEED_UP]:
+        parts.append(
+            f"on {listed(unmeasured)} such runs are as soon as the clip, but these runs cannot tell that it is sooner "
+            "than none there"
+        )
+    if not {"shown", "indicated"} & set(found.values()):
+        return f"Whether clipping speeds up grokking because {reason} is open: {'; '.join(parts)}."
     return f"Clipping speeds up grokking, as far as these runs say, because {reason}: {'; '.join(parts)}."
+
+
+NO_SPEED_UP = "no speed-up"
+"""Of a task on which the norms held are as soon as the clip, which is not found to be sooner than none."""
 
 
 def _found(table: pd.DataFrame, task: str) -> str:
@@ -74,18 +83,44 @@ def _found(table: pd.DataFrame, task: str) -> str:
     rows = [row for arm in HELD for row in where(table, task=task, arm=arm).to_dict("records")]
     seeds = [int(str(row["shared"])) for row in rows if row["verdict"] == "as soon"]
     if seeds:
-        return "shown" if max(seeds) >= FEW else "indicated"
+        sooner = "later" in names(where(table, task=task, arm=FREE), "verdict")
+        return ("shown" if max(seeds) >= FEW else "indicated") if sooner else NO_SPEED_UP
     return "not the whole" if rows and {row["verdict"] for row in rows} == {"later"} else "open"
 
 
-def _gain(table: pd.DataFrame) -> str:
-    """On the main task, in brackets; nothing where it has not run."""
-    ends = {arm: where(table, task=MAIN, arm=arm).to_dict("records") for arm in (CLIP, FREE)}
-    if not all(ends.values()):
-        return ""
-    clip, free = (ends[arm][0] for arm in (CLIP, FREE))
-    without = steps(free["median"]) if pd.notna(free["median"]) else f"more than {BUDGETS[MAIN]:,}"
-    return f" ({TITLES[MAIN]}: {steps(clip['median'])} steps, {without} without, medians, n = {clip['n']})"
+def _speed_up(table: pd.DataFrame) -> str:
+    """Whether the clip is sooner than none on the main task, in the words that its verdict allows."""
+    does = "Clipping every weight row after each step"
+    rows = where(table, task=MAIN, arm=FREE).to_dict("records")
+    if not rows or pd.isna(rows[0]["ratio"]):
+        return f"{does} is said to make small transformers grok sooner."
+    free = rows[0]
+    without = f"{steps(free['shared_median'])}" if pd.notna(free["shared_median"]) else f"more than {BUDGETS[MAIN]:,}"
+    seen = (
+        f"({TITLES[MAIN]}: {steps(free['against_median'])} steps, {without} without, medians over shared seeds; "
+        f"{ratio_in_words(free, brackets=False)})"
+    )
+    if free["verdict"] == "later":
+        return f"{does} makes small transformers grok sooner {seen}."
+    if free["verdict"] == "as soon":
+        return f"{does} does not make small transformers grok sooner {seen}."
+    word = "sooner" if float(free["ratio"]) > 1 else "no sooner"
+    return (
+        f"In these runs small transformers grok {word} if every weight row is clipped after each step {seen}; so few "
+        "seeds cannot tell whether others do."
+    )
+
+
+def _arms(table: pd.DataFrame) -> str:
+    """How many of the arms have runs, and on how many tasks."""
+    declared = {arm for family in families().values() for arm in family.arms()} - {CLIP, FREE}
+    tasks_of = [len(names(where(table, arm=arm), "task")) for arm in declared]
+    ran = [count for count in tasks_of if count]
+    told = f"of {len(declared)} arms that are planned {len(ran)} have runs so far"
+    if max(ran, default=0) < 2:
+        return f"{told}, on one task" if ran else told
+    several = sum(count > 1 for count in ran)
+    return f"{told}, {several} of them on more than one task and {ran.count(len(BUDGETS))} on all six"
 
 
 def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:

@@ -59,7 +59,18 @@ class EarlierClaim:
     wrong: str
     """What the words were wrong about."""
     now: str
-    """Where the question is answered today."""
+    """Where the question is asked today."""
+    family: str | None = None
+    """The family of arms above that asks it."""
+
+    def today(self, table: pd.DataFrame) -> str:
+        """Where the question is asked today, or that its arms have not run.
+
+        Arguments:
+            table: of `summary`.
+        """
+        ran = self.family is None or len(where(table, family=self.family))
+        return self.now if ran else "Arms that ask it again have not run yet."
 
 
 def _headline(published: Published) -> list[str]:
@@ -173,29 +184,29 @@ EARLIER = (
         "The verdict was of the first grok, and by the sustained grok it cannot be told; the speed-up over the "
         "published baseline was measured on multiplication alone. The best learning rate of AdamW, 3e-3, and the best "
         "decay of Lion, 1, are the largest that were tried, so either may have a better one.",
-        "The baselines of the published tables, on all six tasks.",
+        "The baselines of the published tables, as far as they have run.",
     ),
     EarlierClaim(
         2, "Does the clip act through the final LayerNorm gain?", "partly", "none of it: later than without",
         NOT_TESTED, _tensors,
         "A negative share was called “partly”. The arm against it frees all gains, not the final one; LayerNorm’s "
         "biases are with the other biases, and stayed clipped.",
-        "The sites above: the sphere on the final gain alone, and on all but it.",
+        "The sites above: the sphere on the final gain alone, and on all but it.", "sites",
     ),
     EarlierClaim(
         3, "Is it the logit scale?", "partly", "none of it: later than without", "cannot tell", _scale,
         "A negative share was called “partly”, and the arm that undoes the scale is harmful in itself.",
-        "The two-by-two-by-two above, where the logits follow those of another run step by step.",
+        "The two-by-two-by-two above, where the logits follow those of another run step by step.", "two-by-two-by-two",
     ),
     EarlierClaim(
         4, "Is it float32, in which a softmax of large logits collapses?", "no", "little of it", "nothing is lost",
-        _precision, "Nothing but that it is of one task.", "The family precision above.",
+        _precision, "Nothing but that it is of one task.", "The family precision above.", "precision",
     ),
     EarlierClaim(
         5, "Is it the angular learning rate?", "cannot tell", NOT_TESTED, NOT_TESTED, _angles,
         "Attention and MLP were held to one constant each; embeddings and gains, whose angles differ most between the "
         "runs, were not, and neither was the change of the angle over training.",
-        "Relative steps above, held from the start or step by step, for every tensor.",
+        "Relative steps above, held from the start or step by step, for every tensor.", "relative-step",
     ),
     EarlierClaim(
         6, "Is there a best norm, and is the delay exponential in it?", "partly", None, None, _dose,
@@ -219,7 +230,7 @@ EARLIER = (
         9, "Is the clip needed in the first half of the way alone?", "partly", NOT_TESTED, NOT_TESTED, _window,
         "A clip that is switched on late can have no whole share: at 1,600 no more than 34%, and one run had grokked "
         "before. Steps after switching it on say what it does.",
-        "Clips for one step, or for some, above.",
+        "Clips for one step, or for some, above.", "one-shot",
     ),
     EarlierClaim(
         10, "Is Lion with the clip faster than every other method?", "no", None, None, _methods,

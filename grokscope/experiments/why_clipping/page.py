@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,11 +15,11 @@ from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
 from grokscope.experiments.shown import Shown
 from grokscope.experiments.why_clipping import earlier, watched
-from grokscope.experiments.why_clipping.abstract import abstract
+from grokscope.experiments.why_clipping.abstract import HELD, abstract
 from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.literature import SOURCES
-from grokscope.experiments.why_clipping.tasks import MAIN
+from grokscope.experiments.why_clipping.tasks import MAIN, TaskSize, base
 from grokscope.experiments.why_clipping.wording import FEW, ratio_in_words
 from grokscope.experiments.wording import TITLES, by_arm, joined, steps
 from grokscope.figures.plates import Plate
@@ -37,7 +38,7 @@ LADDER = {
     "decay-as-clip": "decay at the clip’s rates",
     "replay-tensor": "the clip’s shrinking, by tensor",
     "replay-all-mean": "one constant shrinking",
-    "step-start-scale-clip": "relative step and logit scale",
+    "step-start-scale-clip": "step of the start, clip’s logit scale",
     "relative-step": "relative step alone",
     FREE: "projection alone",
 }
@@ -70,7 +71,7 @@ def write_why_clipping(
     opening = watched_plates(closely)
     ladder = list(_ladder(table))
     regime = regime_plates(closely)
-    before = earlier_claims(out)
+    before = earlier_claims(out, table)
     values = {
         "title": TITLE,
         "abstract": tuple(filter(None, abstract(table))),
@@ -81,8 +82,10 @@ def write_why_clipping(
         "hypotheses": hypotheses_as_text(found),
         "tasks": tasks_as_text(table),
         "regime": regime,
-        "sources": SOURCES,
-        "methods": (*methods(rows), *twins(rows)),
+        "sources": [
+            {"cite": one.cite, "title": one.title, "where": one.where, "beside": one.beside(table)} for one in SOURCES
+        ],
+        "methods": (*methods(rows, table), *twins(rows)),
         "families": sections,
         "earlier": before,
     }
@@ -160,15 +163,17 @@ def _shown(family: Family, table: pd.DataFrame, missing: Sequence[str]) -> Shown
 
 def _of_main(name: str, table: pd.DataFrame) -> Iterator[Plate]:
     compared = where(table, task=MAIN)
-    compared = compared.loc[compared["ratio"].notna() & (compared["verdict"] != "reference")]
-    if len(compared):
+    compared = compared.loc[compared["verdict"] != "reference"]
+    if compared["ratio"].notna().any():
         drawn = compared.rename(columns={"n": "runs", "shared": "seeds"}).assign(margin=MARGIN)
+        memorise = names(where(drawn, event="memorisation"), "arm")
+        other = f" ({joined(memorise)}: to memorisation)" if memorise else ""
         yield Plate(
             f"{name}-{MAIN}",
             figures.ladder(drawn),
             drawn,
-            f"{TITLES[MAIN]}: steps to the sustained grok relative to the clip under the same circumstances, over "
-            "shared seeds. An arm whose interval ends in the band is as soon as the clip.",
+            f"{TITLES[MAIN]}: steps to the sustained grok{other} relative to the clip under the same circumstances, "
+            "over shared seeds. An arm whose interval ends in the band is as soon as the clip.",
         )
 
 
@@ -187,8 +192,11 @@ def sentences(table: pd.DataFrame) -> Iterator[str]:
 
 
 def _seen(row: Mapping[str, object]) -> str:
+    if pd.isna(row["ratio"]):  # type: ignore[call-overload]
+        return f"({row['statement']})"
     few = ", an indication" if pd.notna(row["shared"]) and int(str(row["shared"])) < FEW else ""  # type: ignore[call-overload]
-    return f"{ratio_in_words(row)}{few}"
+    event = "to memorise " if row["event"] == "memorisation" else ""
+    return f"{event}{ratio_in_words(row)}{few}"
 
 
 def as_text(table: pd.DataFrame) -> Table:
@@ -199,18 +207,27 @@ def as_text(table: pd.DataFrame) -> Table:
     for row in table.to_dict("records"):
         cells = (
             TITLES[str(row["task"])], row["arm"], row["n"], row["reached"], steps(row["median"]),
-            steps(row["first_median"]), "–" if pd.isna(row["ratio"]) else ratio_in_words(row),
-            "–" if pd.isna(row["share"]) else f"{row['share']:.0%}".replace("-", "−"), row["verdict"],
+            steps(row["first_median"]), "–" if pd.isna(row["ratio"]) else ratio_in_words(row), _share(row),
+            row["verdict"],
             *("–" if pd.isna(row[name]) else f"{row[name]:.2g}" for name in _MEDIATORS),
         )  # fmt: skip
         written.append(tuple(map(str, cells)))
     caption = (
         "Runs that reached the sustained grok (of random labels: memorisation), median steps to it and to the first "
         "grok; the ratio of geometric means over shared seeds with two one-sided 95% ends; the share of the clip’s "
-        "speed-up, in logarithms; signal, memory and noise at the grok, in nats; the joint norm of the decoder at the "
-        "end over that at the start."
+        "speed-up, in logarithms, over the seeds that arm, clip and projection alone share, which may be fewer; "
+        "signal, memory and noise at the grok, in nats; the joint norm of the decoder at the end over that at the "
+        "start."
     )
     return Table(columns, tuple(written), frozenset(columns[2:6] + columns[7:8] + columns[9:]), caption)
+
+
+def _share(row: Mapping[str, object]) -> str:
+    """A share of the clip's speed-up with its own n: `96% (n = 2)`."""
+    if pd.isna(row["share"]):  # type: ignore[call-overload]
+        return "–"
+    share = f"{float(str(row['share'])):.0%}".replace("-", "−")
+    return f"{'0%' if share == '−0%' else share} (n = {row['share_seeds']})"
 
 
 _MEDIATORS = ("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end")
@@ -233,7 +250,8 @@ def hypotheses_as_text(found: pd.DataFrame) -> Table:
     caption = (
         "What each hypothesis predicts for the arms that have its one thing alone, without a clip (as soon), or all "
         "but it (later); the ratio to the clip on the main task; and what was seen, task by task: of the first kind, "
-        "all or not all of the clip’s effect; of the second, whether something is lost."
+        "all or not all of the clip’s effect; of the second, whether something is lost. All of it means as soon as the "
+        "clip, whether or not these runs can tell that the clip is sooner than none there."
     )
     return Table(columns, tuple(written), frozenset(), caption)
 
@@ -261,25 +279,55 @@ def _median(table: pd.DataFrame, task: str) -> str:
     return f"{steps(rows[0]['median'])} (n = {rows[0]['n']})" if rows else "–"
 
 
-def methods(rows: pd.DataFrame) -> tuple[str, ...]:
-    """How runs were made and compared."""
+def methods(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...]:
+    """How runs were made and compared, as far as there are any.
+
+    Arguments:
+        rows: of every run that has ended.
+        table: of `summary`.
+    """
     hours = float(numbers(rows, "observed_seconds").sum()) / 3600
+    standard = " The family “residual” has the standard one." if len(where(table, family="residual")) else ""
     return (
-        "Two-layer transformers of width 128, trained with Lion at learning rate 1e-3 on half of all pairs of modular "
-        "arithmetic mod 97 or of S5, batch 512, as the authors of the method publish them. Every row is projected to "
-        "the published bound before training, in every arm unless it says otherwise; the clip brings the rows of the "
-        "decoder back to it after every step. All networks have the published residual: the first norm of a block "
-        "overwrites the stream. The family “residual” has the standard one.",
+        f"Two-layer transformers of width 128, trained with Lion at learning rate 1e-3 on half of all pairs of modular "
+        f"arithmetic mod 97 or of S5, {_batches(table)}, as the authors of the method publish them. Every row is "
+        "projected to the published bound before training, in every arm unless it says otherwise; the clip brings the "
+        "rows of the decoder back to it after every step. All networks have the published residual: the first norm of "
+        f"a block overwrites the stream.{standard}",
         "Arms of one seed share initial weights, split and batch order. Networks are evaluated once an epoch; a grok "
         "is sustained if validation accuracy is at least 0.95 there and at the next five evaluations. A run ends 200 "
         "steps later, or at its budget, where it is censored. Runs that follow another run follow one of seed 200, "
         "which no arm has; what is tuned is tuned on seeds 100 and 101.",
         "An arm is as soon as the clip if the upper end of a one-sided 95% interval of the geometric mean, over "
-        f"shared seeds, of its time over the clip’s is at most {MARGIN:g}; later, if the lower end is above that. Its "
-        "two decisive arms have as many seeds as 80% power needs at the spread of the first five, at most 40. A "
-        "share of the speed-up is in logarithms, 0% at the projection alone and 100% at the clip.",
+        f"shared seeds, of its time over the clip’s is at most {MARGIN:g}; later, if the lower end is above that. The "
+        "ends are those of a t test of logarithms. An arm some of whose runs are censored has no upper end, and its "
+        "lower one is that of the signed-rank test, which no later grok of those runs could lower, and which needs "
+        f"five seeds.{_decisive(table)} A share of the speed-up is in logarithms, 0% at the projection alone and 100% "
+        "at the clip.",
         f"{len(rows)} runs, {hours:.1f} hours of training on one core. Rows of all of them are in runs.csv, and what "
         "is missing is trained by the command above, here or from these rows on another machine.",
+    )
+
+
+def _batches(table: pd.DataFrame) -> str:
+    """The batch sizes of the tasks that have runs: `batch 512 (mixed 2,048, S5 960)`."""
+    of_task = {task: base(task, TaskSize(0, {})).training.batch_size for task in TITLES if task in names(table, "task")}
+    sizes = list(of_task.values())
+    most = max(sizes, key=sizes.count)
+    others = [f"{TITLES[task]} {size:,}" for task, size in of_task.items() if size is not None and size != most]
+    varied = ", but where an arm names another" if len(where(table, family="noise")) else ""
+    return f"batch {most:,}{f' ({joined(others)})' if others else ''}{varied}"
+
+
+def _decisive(table: pd.DataFrame) -> str:
+    """How many seeds the two decisive arms have, and how many they will."""
+    seeds = sorted(int(n) for arm in HELD for n in where(table, arm=arm)["n"])
+    if not seeds:
+        return ""
+    now = f"{seeds[0]}" if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]}"
+    return (
+        f" The two arms that decide ({joined(list(HELD))}) have {now} seeds a task so far; the plan gives them at "
+        "least five, and as many as 80% power needs at the spread of those, at most 40."
     )
 
 
@@ -302,12 +350,16 @@ def twins(rows: pd.DataFrame) -> tuple[str, ...]:
     )
 
 
-def earlier_claims(out: Path) -> list[dict[str, object]]:
-    """The claims of the earlier experiment, where its tables are in the folder of the report."""
+def earlier_claims(out: Path, table: pd.DataFrame) -> list[dict[str, object]]:
+    """The claims of the earlier experiment, where its tables are in the folder of the report.
+
+    Arguments:
+        table: of `summary`, by which a claim says where it is asked today.
+    """
     if not (out / earlier.CLAIMS).exists():
         return []
     published = earlier.read_published(pd.read_csv(out / earlier.CLAIMS), pd.read_csv(out / earlier.RUNS))
-    return [{"claim": one, "shown": one.shown(published)} for one in earlier.EARLIER]
+    return [{"claim": replace(one, now=one.today(table)), "shown": one.shown(published)} for one in earlier.EARLIER]
 
 
 def summary_in_markdown(table: pd.DataFrame, found: pd.DataFrame) -> str:

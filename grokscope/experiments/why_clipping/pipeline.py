@@ -31,16 +31,16 @@ def why_clipping(request: Request) -> Outcome:
     check_page_folder(study.out)
     failed: list[str] = []
     if request.training and not (request.only or request.seeds):
-        failed += train_in_rounds(NAME, study.watched(), study.runs, study.out, request, study.rows)
+        failed += train_in_rounds(NAME, study.watched(), study.runs, study.file, request, study.rows)
     for stage in STAGES if request.training else ():
         for place, task in product(study.places, study.scale.sizes):
             failed += _record_traces(study, task, stage, request)
             if task == MAIN and study.tunes and stage != "decisive":
-                failed += train_in_rounds(NAME, study.tuning(), study.runs, study.out, request, study.rows)
+                failed += train_in_rounds(NAME, study.tuning(), study.runs, study.file, request, study.rows)
             part = study.arms(task, place, stage)
-            failed += train_in_rounds(NAME, part, study.runs, study.out, request, study.rows)
-        if stage == "decisive":
-            failed += train_in_rounds(NAME, study.more(), study.runs, study.out, request, study.rows)
+            failed += train_in_rounds(NAME, part, study.runs, study.file, request, study.rows)
+        if stage == "carrying":
+            failed += train_in_rounds(NAME, study.more(), study.runs, study.file, request, study.rows)
     request.say("reading the runs that are looked at closely")
     closely = watched.tables(study.watched(), study.runs, study.out)
     rows = study.rows()
@@ -61,7 +61,7 @@ def why_clipping(request: Request) -> Outcome:
 
 def _record_traces(study: Study, task: str, stage: Stage, request: Request) -> list[str]:
     """Record the traces that a task's runs of a stage need, if they have not ended; returns the names of failures."""
-    left = unfinished(study.arms(task, stage=stage), study.runs, study.out)
+    left = unfinished(study.arms(task, stage=stage), study.runs, study.file)
     missing = study.missing_traces(task, stage, left)
     if not missing:
         return []

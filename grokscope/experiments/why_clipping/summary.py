@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import log, nan
 
 import numpy as np
@@ -10,11 +11,13 @@ import pandas as pd
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, non_inferiority
 from grokscope.experiments.why_clipping.declared import Arm, families
+from grokscope.experiments.wording import joined
 
 COLUMNS = [
     "family", "task", "arm", "about", "against", "event", "n", "reached", "median", "first_median",
-    "shared", "ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "share", "verdict",
-    "signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end", "statement",
+    "shared", "shared_median", "against_median", "ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed",
+    "share", "share_seeds", "verdict", "signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end",
+    "statement",
 ]  # fmt: skip
 
 
@@ -24,9 +27,11 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     Returns `COLUMNS`: n runs, of which `reached` have the arm's event (the sustained grok; memorisation where there is
     no rule); median steps to it and to the first grok (Kaplan-Meier, NaN where not reached); shared (seeds), ratio,
     low, high, is_lower_bound, log_sd, seeds_needed and verdict of `non_inferiority` against the arm that it names, the
-    clip under the same circumstances (`reference` for that arm); share = ln(T_free / T_arm) / ln(T_free / T_clip) of
-    geometric means over shared seeds (NaN where a run of the three is censored); medians of signal, memory and noise at
-    the sustained grok, and of the decoder's joint norm at the end over that at the start.
+    clip under the same circumstances (`reference` for that arm); shared_median and against_median, of this arm and of
+    that one over their shared seeds; share = ln(T_free / T_arm) / ln(T_free / T_clip) of geometric means over the
+    share_seeds that the three have in common, which may be fewer than `shared` (NaN where a run of them is censored);
+    medians of signal, memory and noise at the sustained grok, and of the decoder's joint norm at the end over that at
+    the start; statement: why there is no ratio, or what of it is not known.
     """
     lines = []
     rows = rows.loc[rows["part"].isin(list(families()))]
@@ -39,7 +44,11 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 line = {"family": family.name, "task": task, "arm": arm}
                 line |= {"about": about[arm].about, "against": about[arm].against, "event": about[arm].event}
                 lines.append(line | _times(runs, about[arm]) | _compared(of_task, arm, about[arm]) | _margins(runs))
-    return pd.DataFrame(lines, columns=COLUMNS).astype({"shared": "Int64", "seeds_needed": "Int64"})
+    return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(_WHOLE, "Int64"))
+
+
+_WHOLE = ("shared", "seeds_needed", "share_seeds")
+"""Columns of whole numbers, which may be missing."""
 
 
 def _times(runs: pd.DataFrame, arm: Arm) -> dict[str, object]:
@@ -56,28 +65,54 @@ def _times(runs: pd.DataFrame, arm: Arm) -> dict[str, object]:
 def _compared(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
     if name == arm.against:
         return {"ratio": 1.0, "verdict": "reference", "statement": ""}
-    if arm.against not in names(of_task, "arm"):
-        return {"verdict": "cannot tell", "statement": f"no run of {arm.against} has ended"}
-    try:
-        (row,) = non_inferiority(of_task, arm.against, name, arm.event).to_dict("records")
-    except ValueError as error:  # a run of the reference is censored, or no seed is shared yet
-        return {"verdict": "cannot tell", "statement": str(error)}
+    of_both = {which: where(of_task, arm=which) for which in (arm.against, name)}
+    seeds = sorted(set.intersection(*(set(runs["seed"].tolist()) for runs in of_both.values())))
+    if missing := _no_reference(of_both[arm.against], seeds, arm):
+        return {"verdict": "cannot tell", "statement": missing}
+    shared = pd.concat([runs.loc[runs["seed"].isin(seeds)] for runs in of_both.values()], ignore_index=True)
+    (row,) = non_inferiority(shared, arm.against, name, arm.event).to_dict("records")
+    middles = medians(shared, arm.event).set_index("arm")["median"]
     kept = ("ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "verdict", "statement")
-    return {"shared": row["seeds"], **{column: row[column] for column in kept}, "share": _share(of_task, name, arm)}
+    return {
+        "shared": row["seeds"],
+        "shared_median": middles[name],
+        "against_median": middles[arm.against],
+        **{column: row[column] for column in kept},
+        **_share(of_task, name, arm),
+    }
 
 
-def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> float:
-    """ln(T_free / T_arm) / ln(T_free / T_clip) over the seeds that the three share; NaN where one is censored."""
+def _no_reference(runs: pd.DataFrame, seeds: Sequence[int], arm: Arm) -> str:
+    """Why there is nothing to compare an arm with, in words; empty where there is."""
+    if not len(runs):
+        return f"no run of {arm.against} has ended"
+    if not seeds:
+        return f"no seed has ended in {arm.against} too"
+    of_seeds = runs.loc[runs["seed"].isin(seeds)]
+    without = sorted(of_seeds.loc[of_seeds[f"{arm.event}_step"].isna(), "seed"])
+    if not without:
+        return ""
+    did = "did not memorise" if arm.event == "memorisation" else "did not grok"
+    seeds_without = f"seed{'s' if len(without) > 1 else ''} {joined([*map(str, without)])}"
+    return f"{arm.against} {did} within its budget on {seeds_without}"
+
+
+def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
+    """ln(T_free / T_arm) / ln(T_free / T_clip) over the seeds that the three share, and their number.
+
+    There is none where a run of the three is censored, or where the clip is hardly sooner.
+    """
     times = {}
     for which in (arm.baseline, arm.against, name):
         runs = where(of_task, arm=which)
         times[which] = dict(zip(runs["seed"].tolist(), np.log(numbers(runs, f"{arm.event}_step")), strict=True))
     seeds = set.intersection(*(set(of_arm) for of_arm in times.values()))
     if not seeds:
-        return nan
+        return {}
     free, clip, own = (np.mean([times[w][seed] for seed in seeds]) for w in (arm.baseline, arm.against, name))
     whole = float(free - clip)  # NaN where one of them is censored
-    return float(free - own) / whole if abs(whole) > LEAST else nan
+    share = float(free - own) / whole if abs(whole) > LEAST else nan
+    return {} if np.isnan(share) else {"share": share, "share_seeds": len(seeds)}
 
 
 LEAST = log(1.01)

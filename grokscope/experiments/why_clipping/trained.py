@@ -2,7 +2,7 @@
 
 Traces are of a seed that no arm has, the tuning is on seeds of its own. The clip and the arms that decide come first,
 the first seed of them on all tasks, then the second, and so on; then, in the same order, the arms that carry the answer
-beside them, and at last all others, on the main task.
+beside them; then as many more seeds of what decides as its verdicts need; and at last all others, on the main task.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MOST_SEEDS
 from grokscope.config import override, setting
-from grokscope.experiments.ledger import TRACES, PlannedRun, planned, published_rows, rows_of
+from grokscope.experiments.ledger import FILE, TRACES, PlannedRun, planned, published_rows, rows_of
 from grokscope.experiments.table import TINY, TINY_TASKS
 from grokscope.experiments.why_clipping import watched
 from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families, known_arms
@@ -103,6 +103,11 @@ class Study:
     """Names of the families whose arms are asked for; none: all of them."""
     seeds: tuple[int, ...] = ()
     """Those that are asked for, in place of those of the scale."""
+
+    @property
+    def file(self) -> Path:
+        """Where rows are published."""
+        return self.out / FILE
 
     def settings(self) -> dict[str, Setting]:
         """What arms are made from, by task."""
@@ -208,10 +213,10 @@ class Study:
 
     def rows(self) -> pd.DataFrame:
         """A row for every run that has ended, whichever were asked for."""
-        return rows_of(self.plan(), self.runs, published_rows(self.out), milestones_of, others=True)
+        return rows_of(self.plan(), self.runs, published_rows(self.file), milestones_of, others=True)
 
     def _rows(self, plan: Sequence[PlannedRun]) -> pd.DataFrame:
-        return rows_of(plan, self.runs, published_rows(self.out), milestones_of)
+        return rows_of(plan, self.runs, published_rows(self.file), milestones_of)
 
     @property
     def tunes(self) -> bool:

@@ -1,4 +1,4 @@
-"""The delay law: steps to the grok against the norm that the weights are held at."""
+"""The delay law: steps to the grok, from the clamp or from the start, against the norm that the weights are held at."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from grokscope.figures import style
 from grokscope.figures.plates import plate
 
 FIT, PUBLISHED = "#0072B2", "#D55E00"
+LABELS = {"delay_from_clamp": "steps from the clamp to the grok", "delay_from_start": "steps to the grok"}
+"""What an axis of delays is called, by the column that is drawn; another column is called by its name."""
 
 
 @plate(
@@ -39,7 +41,7 @@ def delay_law(
     Args:
         table: of `grokscope.analysis.delay_table`.
         law: of `grokscope.analysis.delay_law`, a fit to that table. Left out: it is fitted here.
-        delay, budget: the columns that were fitted.
+        delay, budget: the columns that were fitted; the axis says which.
     """
     law = fitted_law(table, delay, budget) if law is None else law
     figure, [[ax]] = style.blank(1, 1, panel=(4.6, 3.1))
@@ -74,7 +76,7 @@ def delay_law(
     ax.xaxis.set_major_formatter(lambda value, _: f"{value:.2f}")
     ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
     ax.set_xlabel("rho (norm held / reference norm)", size=style.LABEL)
-    ax.set_ylabel("steps to the grok", size=style.LABEL)
+    ax.set_ylabel(LABELS.get(delay, delay.replace("_", " ")), size=style.LABEL)
     if not np.isnan(law.alpha):
         r_squared = "" if np.isnan(law.r_squared) else f", R² {law.r_squared:.2f}"
         nothing = ": alpha means nothing" if law.warning else ""

@@ -13,12 +13,12 @@ from matplotlib.patches import Patch
 
 from grokscope.analysis import names, numbers, where
 from grokscope.figures import style
-from grokscope.figures.timing.times import logarithmic
+from grokscope.figures.timing.times import EVENTS, logarithmic
 
 VERDICTS = {"as soon": style.CLIPPED[0], "later": style.UNCLIPPED[0], "cannot tell": "#7a7a7a"}
 """The colour of each verdict."""
 BAND = "#dcebf5"
-LABEL = "steps to the sustained grok, relative to the clip"
+RELATIVE = "relative to the clip"
 
 
 def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figure:
@@ -26,11 +26,14 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
 
     The band ends at the margin of the test. A dot is a geometric mean over seeds, the line goes from the lower to the
     upper end, each one-sided; an arrow is an end that is not known, because some run is censored, and the dot is
-    hollow. Colours are verdicts. On the right: the ratio, and how many seeds there are.
+    hollow. Colours are verdicts. On the right: the ratio, and how many seeds there are. The axis names the event whose
+    time is compared; where arms have several, those of another than most say so beside their name. An arm
+    without a ratio has its statement in place of a dot.
 
     Args:
         table: of `grokscope.analysis.timing.non_inferiority`, in the order in which it is drawn. With a column `panel`,
-            each of its values has a panel of its own; all have the same arms, and the same axis.
+            each of its values has a panel of its own; all have the same arms, and the same axis. Without a column
+            `event`, times are of the sustained grok.
         labels: what stands for an arm.
     """
     panels = names(table, "panel") if "panel" in table else [""]
@@ -42,6 +45,7 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
     ends = np.concatenate([numbers(table, name) for name in ("ratio", "low", "high")])
     known = ends[np.isfinite(ends) & (ends > 0)]
     margin = float(table["margin"].iloc[0]) if len(table) else 1.15
+    event, beside = _events(table)
     for place, ax in enumerate([ax for row in axes for ax in row]):
         if place >= len(panels):
             ax.set_visible(False)
@@ -50,11 +54,14 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
         shown = where(table, panel=panels[place]) if "panel" in table else table
         _panel(ax, shown, arms, margin)
         first = place % columns == 0
-        ax.set_yticks(range(len(arms)), [(labels or {}).get(arm, arm) if first else "" for arm in arms])
+        ax.set_yticks(
+            range(len(arms)), [(labels or {}).get(arm, arm) + beside.get(arm, "") if first else "" for arm in arms]
+        )
         for label in ax.get_yticklabels():
             label.set_parse_math(False)
         if place + columns >= len(panels):
-            ax.set_xlabel(LABEL if len(panels) == 1 else "steps relative to the clip", size=style.LABEL)
+            label = f"steps {EVENTS[event]}, {RELATIVE}" if len(panels) == 1 else f"steps {RELATIVE}"
+            ax.set_xlabel(label, size=style.LABEL)
         if panels[place]:
             style.title(ax, panels[place], weight="bold")
     seen = [verdict for verdict in VERDICTS if verdict in set(table["verdict"])]
@@ -64,6 +71,15 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
     handles.append(Patch(color=BAND, label=f"up to {margin:g} times"))
     style.legend(figure, handles, columns=4)  # type: ignore[arg-type]
     return figure
+
+
+def _events(table: pd.DataFrame) -> tuple[str, dict[str, str]]:
+    """The event that most arms have, and what stands beside the names of the others."""
+    if "event" not in table or not len(table):
+        return "sustained_grok", {}
+    most = str(table["event"].mode().iloc[0])
+    others = table.loc[table["event"] != most]
+    return most, {str(arm): f" ({EVENTS[event]})" for arm, event in zip(others["arm"], others["event"], strict=True)}
 
 
 def _panel(ax: Axes, table: pd.DataFrame, arms: list[str], margin: float) -> None:
@@ -79,6 +95,16 @@ def _panel(ax: Axes, table: pd.DataFrame, arms: list[str], margin: float) -> Non
 
 def _rung(ax: Axes, place: int, row: Mapping[str, object], edges: tuple[float, float]) -> None:
     ratio, low, high = (float(str(row[name])) for name in ("ratio", "low", "high"))
+    if np.isnan(ratio):
+        ax.text(
+            *(0.02, place, str(row["statement"])),
+            transform=ax.get_yaxis_transform(),
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1.0},
+            size=style.TICK,
+            va="center",
+            color=style.INK,
+        )
+        return
     shade = VERDICTS.get(str(row["verdict"]), style.INK)
     if not np.isnan(low):
         ends = [max(low, edges[0]), min(high, edges[1]) if not np.isnan(high) else ratio]

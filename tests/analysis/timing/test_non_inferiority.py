@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from math import exp, log
+from itertools import product
+from math import exp, inf, log
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,7 @@ import pytest
 from scipy import stats
 
 from grokscope.analysis.timing import non_inferiority, seeds_needed
+from grokscope.analysis.timing.non_inferiority import signed_rank_bound
 
 
 def _table(**times):
@@ -60,6 +62,73 @@ def test_verdicts(arm, verdict):
         assert row["is_lower_bound"]
         assert row["high"] == np.inf
         assert row["statement"].startswith("at least")
+
+
+def test_a_later_end_of_watching_never_lowers_the_bound_of_a_censored_arm():
+    """What the runs that were not seen to grok have in truth is later still: the bound must hold for that too."""
+    clip = [500] * 8
+    near, far = (non_inferiority(_censored(clip, [700] * 7, seen), "clip") for seen in (800, 30000))
+    low, far_low = near["low"].iloc[0], far["low"].iloc[0]
+    assert 1.3 < low <= far_low
+    assert near["verdict"].tolist() == far["verdict"].tolist() == ["later"]
+    # The bound by t does fall: it is no bound of what was not seen.
+    apart = np.log(np.array([700] * 7 + [30000]) / 500)
+    assert exp(apart.mean() - stats.t.ppf(0.95, 7) * apart.std(ddof=1) / np.sqrt(8)) < 1.15
+    rng = np.random.default_rng(0)
+    for n in (5, 9, 20):
+        apart = rng.normal(0.3, 0.5, n)
+        risen = apart.copy()
+        for _ in range(20):
+            risen[rng.integers(n)] += rng.exponential(3.0)
+            assert signed_rank_bound(risen) >= signed_rank_bound(apart)
+
+
+def _censored(clip: list[int], times: list[int], seen: int) -> pd.DataFrame:
+    """An arm with these times, and a last run that was watched until a step and had not grokked."""
+    table = _table(clip=clip, arm=[*times, None])
+    last = table.index[-1]
+    table.loc[last, ["observed", "sustained_observed", "budget"]] = seen
+    return table
+
+
+@pytest.mark.parametrize("n", [5, 7, 10])
+@pytest.mark.parametrize("level", [0.95, 0.8])
+def test_the_bound_of_a_censored_arm_is_where_the_signed_rank_test_stops_rejecting(n, level):
+    """By brute force: of all 2^n signs of the ranks, the share with a sum of the positive ones at least as large."""
+    apart = np.random.default_rng(n).normal(0.4, 0.6, n)
+    sums = np.array(list(product((0, 1), repeat=n))) @ np.arange(1, n + 1)
+
+    def p(centre: float) -> float:
+        shifted = apart - centre
+        positive = stats.rankdata(np.abs(shifted))[shifted > 0].sum()
+        return float((sums >= positive).mean())
+
+    bound = signed_rank_bound(apart, level)
+    assert p(bound - 1e-9) <= 1 - level < p(bound + 1e-9)
+    for centre in (bound - 1e-9, bound + 1e-9):
+        scipys = stats.wilcoxon(apart - centre, alternative="greater", method="exact").pvalue
+        assert p(centre) == pytest.approx(scipys)
+
+
+def test_the_bound_of_a_censored_arm_is_exact_for_forty_seeds():
+    apart = np.random.default_rng(40).normal(0.2, 0.5, 40)
+    bound = signed_rank_bound(apart)
+    below, above = (
+        stats.wilcoxon(apart - centre, alternative="greater", method="exact").pvalue
+        for centre in (bound - 1e-9, bound + 1e-9)
+    )
+    assert below <= 0.05 < above
+
+
+@pytest.mark.parametrize("n", [2, 3, 4])
+def test_a_censored_arm_of_fewer_than_five_seeds_has_no_lower_end(n):
+    (row,) = non_inferiority(_table(clip=CLIP[:n], arm=[2900] * (n - 1) + [None]), "clip").to_dict("records")
+    assert np.isnan(row["low"])
+    assert row["high"] == inf
+    assert row["verdict"] == "cannot tell"
+    assert row["statement"] == "at least: some runs are censored; too few seeds for a lower end"
+    assert np.isnan(signed_rank_bound(np.ones(n)))
+    assert signed_rank_bound(np.ones(5)) == 1.0
 
 
 def test_one_seed_has_no_interval_and_tells_nothing():
