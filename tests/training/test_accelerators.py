@@ -245,7 +245,7 @@ def test_an_outer_step_leaves_the_weights_bit_for_bit(config, dtype):
     before, amplifier = trainer.parameters.vector.detach().clone(), trainer.transform.tensors()
     amplifier = {name: value.clone() for name, value in amplifier.items()}
     trainer.step = 2
-    trainer._let_transform_learn(trainer.transform, trainer.train[:6], 0.1)
+    trainer._let_transform_learn(trainer.transform, trainer.train[:6], 0.1, None)
     assert torch.equal(trainer.parameters.vector, before)
     after = trainer.transform.tensors()
     assert not any(torch.equal(after[name], value) for name, value in amplifier.items())
@@ -277,9 +277,9 @@ def test_gradient_evaluations_are_those_that_training_computes(config, monkeypat
     trainer, counted = _trainer(config, **changes), []
     gradient_of = trainer._gradient
 
-    def counting(examples):
+    def counting(examples, spread):
         counted.append(len(examples))
-        return gradient_of(examples)
+        return gradient_of(examples, spread)
 
     monkeypatch.setattr(trainer, "_gradient", counting)
     for step in range(1, 11):

@@ -60,8 +60,8 @@ def test_a_gradient_that_is_not_finite_stops_before_the_update(config, monkeypat
     trainer = Trainer(settings, build_task(settings.task))
     gradient_of = trainer._gradient
 
-    def spoiled(examples):
-        value, logits, vector = gradient_of(examples)
+    def spoiled(examples, spread):
+        value, logits, vector = gradient_of(examples, spread)
         vector[17] = bad
         return value, logits, vector
 
@@ -77,8 +77,8 @@ def test_a_large_gradient_whose_sum_overflows_is_finite(config, monkeypatch):
     trainer = Trainer(settings, build_task(settings.task))
     gradient_of = trainer._gradient
 
-    def large(examples):
-        value, logits, vector = gradient_of(examples)
+    def large(examples, spread):
+        value, logits, vector = gradient_of(examples, spread)
         return value, logits, vector.fill_(3e38)
 
     monkeypatch.setattr(trainer, "_gradient", large)

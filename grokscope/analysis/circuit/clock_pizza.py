@@ -77,12 +77,17 @@ def clock_pizza(checkpoint: Checkpoint) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _is_finite(values: Tensor) -> bool:
+    """Whether no number is NaN or infinite; no tensor of as many is made."""
+    return all(bool(extreme.isfinite()) for extreme in values.aminmax())
+
+
 def _not_finite(checkpoint: Checkpoint, frame: Frame) -> str | None:
     """What of a network is NaN or infinite, as a note; None where nothing is."""
     weights = (tensor for name, tensor in checkpoint.weights.items() if not is_buffer(name))
-    if not all(bool(tensor.isfinite().all()) for tensor in weights):
+    if not all(map(_is_finite, weights)):
         return "the network has weights that are NaN or infinite"
-    if not bool(checkpoint.activations(frame.operation, "logits").isfinite().all()):
+    if not _is_finite(checkpoint.activations(frame.operation, "logits")):
         return "the network has logits that are NaN or infinite"
     return None
 
