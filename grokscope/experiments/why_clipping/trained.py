@@ -56,9 +56,9 @@ class Scale:
     name: str
     seeds: tuple[int, ...]
     other_seeds: tuple[int, ...]
-    """On the tasks beside the main one, of the clip and what decides."""
+    """On the tasks beside the main one, of the ends and what decides."""
     few_seeds: int
-    """How many of those the other arms have there: they are so much later that a few tell it."""
+    """How many of those the other arms have there."""
     sizes: Mapping[str, TaskSize]
     rates: tuple[float, ...] = decay.RATES
     """Rates of decay that are tried."""
@@ -237,7 +237,7 @@ class Study:
         for family in filter(self._is_chosen, families().values()) if place < len(seeds) else ():
             for name, arm, settings in known_arms(family, setting):
                 on_task = task in family.tasks or name in CARRIERS
-                most = len(seeds) if task == MAIN or name in (CLIP, *DECISIVE) or self.seeds else self.scale.few_seeds
+                most = len(seeds) if task == MAIN or name in (*ENDS, *DECISIVE) or self.seeds else self.scale.few_seeds
                 if on_task and place < min(arm.n_seeds or most, most):
                     yield seeds[place], family.name, name, settings
 
