@@ -43,8 +43,7 @@ class Update:
             lr: the common learning rate of this step.
             before: a copy of the weights; only read if the update `looks_back`.
         """
-        if self._decay.acts:
-            self._decay.apply_(weights, gradient, lr)
+        self._decay.apply_(weights, gradient, lr)
         self._rule.step(lr)
         if self._rates:
             scale_updates_(weights, before, self._rates)

@@ -143,7 +143,7 @@ class Trainer:
         check_scopes(config.norms, names)
         self.norms = NormControl(config.norms, names, self._start, self._custom_control(config, names))
         self.norms.restore(remembered)
-        self._optimize = Update(config.optimizer, self.parameters.names, self.optimizer)
+        self._optimize = Update(config.optimizer, names, self.optimizer)
         self.loss = loss_function(config.loss)
         if self.compiled is not None:
             self.compiled.set_loss(config.loss)

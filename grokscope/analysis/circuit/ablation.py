@@ -16,6 +16,7 @@ element. And in the wrong basis the set `matched` is taken away, which there sta
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,10 +108,7 @@ def ablation(checkpoint: Checkpoint) -> pd.DataFrame:
                     for draw in range(DRAWS if enough else 0)
                 ]
                 for row in table if drawn else ():
-                    of_draws = np.array([one[row["split"]] for one in drawn])
-                    for quantity, values in zip(QUANTITIES, of_draws.T, strict=True):
-                        row[f"control_{quantity}"] = float(values.mean())
-                        row[f"control_{quantity}_sd"] = float(values.std(ddof=1))
+                    row |= over_draws(drawn, row["split"])
                 single = int(irreps[0]) if name == "one" else None
                 columns = pd.DataFrame(table)
                 tables.append(
@@ -134,6 +132,21 @@ def irrep_sets(checkpoint: Checkpoint, frame: Frame) -> list[tuple[str, Irreps]]
     key, hindsight = checkpoint.embedding_test(frame).keys, checkpoint.context.hindsight[frame]
     singles = [("one", np.array([irrep])) for irrep in np.union1d(key, hindsight)]
     return [*singles, ("key", key), ("hindsight", hindsight)]
+
+
+def over_draws(controls: Sequence[Mapping[str, tuple[float, float]]], split: str) -> dict[str, float]:
+    """Mean and standard deviation of loss and accuracy over the draws of a control, in the columns that they have.
+
+    Arguments:
+        controls: loss and accuracy of each split, of every draw.
+    """
+    columns = {}
+    for quantity, values in zip(QUANTITIES, zip(*(control[split] for control in controls), strict=True), strict=True):
+        columns |= {
+            f"control_{quantity}": float(np.mean(values)),
+            f"control_{quantity}_sd": float(np.std(values, ddof=1)),
+        }
+    return columns
 
 
 def _row(full: tuple[float, float], after: tuple[float, float]) -> dict[str, float]:

@@ -24,16 +24,14 @@ from grokscope.analysis.checkpoint.checkpoint import Checkpoint
 from grokscope.analysis.checkpoint.frames import Frame
 from grokscope.analysis.checkpoint.marginals import marginals
 from grokscope.analysis.checkpoint.over_checkpoints import over_checkpoints, spread_steps
-from grokscope.analysis.circuit.ablation import Sample
+from grokscope.analysis.circuit.ablation import DRAWS, QUANTITIES, Sample, over_draws
 from grokscope.analysis.cosets.cosets import coset_table
 from grokscope.analysis.cosets.partitions import coset_frames, coset_partitions, has_cosets, prepare_cosets
 from grokscope.engine import unembedded
 
 CHECKPOINTS = 11
-DRAWS = 5
 NEAR = 0.1
 """A draw whose summed variance is off by more than this share of the set's is no control."""
-QUANTITIES = ("loss", "accuracy")
 
 
 @over_checkpoints(
@@ -117,10 +115,7 @@ def _table(checkpoint: Checkpoint, frame: Frame) -> pd.DataFrame:
             if controls:
                 row["control_neurons"] = float(np.mean([len(neurons) for neurons in drawn]))
                 row["control_share_of_variance"] = float(np.mean([variance[x].sum() for x in drawn])) / whole
-                for i, quantity in enumerate(QUANTITIES):
-                    values = [control[split][i] for control in controls]
-                    row[f"control_{quantity}"] = float(np.mean(values))
-                    row[f"control_{quantity}_sd"] = float(np.std(values, ddof=1))
+                row |= over_draws(controls, split)
             row["note"] = _note(chosen, bool(controls))
             rows.append(row)
     return _typed(pd.DataFrame(rows), {**frame.keys, "layer": layer})
