@@ -212,7 +212,9 @@ class _Tasks:
 
     def _cancel(self, force: bool) -> None:
         for task in self._pending:
-            self._ray.cancel(task, force=force)
+            # What a task has asked of the hub is not cancelled with it: its answer would be an error, which ends the
+            # work at once, without its state saved.
+            self._ray.cancel(task, force=force, recursive=False)
 
 
 def _with_plugins(plugins: dict[str, tuple[str, ...]], task: Callable[..., Outcome], *arguments: Any) -> Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from grokscope.cli.sweeping import Display
 from grokscope.runs import open_run, reopen_run, verify_run
 from grokscope.sweeps import Board, load_sweep
 from grokscope.sweeps.cluster import run_on_ray
+from grokscope.sweeps.fetching import FileHub
+from grokscope.sweeps.hub import Hub
 
 
 @pytest.fixture
@@ -57,7 +60,18 @@ def marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def test_an_interrupt_stops_every_task_after_its_step_with_its_state_saved(
     marked, ray_here, sweep_file, tmp_path, monkeypatch, capsys
 ):
-    """On a path that nodes share, and where the run is sent back."""
+    """On a path that nodes share, and where the run is sent back, while a task tells how it goes on."""
+
+    def slowly(hub: type[Hub]) -> type[Hub]:
+        class Slow(hub):  # type: ignore[misc, valid-type]
+            def tell(self, name: str, *news: Any) -> None:
+                time.sleep(1)
+                super().tell(name, *news)
+
+        return Slow
+
+    monkeypatch.setattr("grokscope.sweeps.cluster.Hub", slowly(Hub))
+    monkeypatch.setattr("grokscope.sweeps.cluster.FileHub", slowly(FileHub))
     path = sweep_file(steps=200_000, rest="[disk]\ndense_seeds = []")
     (job,) = load_sweep(path).jobs
     show, sent = Display.show, []
@@ -66,6 +80,7 @@ def test_an_interrupt_stops_every_task_after_its_step_with_its_state_saved(
         show(self, board)
         if not sent and board.places[0].step:
             sent.append(board.places[0].step)
+            time.sleep(0.6)  # until the task tells how it goes on
             os.kill(os.getpid(), signal.SIGINT)
 
     monkeypatch.setattr(Display, "show", show_and_interrupt)
