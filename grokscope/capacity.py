@@ -1,4 +1,4 @@
-"""What memory and disk a machine has left, and a refusal before work starts that they cannot hold.
+"""What cores, memory and disk a machine has for this process, and a refusal of work that memory and disk cannot hold.
 
 An estimate that is beyond what is free is refused, with both numbers. One that comes near it is warned of, for
 estimates are right within a factor of two, and other programs come and go.
@@ -6,6 +6,7 @@ estimates are right within a factor of two, and other programs come and go.
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 from os import PathLike
@@ -51,6 +52,11 @@ def check_disk(
 def has_plenty(needed: int, path: str | PathLike[str]) -> bool:
     """Whether so many bytes below a path are neither refused nor warned of."""
     return needed <= NEAR * free_disk(_existing(Path(path)))
+
+
+def usable_cores() -> int:
+    """How many cores this process may use."""
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
 
 
 def free_memory() -> int:

@@ -71,7 +71,7 @@ def analyze(
         check_folder(out)
     found(runs=runs)
     if workers is None:
-        from grokscope.sweeps.local import usable_cores
+        from grokscope.capacity import usable_cores
 
         workers = usable_cores()
     if len(runs) == 1 and ray is None:

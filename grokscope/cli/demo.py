@@ -112,8 +112,9 @@ def _analyse(runs: Sequence[Path]) -> None:
 
     What is missing all the same, after a kill, say, the report computes.
     """
+    from grokscope.capacity import usable_cores
     from grokscope.cli.analyze import places_of
-    from grokscope.sweeps.local import usable_cores, work_through
+    from grokscope.sweeps.local import work_through
 
     with TemporaryDirectory(prefix="grokscope-") as logs, Display("checkpoint", measures=False) as display:
         ended = work_through(places_of(runs, (), None, usable_cores()), len(runs), Path(logs), watch=display.show)

@@ -98,7 +98,7 @@ def _processor() -> Check:
     from torch.backends import cpu
 
     from grokscope.blas import name_and_family
-    from grokscope.sweeps.local import usable_cores
+    from grokscope.capacity import usable_cores
 
     name, family = name_and_family()
     detail = f"{name} (family {family}), {cpu.get_cpu_capability()}, {usable_cores()} cores to use"
@@ -108,7 +108,7 @@ def _processor() -> Check:
 def _threads() -> Check:
     import torch
 
-    from grokscope.sweeps.local import usable_cores
+    from grokscope.capacity import usable_cores
 
     cores, asked = usable_cores(), torch.get_num_threads()
     return Check(
@@ -189,10 +189,10 @@ def _fsync() -> Check:
 
 
 def _demo() -> Check:
+    from grokscope.capacity import usable_cores
     from grokscope.cli.demo import ARMS
     from grokscope.sweeps import Job
     from grokscope.sweeps.estimate import estimate
-    from grokscope.sweeps.local import usable_cores
 
     begin = time.perf_counter()
     costs = estimate([Job(arm.config) for arm in ARMS])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, NamedTuple, get_args
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, get_args
 import pandas as pd
 
 from grokscope.analysis import analyses, milestones, run_all
+from grokscope.capacity import usable_cores
 from grokscope.figures.plates import DeclaredPlate, ShownRuns, call_with, plates
 from grokscope.report.plate import DeclaredSection, Plate, Section, one_of_each_arm
 
@@ -76,7 +76,7 @@ def _shown(which: ShownRuns, about: list[Run], section: DeclaredSection, declare
     wanted = [name for name in drawn.values() if name] + [text.table for text in section.tables if text.runs == which]
     if not runs or not wanted:
         return _Shown(runs, pd.DataFrame(), {}, drawn)
-    workers = min(WORKERS, os.cpu_count() or 1)
+    workers = min(WORKERS, usable_cores())
     tables = run_all(runs, list(dict.fromkeys(wanted)), workers, progress=sys.stderr.isatty())
     return _Shown(runs, milestones(runs), tables, drawn)
 

@@ -9,8 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import psutil
-
+from grokscope.capacity import usable_cores
 from grokscope.config.checks import integer, positive
 from grokscope.runs import RunError
 from grokscope.stopping import Signals
@@ -71,11 +70,6 @@ def run_sweep(
 def default_workers(jobs: Sequence[Work]) -> int:
     """As many workers as this process may use cores, divided by the threads of a run."""
     return max(1, usable_cores() // max(job.threads for job in jobs))
-
-
-def usable_cores() -> int:
-    """How many cores this process may use."""
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else os.cpu_count() or 1
 
 
 def work_through(

@@ -52,7 +52,7 @@ def test_one_run_takes_as_many_cores_as_this_process_may_use(grokscope, tiny, mo
     taken = []
     monkeypatch.setattr("grokscope.cli.analyze._analyze_here", lambda *words: taken.append(words[-1]) or 0)
     monkeypatch.setattr("os.cpu_count", lambda: 64)
-    monkeypatch.setattr("grokscope.sweeps.local.usable_cores", lambda: 3)
+    monkeypatch.setattr("grokscope.capacity.usable_cores", lambda: 3)
     assert grokscope("analyze", "run").code == 0
     assert grokscope("analyze", "run", "--workers", "5").code == 0
     assert taken == [3, 5]

@@ -47,10 +47,10 @@ def test_an_installation_without_transformer_lens_is_sound_and_says_what_to_inst
 def test_the_estimate_of_the_demo_follows_what_is_measured(monkeypatch):
     costs = estimate.Estimate({"a": estimate.Cost(100.0, 0), "b": estimate.Cost(400.0, 0)}, 2)
     monkeypatch.setattr(estimate, "estimate", lambda jobs: costs)
-    monkeypatch.setattr("grokscope.sweeps.local.usable_cores", lambda: 1)
+    monkeypatch.setattr("grokscope.capacity.usable_cores", lambda: 1)
     monkeypatch.setattr(doctor, "_REPORT_SHARE", 0.4)
     assert doctor._demo().detail.startswith("about 12 minutes: an estimate")  # (1 + 0.4) * 500 s
-    monkeypatch.setattr("grokscope.sweeps.local.usable_cores", lambda: 8)
+    monkeypatch.setattr("grokscope.capacity.usable_cores", lambda: 8)
     assert doctor._demo().detail.startswith("about 10 minutes: an estimate")  # 400 s + 0.4 * 500 s
     assert [doctor._rounded(seconds) for seconds in (3.0, 88.0, 119.0, 150.0)] == ["10 s", "90 s", "120 s", "2 minutes"]
 

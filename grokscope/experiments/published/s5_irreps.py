@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 
 import pandas as pd
 
 from grokscope.analysis import numbers, run_all, where
+from grokscope.capacity import usable_cores
 from grokscope.config import preset
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
 from grokscope.runs import Run
@@ -34,7 +34,7 @@ def rounds(plan: Plan) -> Iterator[list[Job]]:
 )
 def s5_irreps(plan: Plan, runs: list[Run]) -> Publication:
     """A row for each seed and irrep, and one for the key set; and a report on the first seed."""
-    workers = min(2, os.cpu_count() or 1)
+    workers = min(2, usable_cores())
     table = pd.concat([irreps_of(run, run_all(run, ANALYSES, workers)) for run in runs], ignore_index=True)
     shown = where(table, irrep=KEY_SET).reindex(columns=["seed", "grok_step", "logit_share", "full_loss", "subgroups"])
     return Publication({"s5-irreps": table}, shown=shown, reports={"s5": runs[:1]})

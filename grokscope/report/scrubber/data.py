@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from grokscope.analysis import (
     where,
 )
 from grokscope.analysis.circuit.circles import is_cyclic
+from grokscope.capacity import usable_cores
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR, PARAMETER_GROUP_TITLE
 from grokscope.report.scrubber.colours import around, both_themes
@@ -160,7 +160,7 @@ def _run(run: Run, row: dict[Any, Any], steps: Sequence[int]) -> Data:
 def _analysed(run: Run, steps: Sequence[int]) -> Data:
     """Signal, memory and noise of each operation, and the spectrum of the embedding for each group of the task."""
     wanted = [name for name in ("margins", "keys", "embedding_planes") if name in applicable(run)]
-    tables = run_all(run, wanted, min(4, os.cpu_count() or 1), progress=sys.stderr.isatty())
+    tables = run_all(run, wanted, min(4, usable_cores()), progress=sys.stderr.isatty())
     own = _own(run, steps)
     return {"margins": _margins(tables["margins"], own), "spectra": _spectra(tables, own) if "keys" in tables else []}
 
