@@ -16,7 +16,7 @@ from grokscope.config import preset
 from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.ledger import WHOLE
 from grokscope.experiments.why_clipping import earlier, page
-from grokscope.experiments.why_clipping.abstract import HELD, INSTEAD, abstract, because
+from grokscope.experiments.why_clipping.abstract import HELD, INSTEAD, REMOVED, abstract, because
 from grokscope.experiments.why_clipping.declared import families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
@@ -32,9 +32,10 @@ REPORT = ROOT / "reports" / "why-clipping"
 
 def _row(task: str, arm: str, verdict: str = "reference", ratio: float = 1.0, **more: object) -> dict[str, object]:
     row = {
-        "family": "x", "task": task, "arm": arm, "about": f"about {arm}", "n": 5, "median": 500.0, "ratio": ratio,
-        "low": 0.9 * ratio, "high": 1.1 * ratio, "is_lower_bound": False, "shared": 5, "verdict": verdict,
-        "shared_median": 500.0 * ratio, "against_median": 500.0, "event": "sustained_grok", "statement": "",
+        "family": "x", "task": task, "arm": arm, "about": f"about {arm}", "n": 5, "reached": 5,
+        "median": 500.0, "ratio": ratio, "low": 0.9 * ratio, "high": 1.1 * ratio, "is_lower_bound": False, "shared": 5,
+        "verdict": verdict, "shared_median": 500.0 * ratio, "against_median": 500.0,
+        "event": "sustained_grok", "statement": "",
     }  # fmt: skip
     return row | more
 
@@ -107,7 +108,11 @@ def test_a_ratio_says_its_ends_and_its_seeds(more, told):
 def test_the_answer_is_given_without_reserve_if_it_holds_on_all_six_tasks_alone():
     whole = because(_table(dict.fromkeys(BUDGETS, "as soon")))
     assert whole.startswith("Clipping speeds up grokking because it keeps the norms of the network’s function")
-    assert "all six tasks" in whole
+    assert whole.endswith("on each of the six tasks runs given only that are as soon.")
+    either = _table(dict.fromkeys(BUDGETS, "as soon"))
+    for arm, task in zip(HELD, ("s5", "add"), strict=True):
+        either.loc[(either["arm"] == arm) & (either["task"] == task), "verdict"] = "cannot tell"
+    assert because(either).endswith("are as soon, in one of two ways, neither of which is shown to be on all six.")
     five = because(_table({task: "as soon" for task in BUDGETS if task != "s5"}))
     assert "as far as these runs say" in five
     mixed = because(_table(dict.fromkeys(BUDGETS, "as soon") | {"s5": "later", "div": "cannot tell"}))
@@ -175,6 +180,13 @@ def _runs(times: dict[tuple[str, int], int | None], task: str = "mul", event: st
     return pd.DataFrame(rows).astype(dict.fromkeys(WHOLE, "Int64"))
 
 
+def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
+    arm = "growing-sphere-tensors"
+    rows = [*_ends("mul"), _row("mul", arm, "cannot tell"), _row("s5", arm, "cannot tell", 2.6, reached=0, n=1)]
+    given = abstract(pd.DataFrame([*rows, _row("mul", next(iter(REMOVED)), "later")]))[2]
+    assert "relative step free to shrink, open on x · y, not within the budget on S5 (n = 1)" in given
+
+
 def test_the_abstract_counts_the_arms_that_have_runs():
     arms = {arm for family in families().values() for arm in family.arms()} - {"clip", "free"}
     table = _table(dict.fromkeys(BUDGETS, "as soon"), ("sphere-1",))
@@ -199,7 +211,8 @@ def test_a_task_on_which_the_clip_is_not_found_to_be_sooner_is_not_explained():
     assert told.startswith("Whether clipping speeds up grokking because it keeps the norms")
     assert "shown" not in told
     assert "on x · y and x + y such runs" in told
-    assert "all six tasks" not in because(_table(dict.fromkeys(BUDGETS, "as soon")).query("arm != 'free'"))[:100]
+    without_free = _table(dict.fromkeys(BUDGETS, "as soon")).query("arm != 'free'")
+    assert "each of the six tasks" not in because(without_free)
 
 
 def test_an_arm_is_called_what_it_is():

@@ -12,7 +12,7 @@ from grokscope.experiments.why_clipping.declared import CLIP, FREE, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
 from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
 from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
-from grokscope.experiments.wording import TITLES, steps
+from grokscope.experiments.wording import TITLES, in_words, steps
 
 HELD = {
     "sphere-1": "every tensor held at its norm after the projection",
@@ -21,6 +21,7 @@ HELD = {
 """What stands in for the clip, by arm: the norms of the function alone."""
 INSTEAD = {
     **HELD,
+    "growing-sphere-tensors": "the same, relative step free to shrink",
     "step-start-scale-clip": "relative step held at that of the start and the clip’s logit scale, norms free",
     "decay-as-clip": "decay at the clip’s rates",
 }
@@ -51,14 +52,19 @@ def because(table: pd.DataFrame) -> str:
     """The sentence that answers the question, as strong as the verdicts allow.
 
     Clipping speeds up grokking because it keeps the norms of the function: where it is found to speed it up, and an arm
-    that holds them is as soon, on every task. Otherwise it says on which tasks that is so (`shown`, or `indicated` by
-    fewer than five seeds), on which all are later, and where it is open. A task on which such an arm is as soon, and
-    the clip is not found to be sooner than none, explains nothing: it is named as such.
+    that holds them is as soon, on every task; it says so if that is not the same arm everywhere. Otherwise it says on
+    which tasks that is so (`shown`, or `indicated` by fewer than five seeds), on which all are later, and where it is
+    open. A task on which such an arm is as soon, and the clip is not found to be sooner than none, explains nothing: it
+    is named as such.
     """
     reason = HYPOTHESES[0].says
     found = {task: _found(table, task) for task in names(table, "task")}
     if set(found) == set(BUDGETS) and set(found.values()) == {"shown"}:
-        return f"Clipping speeds up grokking because {reason}: on all six tasks runs given only that are as soon."
+        ways = {arm: set(names(where(table, arm=arm, verdict="as soon"), "task")) for arm in HELD}
+        of_all = any(tasks == set(BUDGETS) for tasks in ways.values())
+        how = "" if of_all else f", in one of {in_words(len(HELD))} ways, neither of which is shown to be on all six"
+        told = f"on each of the six tasks runs given only that are as soon{how}"
+        return f"Clipping speeds up grokking because {reason}: {told}."
     parts = [
         f"{word} on {listed([task for task, of_task in found.items() if of_task == word])}"
         for word in ("shown", "indicated", "not the whole", "open")
@@ -124,12 +130,16 @@ def _arms(table: pd.DataFrame) -> str:
 
 
 def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
-    """Where an arm is as soon, later, and not told, with its ratio on the main task."""
+    """Where an arm is as soon, later, and not told, and where no run of it groks, with its ratio on the main task."""
     rows = where(table, arm=arm)
     if not len(rows):
         return ""
-    tasks: Mapping[str, list[str]] = {verdict: names(where(rows, verdict=verdict), "task") for verdict in SAID}
+    never = rows.loc[(rows["reached"] == 0) & (rows["verdict"] == "cannot tell")]
+    rest = rows.drop(never.index)
+    tasks: Mapping[str, list[str]] = {verdict: names(where(rest, verdict=verdict), "task") for verdict in SAID}
     parts = [SAID[verdict].format(listed(of)) for verdict, of in tasks.items() if of]
+    if len(never):
+        parts.append(f"not within the budget on {listed(names(never, 'task'))} (n = {int(never['n'].min())})")
     main = where(rows, task=MAIN).to_dict("records")
     beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""
     return f"{words}, {', '.join(parts)}{beside}"
