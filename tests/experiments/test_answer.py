@@ -184,6 +184,9 @@ def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
     arm = "growing-sphere-tensors"
     rows = [*_ends("mul"), _row("mul", arm, "cannot tell"), _row("s5", arm, "cannot tell", 2.6, reached=0, n=1)]
     given = abstract(pd.DataFrame([*rows, _row("mul", next(iter(REMOVED)), "later")]))[2]
+    few = _row("add", arm, "as soon", 1.05, shared=2)
+    told = abstract(pd.DataFrame([*rows, few, _row("mul", next(iter(REMOVED)), "later")]))[2]
+    assert "relative step free to shrink, indicated as soon on x + y, open on x · y, not within" in told
     assert "relative step free to shrink, open on x · y, not within the budget on S5 (n = 1)" in given
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import pandas as pd
 
 from grokscope.analysis import names, where
@@ -130,14 +128,21 @@ def _arms(table: pd.DataFrame) -> str:
 
 
 def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
-    """Where an arm is as soon, later, and not told, and where no run of it groks, with its ratio on the main task."""
+    """Where an arm is as soon, later, and not told, and where no run of it groks, with its ratio on the main task.
+
+    What fewer than five seeds say is an indication.
+    """
     rows = where(table, arm=arm)
     if not len(rows):
         return ""
     never = rows.loc[(rows["reached"] == 0) & (rows["verdict"] == "cannot tell")]
     rest = rows.drop(never.index)
-    tasks: Mapping[str, list[str]] = {verdict: names(where(rest, verdict=verdict), "task") for verdict in SAID}
-    parts = [SAID[verdict].format(listed(of)) for verdict, of in tasks.items() if of]
+    parts = []
+    for verdict, words_of in SAID.items():
+        told = where(rest, verdict=verdict)
+        few = (told["shared"] < FEW) & (verdict != "cannot tell")
+        for kind, of in (("", told.loc[~few]), ("indicated ", told.loc[few])):
+            parts += [f"{kind}{words_of.format(listed(names(of, 'task')))}"] if len(of) else []
     if len(never):
         parts.append(f"not within the budget on {listed(names(never, 'task'))} (n = {int(never['n'].min())})")
     main = where(rows, task=MAIN).to_dict("records")
