@@ -16,6 +16,7 @@ from grokscope.disk import DiskError
 from grokscope.experiments import ledger
 from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.published_tables.page import sentences
+from grokscope.experiments.published_tables.pipeline import _residual_arms
 from grokscope.experiments.published_tables.summary import (
     as_text,
     best_bounds,
@@ -57,7 +58,7 @@ def test_the_plan_is_the_published_one():
     assert planned["quarter"] == {"mul": 23}
     assert planned["adamw"] == dict.fromkeys(("add", "sub", "mul", "div", "mixed", "s5"), 6)
     assert planned["unclipped"] == {**dict.fromkeys(("add", "sub", "mul", "div", "s5"), 5), "mixed": 3}
-    assert len(list(sizes(residual_arms({"mul": 2.0, "sub": 1.5, "s5": 1.0}), ()))) == 15
+    assert len(list(sizes(residual_arms([("mul", 2.0), ("sub", 1.5), ("s5", 1.0)]), ()))) == 15
 
 
 def test_a_run_is_evaluated_every_epoch_and_goes_on_for_200_steps():
@@ -200,6 +201,26 @@ def test_rows_of_what_is_not_asked_for_survive(finished, tmp_path):
             Request(scale="small", runs=tmp_path / "runs", out=out, training=False, **asked)
         )
         assert pd.read_csv(out / "runs.csv")["run"].tolist() == [*rows["run"], "quarter-mul-adam-seed9"]
+
+
+def test_more_seeds_may_change_the_best_bound_and_the_table_of_the_earlier_best_stays(tmp_path):
+    """Of two seeds that the plan does not name, and of the standard residual at the bound that was best before."""
+    parts = [
+        _runs([100, 900, 1000], arm="lion-max_norm-1.25", task="s5", bound=1.25),
+        _runs([400, 500, 600], arm="lion-max_norm-1", task="s5", bound=1.0),
+        _runs([700], arm="pre-ln-max_norm-1.25", task="s5", bound=1.25).assign(part="residual"),
+    ]
+    rows = pd.concat(parts, ignore_index=True).assign(config="0" * 12, observed_seconds=np.nan)
+    rows["run"] = [f"{row.part}-s5-{row.arm}-seed{70 + row.seed}" for row in rows.itertuples()]
+    (tmp_path / "out").mkdir()
+    rows.to_csv(tmp_path / "out" / "runs.csv", index=False)
+    request = Request(runs=tmp_path / "runs", out=tmp_path / "out", training=False)
+    assert [arm.name for arm in _residual_arms(request, request.runs, request.out, rows) if arm.task == "s5"] == [
+        "pre-ln-max_norm-1", "pre-ln-max_norm-1.25"
+    ]  # fmt: skip
+    outcome = experiment("published-tables").start(request)
+    assert outcome.lines[0] == "0 of 559 runs have ended, and 7 beyond the plan"
+    assert pd.read_csv(tmp_path / "out" / "residual.csv")["arm"].tolist() == ["pre-ln-max_norm-1.25"]
 
 
 def test_a_row_of_another_config_does_not_count(finished, tmp_path, monkeypatch):

@@ -57,17 +57,21 @@ def published_tables(request: Request) -> Outcome:
     if not len(rows):
         raise ValueError(f"no run of {NAME} in {runs} has ended: train some (without --report-only)")
     request.say("writing the page")
-    arms = {table.name: table.arms for table in TABLES} | {"residual": residual_arms(_best_bounds(request, runs, out))}
+    arms = {table.name: table.arms for table in TABLES} | {"residual": _residual_arms(request, runs, out, rows)}
     summaries = {name: summary(where(rows, part=name), arms[name]) for name in table_names()}
     summaries = {name: table for name, table in summaries.items() if len(table)}
     ended = set(rows["run"])
+    n_planned = sum(one.job.name in ended for one in plan)
+    told = f"{n_planned} of {len(plan)} runs have ended"
+    if beyond := len(rows) - n_planned:
+        told += f", and {beyond} beyond the plan"
     missing = {
         name: [one.job.name for one in plan if one.part == name and one.job.name not in ended] for name in summaries
     }
     page = write_tables(out, rows, summaries, missing, request.scale)
     columns = ["part", "task", "arm", "n", "failures", "median"]
     shown = pd.concat(summaries.values(), ignore_index=True).reindex(columns=columns)
-    return Outcome.of_table(shown, (f"{len(rows)} of {len(plan)} runs have ended", f"wrote {page}"), failed)
+    return Outcome.of_table(shown, (told, f"wrote {page}"), failed)
 
 
 def _whole_plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
@@ -80,15 +84,23 @@ def _whole_plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
 def _plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
     """Every run of every table, as far as it is known: the last table needs the first."""
     plan = [run for table in TABLES for run in _of_table(table.name, table.arms, request)]
-    return plan + list(_of_table("residual", residual_arms(_best_bounds(request, runs, out)), request))
+    return plan + list(_of_table("residual", residual_arms(_best_bounds(request, runs, out).items()), request))
 
 
 def _best_bounds(request: Request, runs: Path, out: Path) -> dict[str, float]:
-    """The best bound on mul, and on the other tasks of the last table as far as it is known."""
+    """The best bound on mul, and on the other tasks of the last table as far as it is known, of all seeds."""
     (table,) = (table for table in TABLES if table.name == "bounds")
-    rows = rows_of(list(_of_table(table.name, table.arms, request)), runs, published_rows(out / FILE))
-    best = best_bounds(summary(rows, table.arms))
+    rows = rows_of(list(_of_table(table.name, table.arms, request)), runs, published_rows(out / FILE), others=True)
+    best = best_bounds(summary(where(rows, part=table.name), table.arms))
     return {"mul": BEST_ON_MUL} | {task: bound for task, bound in best.items() if task in ("sub", "s5")}
+
+
+def _residual_arms(request: Request, runs: Path, out: Path, rows: pd.DataFrame) -> tuple[Arm, ...]:
+    """The arms of the last table: at the best bounds, and at those that were best when fewer seeds were known."""
+    arms = residual_arms(_best_bounds(request, runs, out).items())
+    of_table = where(rows, part="residual").dropna(subset=["bound"])
+    known = zip(of_table["task"], of_table["bound"].astype(float), strict=True)
+    return tuple({arm.task + arm.name: arm for arm in (*arms, *residual_arms(known))}.values())
 
 
 def _of_table(name: str, arms: Sequence[Arm], request: Request) -> Iterator[PlannedRun]:

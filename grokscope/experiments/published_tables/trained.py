@@ -6,7 +6,7 @@ its sustained grok, or at its budget.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -113,12 +113,12 @@ def _unclipped() -> Iterator[Arm]:
         yield Arm(task, "lion", f"{task}-lion", 8000, 3 if task == "mixed" else 5)
 
 
-def residual_arms(best: Mapping[str, float]) -> tuple[Arm, ...]:
-    """The arms of the standard residual, at the best bound of each task."""
+def residual_arms(bounds: Iterable[tuple[str, float]]) -> tuple[Arm, ...]:
+    """The arms of the standard residual, of tasks with the bound on row norms of each."""
     return tuple(
         Arm(task, f"pre-ln-max_norm-{bound:g}", f"{task}-lion-clip", 8000, 5,
             {"max_norm": bound, "model.residual": "pre_ln"}, bound)
-        for task, bound in best.items()
+        for task, bound in bounds
     )  # fmt: skip
 
 
