@@ -1,4 +1,4 @@
-"""What bit-identical weights depend on beside the config: versions, machine, CPU threads, who multiplies."""
+"""What bit-identical weights depend on beside the config: versions, machine, CPU threads, and how they compute."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from typing import Any
 
 import torch
 
+from grokscope import subnormals
 from grokscope.blas import library
 
-ROUNDS = ("grokscope", "torch", "machine", "capability", "threads", "products")
+ROUNDS = ("grokscope", "torch", "machine", "capability", "threads", "products", "subnormals")
 """What may change how a number is rounded; the versions of Python and of the kernel do not."""
+BEFORE = {"subnormals": "kept"}
+"""What held of runs that do not record it, as they are older."""
 
 
 def environment() -> dict[str, Any]:
@@ -35,12 +38,14 @@ def environment() -> dict[str, Any]:
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "products": library(torch.get_num_threads()),
+        "subnormals": subnormals.how(torch.get_num_threads()),
     }
 
 
 def other_rounding(then: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     """What differs between two environments that may round otherwise, in words: "torch was 2.12.0, is 2.13.0".
 
-    What was not recorded then is not compared.
+    What was not recorded then is not compared, but for what was the same in all runs then.
     """
+    then = {**BEFORE, **then}
     return [f"{name} was {then[name]}, is {now[name]}" for name in ROUNDS if name in then and then[name] != now[name]]

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from grokscope import subnormals
 from grokscope.config import RunConfig, forward_path, override
 from grokscope.engine import retain_freed_memory
 from grokscope.model import Weights
@@ -306,11 +307,12 @@ class _Clock:
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
-    """Train with this many CPU threads, which is part of a run's identity, and with freed memory kept."""
+    """Train with this many CPU threads, which is part of a run's identity; freed memory is kept, subnormals are not."""
     retain_freed_memory()
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:
-        yield
+        with subnormals.as_zero(count):
+            yield
     finally:
         torch.set_num_threads(before)

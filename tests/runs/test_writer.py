@@ -23,7 +23,8 @@ def test_config_and_environment_are_recorded_and_the_config_round_trips(trained,
     record = json.loads((trained / "config.json").read_text())
     assert record["format"] == 1
     assert record["environment"].keys() == {
-        "grokscope", "torch", "transformer-lens", "python", "platform", "machine", "capability", "threads", "products"
+        "grokscope", "torch", "transformer-lens", "python", "platform", "machine", "capability", "threads", "products",
+        "subnormals",
     }  # fmt: skip
     assert (
         record["environment"]["torch"] == torch.__version__.split("+")[0]
@@ -111,7 +112,7 @@ def test_that_error_says_what_changed_on_this_machine(trained, weights_at, monke
         save_again(trained, 30, weights_at(31))
 
 
-@pytest.mark.parametrize("name", ["torch", "machine", "capability", "threads", "products", "grokscope"])
+@pytest.mark.parametrize("name", ["torch", "machine", "capability", "threads", "products", "subnormals", "grokscope"])
 def test_an_environment_that_may_round_otherwise_is_recorded_from_that_step_on(killed, monkeypatch, name):
     here = environment()
     monkeypatch.setattr("grokscope.runs.opening.environment", lambda: here | {name: "another"})

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy
 
 from grokscope import figures
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
 from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
+from grokscope.experiments.published_tables.against_clip import against_clip, sentences_against
 from grokscope.experiments.published_tables.summary import LEAST_RUNS, as_text, median_in_words, readme_lines
 from grokscope.experiments.published_tables.trained import TABLES, PublishedTable
 from grokscope.experiments.shown import Shown
@@ -40,13 +42,16 @@ def write_tables(
         missing: names of the runs of each table that have not ended.
         scale: of the experiment.
     """
+    compared = against_clip(rows, summaries["bounds"]) if "bounds" in summaries else pd.DataFrame()
     shown = [
-        _shown(table, where(rows, part=table.name), summaries[table.name], missing.get(table.name, ()))
+        _shown(table, where(rows, part=table.name), summaries[table.name], compared, missing.get(table.name, ()))
         for table in TABLES
         if table.name in summaries
     ]
     beside = {FILE: csv_bytes(rows)}
     beside |= {f"{name}.csv": csv_bytes(table) for name, table in summaries.items()}
+    if len(compared):
+        beside["against-clip.csv"] = csv_bytes(compared)
     if "bounds" in summaries:
         beside["summary.md"] = ("\n".join(readme_lines(summaries["bounds"])) + "\n").encode()
     seconds = float(np.nansum(numbers(rows, "observed_seconds")))
@@ -86,13 +91,15 @@ def _trained(rows: pd.DataFrame, seconds: float) -> str:
     return joined([alone, *devices])
 
 
-def _shown(table: PublishedTable, rows: pd.DataFrame, summary: pd.DataFrame, missing: Sequence[str]) -> Shown:
+def _shown(
+    table: PublishedTable, rows: pd.DataFrame, summary: pd.DataFrame, compared: pd.DataFrame, missing: Sequence[str]
+) -> Shown:
     caption = f"{len(rows)} runs. Steps to the first grok; “source” is the published median of the preset."
     return Shown(
         table.name,
         table.title,
         table.about,
-        tuple(sentences(summary)),
+        (*sentences(summary), *sentences_against(where(compared, part=table.name) if len(compared) else compared)),
         tuple(_plates(table.name, rows)),
         as_text(summary, caption),
         tuple(by_arm(missing)),
@@ -109,15 +116,25 @@ def sentences(summary: pd.DataFrame) -> Iterator[str]:
     for row in compared.to_dict("records"):
         if not row["low"] <= row["published"] <= row["high"]:
             sooner = "sooner" if row["median"] < row["published"] else "later"
-            yield f"{_of(row)} is {sooner} than published: {_beside(row)}."
+            n_sooner, n_later = int(row["sooner"]), int(row["later"])
+            p = scipy.stats.binomtest(n_sooner, n_sooner + n_later).pvalue
+            told = f"{n_sooner} runs are sooner than that and {n_later} later (sign test, p = {p:.2g})"
+            yield f"{_of(row)} is {sooner} than published: {_beside(row)}; {told}."
     for row in known.loc[known["n"] < LEAST_RUNS].to_dict("records"):
         yield f"{_of(row)} has too few runs to tell: {_beside(row)}."
     failing = [row for row in summary.to_dict("records") if row["failures"]]
     for row in failing:
-        yield f"{_of(row)}: {row['failures']} of {row['n']} runs have not grokked in their budget."
+        yield f"{_of(row)}: {_failures(row['failures'], row['n'])} not grokked in the budget."
     if len(summary) and not failing:
         total = sum(row["n"] for row in summary.to_dict("records"))
         yield f"None of the {total} runs failed."
+
+
+def _failures(failures: int, n: int) -> str:
+    """How many of the runs have failed, up to the verb."""
+    if failures == n:
+        return "the one run has" if n == 1 else f"all {n} runs have"
+    return f"{failures} of {n} runs {'has' if failures == 1 else 'have'}"
 
 
 def _beside(row: Mapping[str, object]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import isinf, isnan, nan
 
+import numpy as np
 import pandas as pd
 import scipy
 
-from grokscope.analysis import names, where
+from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, quantile_times
 from grokscope.experiments.published_tables.trained import Arm
 from grokscope.experiments.wording import TITLES, steps
@@ -16,7 +17,8 @@ from grokscope.report import Table
 
 COLUMNS = [
     "part", "task", "arm", "bound", "n", "grokked", "failures", "failure_rate_at_most",
-    "median", "low", "high", "coverage", "q25", "q75", "q95", "sustained_median", "published", "statement",
+    "median", "low", "high", "coverage", "q25", "q75", "q95", "sustained_median", "published", "sooner", "later",
+    "statement",
 ]  # fmt: skip
 
 
@@ -50,7 +52,8 @@ def summary(rows: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
     Returns `COLUMNS`: grokked and failures count runs by the first grok; median, low, high (its interval, of 95%
     or of what so few runs can have), coverage (in which share of samples that can hold the median at most), q25, q75
     and q95 are those of the Kaplan-Meier curve of the first grok, in steps, missing where they are not reached;
-    sustained_median is that of the sustained grok; published is the source's median for the preset.
+    sustained_median is that of the sustained grok; published is the source's median for the preset, and sooner and
+    later count the runs that grok before it and after it, missing where there is none.
     """
     lines = []
     for arm in arms:
@@ -75,9 +78,19 @@ def summary(rows: pd.DataFrame, arms: Sequence[Arm]) -> pd.DataFrame:
                 **dict(zip(("q25", "q75", "q95"), quantile_times(runs, (0.25, 0.75, 0.95)), strict=True)),
                 "sustained_median": sustained["median"],
                 "published": arm.published,
+                **_beside_published(runs, arm.published),
             }
         )
     return pd.DataFrame(lines, columns=COLUMNS)
+
+
+def _beside_published(runs: pd.DataFrame, published: int | None) -> dict[str, int | None]:
+    """How many runs grok before a published median and after it; one that was given up before it is neither."""
+    if published is None:
+        return {"sooner": None, "later": None}
+    groks, seen = numbers(runs, "grok_step"), numbers(runs, "observed")
+    later = (groks > published) | (np.isnan(groks) & (seen >= published))
+    return {"sooner": int((groks < published).sum()), "later": int(later.sum())}
 
 
 def best_bounds(bounds: pd.DataFrame) -> dict[str, float]:
@@ -111,11 +124,15 @@ def as_text(table: pd.DataFrame, caption: str) -> Table:
                 str(row["failures"]),
                 f"{row['failure_rate_at_most']:.1%}",
                 median_in_words(row),
-                f"{steps(row['q25'])} to {steps(row['q75'])}",
+                _quartiles(row["q25"], row["q75"]),
                 *(steps(row[name]) for name in ("q95", "sustained_median", "published")),
             )
         )
     return Table(columns, tuple(written), frozenset(columns[2:]), caption)
+
+
+def _quartiles(low: float, high: float) -> str:
+    return "–" if isnan(low) else f"{steps(low)} to {steps(high)}"
 
 
 def median_in_words(row: Mapping[str, object]) -> str:
