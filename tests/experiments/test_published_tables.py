@@ -155,9 +155,19 @@ def test_so_few_runs_are_neither_sooner_nor_later_than_published():
     )
 
 
-def test_the_results_page_has_the_table_of_the_report():
+def test_the_results_page_has_the_tables_of_the_report():
     reports = Path(__file__).parents[2] / "reports"
-    assert (reports / "published-tables" / "summary.md").read_text() in (reports / "README.md").read_text()
+    for table in ("summary.md", "against-clip.md"):
+        assert (reports / "published-tables" / table).read_text() in (reports / "README.md").read_text()
+
+
+def test_the_spread_of_arms_of_many_runs_is_told():
+    arms = [Arm("mul", name, "mul-lion-clip", 5000, 20) for name in ("narrow", "wide")]
+    few = [_runs(list(range(400, 400 + 20 * step, step)), arm=name) for name, step in (("narrow", 4), ("wide", 20))]
+    # Quartiles of 20 runs lie half way between the fifth and sixth, and the fifteenth and sixteenth: ten steps apart.
+    told = "Steps between the quartiles: 40 for x · y (narrow) and 200 for x · y (wide)."
+    assert told in list(sentences(summary(pd.concat(few), arms)))
+    assert told not in list(sentences(summary(pd.concat([runs.iloc[:19] for runs in few]), arms)))
 
 
 def test_runs_before_and_after_the_published_median_are_counted_and_one_given_up_before_it_is_neither():

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from math import isinf, isnan
+from typing import Any
 
 import pandas as pd
 
 from grokscope.analysis import names, where
 from grokscope.analysis.timing import speed_up
 from grokscope.experiments.published_tables.summary import best_bounds
-from grokscope.experiments.wording import TITLES, joined
+from grokscope.experiments.wording import TITLES, joined, steps
 
 PARTS = ("adamw", "unclipped", "residual")
 """Tables of networks that are trained as the method's are, but for what the table is about."""
@@ -50,20 +51,57 @@ def sentences_against(compared: pd.DataFrame) -> Iterator[str]:
     """One sentence an arm, of all its tasks; arms whose names differ by their bound alone are one."""
     if not len(compared):
         return
-    kinds = compared.assign(kind=compared["arm"].str.replace(r"-max_norm-.*", "", regex=True))
+    kinds = compared.assign(kind=_kinds(compared))
     for kind in names(kinds, "kind"):
-        told = [_ratio(row) for row in where(kinds, kind=kind).to_dict("records")]
+        told = []
+        for row in where(kinds, kind=kind).to_dict("records"):
+            at = str(row["arm"]).removeprefix(kind).removeprefix("-max_norm-")
+            told.append(f"{TITLES[row['task']]}{at and f' at {at}'} {_ratio(row)}")
         yield f"{kind}, times as soon as {CLIP} at its best bound, on the same seeds: {joined(told)}."
 
 
-def _ratio(row: Mapping[str, object]) -> str:
-    """`x - y 1.35 (1.21 to 2.67; n = 5)`, with the bound on row norms behind the task where the arm's name has one."""
-    task = TITLES[str(row["task"])]
-    if at := str(row["arm"]).removeprefix(str(row["kind"])).removeprefix("-max_norm-"):
-        task += f" at {at}"
-    value, low, high, n = (float(str(row[name])) for name in ("speed_up", "low", "high", "seeds"))
-    if isnan(value):
-        return f"{task} unknown, as neither has a median (n = {n:.0f})"
+def against_lines(compared: pd.DataFrame) -> list[str]:
+    """A table in Markdown: a row for each task, with medians in steps and how many times as soon as the clip.
+
+    Of arms that differ by their bound alone it has the first, which is at the best bound.
+    """
+    lines = [
+        f"| task | {' | '.join(IN_MARKDOWN.values())} |",
+        "|---" * (1 + len(IN_MARKDOWN)) + "|",
+    ]
+    kinds = compared.assign(kind=_kinds(compared))
+    for task in names(compared, "task"):
+        cells = []
+        for part, kind in IN_MARKDOWN:
+            rows = where(kinds, part=part, kind=kind, task=task).head(1).to_dict("records")
+            cells += [f"{_median(row)}; {_ratio(row)}" for row in rows] or ["–"]
+        lines.append(f"| {TITLES[task]} | {' | '.join(cells)} |")
+    return lines
+
+
+IN_MARKDOWN = {
+    ("unclipped", "lion"): "Lion without projection and clip",
+    ("adamw", "tuned"): "AdamW, tuned",
+    ("residual", "pre-ln"): "Lion with both, standard residual",
+}
+"""What the results' table compares, by table and arm, with the head of its column."""
+
+
+def _kinds(compared: pd.DataFrame) -> pd.Series:
+    """What arms are called without the bound that they are at."""
+    return compared["arm"].str.replace(r"-max_norm-.*", "", regex=True)
+
+
+def _median(row: Mapping[Hashable, Any]) -> str:
+    return "never in the budget" if isnan(row["arm_median"]) else steps(row["arm_median"])
+
+
+def _ratio(row: Mapping[Hashable, Any]) -> str:
+    """`1.35 (1.21 to 2.67; n = 5)`."""
+    n = row["seeds"]
+    if isnan(row["speed_up"]):
+        return f"unknown, as neither has a median (n = {n})"
     bound = "at least " if row["is_lower_bound"] else "at most " if row["is_upper_bound"] else ""
-    interval = "" if isnan(low) else f"{low:.2f} to {'∞' if isinf(high) else f'{high:.2f}'}; "
-    return f"{task} {bound}{value:.2f} ({interval}n = {n:.0f})"
+    high = "∞" if isinf(row["high"]) else f"{row['high']:.2f}"
+    interval = "" if isnan(row["low"]) else f"{row['low']:.2f} to {high}; "
+    return f"{bound}{row['speed_up']:.2f} ({interval}n = {n})"

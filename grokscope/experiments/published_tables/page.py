@@ -14,7 +14,7 @@ from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
 from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
-from grokscope.experiments.published_tables.against_clip import against_clip, sentences_against
+from grokscope.experiments.published_tables.against_clip import against_clip, against_lines, sentences_against
 from grokscope.experiments.published_tables.summary import LEAST_RUNS, as_text, median_in_words, readme_lines
 from grokscope.experiments.published_tables.trained import TABLES, PublishedTable
 from grokscope.experiments.shown import Shown
@@ -25,6 +25,8 @@ from grokscope.report.page import write_page
 
 TITLE = "Every table of the method's authors, again"
 COMMAND = "grokscope experiment published-tables"
+RUNS_FOR_QUARTILES = 20
+"""Runs below which the spread of arms is not compared."""
 
 
 def write_tables(
@@ -50,10 +52,11 @@ def write_tables(
     ]
     beside = {FILE: csv_bytes(rows)}
     beside |= {f"{name}.csv": csv_bytes(table) for name, table in summaries.items()}
-    if len(compared):
-        beside["against-clip.csv"] = csv_bytes(compared)
     if "bounds" in summaries:
         beside["summary.md"] = ("\n".join(readme_lines(summaries["bounds"])) + "\n").encode()
+    if len(compared):
+        beside["against-clip.csv"] = csv_bytes(compared)
+        beside["against-clip.md"] = ("\n".join(against_lines(compared)) + "\n").encode()
     seconds = float(np.nansum(numbers(rows, "observed_seconds")))
     values = {
         "title": TITLE,
@@ -122,6 +125,10 @@ def sentences(summary: pd.DataFrame) -> Iterator[str]:
             yield f"{_of(row)} is {sooner} than published: {_beside(row)}; {told}."
     for row in known.loc[known["n"] < LEAST_RUNS].to_dict("records"):
         yield f"{_of(row)} has too few runs to tell: {_beside(row)}."
+    spread = summary.loc[summary["n"] >= RUNS_FOR_QUARTILES].dropna(subset=["q25", "q75"]).to_dict("records")
+    if len(spread) > 1:
+        apart = [f"{steps(row['q75'] - row['q25'])} for {_of(row)}" for row in spread]
+        yield f"Steps between the quartiles: {joined(apart)}."
     failing = [row for row in summary.to_dict("records") if row["failures"]]
     for row in failing:
         yield f"{_of(row)}: {_failures(row['failures'], row['n'])} not grokked in the budget."
