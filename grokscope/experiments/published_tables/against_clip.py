@@ -56,7 +56,7 @@ def sentences_against(compared: pd.DataFrame) -> Iterator[str]:
         told = []
         for row in where(kinds, kind=kind).to_dict("records"):
             at = str(row["arm"]).removeprefix(kind).removeprefix("-max_norm-")
-            told.append(f"{TITLES[row['task']]}{at and f' at {at}'} {_ratio(row)}")
+            told.append(f"{TITLES[row['task']]}{at and f' at the bound {at}:'} {_ratio(row)}")
         yield f"{kind}, times as soon as {CLIP} at its best bound, on the same seeds: {joined(told)}."
 
 
