@@ -136,6 +136,16 @@ def test_replicas_counts_the_steps_of_all_networks(monkeypatch, tmp_path, capsys
     assert all(value > 0 for value in measured["steps_a_second"].values())
 
 
+def test_subnormals_times_both_ways_at_every_size_of_the_weights(monkeypatch, tmp_path, capsys):
+    file = tmp_path / "subnormals.json"
+    words = ["--rounds", "1", "--steps", "1", "--times", "1", "30", "--smallest", "--out", str(file)]
+    run(monkeypatch, "subnormals", *words)
+    measured = json.loads(file.read_text())
+    assert set(measured["milliseconds_a_step"]) == {"1", "30"}
+    assert all(set(ways) == {"kept", "zero"} for ways in measured["milliseconds_a_step"].values())
+    assert all(ratio > 0 for ratio in measured["kept_over_zero"].values())
+
+
 def test_step_down_levels_counts_every_kind(monkeypatch, tmp_path, capsys):
     run(monkeypatch, "step_down_levels", "--smallest", "--out", str(tmp_path))
     table = pd.read_csv(tmp_path / "step-down-levels.csv").set_index("kind")

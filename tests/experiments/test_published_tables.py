@@ -205,7 +205,9 @@ def test_arms_are_compared_with_the_clip_at_its_best_bound_on_shared_seeds():
     assert list(sentences_against(where(compared, part="adamw"))) == [
         f"tuned, {method}: S5 2.00 (2.00 to 2.00; n = 5).", f"as-published, {method}: S5 at most 0.05 (n = 1)."
     ]  # fmt: skip
-    assert next(sentences_against(where(compared, part="residual"))).endswith(": S5 at the bound 2: 0.80 (0.80 to 0.80; n = 6).")
+    assert next(sentences_against(where(compared, part="residual"))).endswith(
+        ": S5 at the bound 2: 0.80 (0.80 to 0.80; n = 6)."
+    )
     assert not list(
         sentences_against(against_clip(where(rows, part="bounds"), summary(where(rows, part="bounds"), arms)))
     )

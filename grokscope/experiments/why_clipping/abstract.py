@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import pandas as pd
 
 from grokscope.analysis import names, where
@@ -26,8 +29,11 @@ INSTEAD = {
 """What runs without a clip were given, by arm."""
 REMOVED = {"norms-clip-step-free-scale-free": "relative step and logit scale undone"}
 """What was taken from clipped runs, by arm."""
-SAID = {"as soon": "as soon on {}", "later": "later on {}", "cannot tell": "open on {}"}
-"""A verdict and its tasks."""
+PHRASES = (
+    "as soon on {}", "indicated as soon on {}", "later on {}", "indicated later on {}", "open on {}",
+    "not within the budget on {}",
+)  # fmt: skip
+"""What is said of an arm on its tasks, in the order in which it is said."""
 
 
 def abstract(table: pd.DataFrame) -> tuple[str, ...]:
@@ -60,7 +66,8 @@ def because(table: pd.DataFrame) -> str:
     if set(found) == set(BUDGETS) and set(found.values()) == {"shown"}:
         ways = {arm: set(names(where(table, arm=arm, verdict="as soon"), "task")) for arm in HELD}
         of_all = any(tasks == set(BUDGETS) for tasks in ways.values())
-        how = "" if of_all else f", in one of {in_words(len(HELD))} ways, neither of which is shown to be on all six"
+        ways_of = f"the {in_words(len(HELD))} ways of holding them"
+        how = "" if of_all else f", though no one of {ways_of} is shown to be so on all six"
         told = f"on each of the six tasks runs given only that are as soon{how}"
         return f"Clipping speeds up grokking because {reason}: {told}."
     parts = [
@@ -135,16 +142,19 @@ def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
     rows = where(table, arm=arm)
     if not len(rows):
         return ""
-    never = rows.loc[(rows["reached"] == 0) & (rows["verdict"] == "cannot tell")]
-    rest = rows.drop(never.index)
+    said = rows.assign(phrase=[_phrase(row) for row in rows.to_dict("records")])
     parts = []
-    for verdict, words_of in SAID.items():
-        told = where(rest, verdict=verdict)
-        few = (told["shared"] < FEW) & (verdict != "cannot tell")
-        for kind, of in (("", told.loc[~few]), ("indicated ", told.loc[few])):
-            parts += [f"{kind}{words_of.format(listed(names(of, 'task')))}"] if len(of) else []
-    if len(never):
-        parts.append(f"not within the budget on {listed(names(never, 'task'))} (n = {int(never['n'].min())})")
+    for phrase in PHRASES:
+        if len(of := where(said, phrase=phrase)):
+            n = f" (n = {int(of['n'].min())})" if phrase == PHRASES[-1] else ""
+            parts.append(phrase.format(listed(names(of, "task"))) + n)
     main = where(rows, task=MAIN).to_dict("records")
     beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""
     return f"{words}, {', '.join(parts)}{beside}"
+
+
+def _phrase(row: Mapping[Hashable, Any]) -> str:
+    """Which of `PHRASES` a verdict is said with."""
+    if row["verdict"] == "cannot tell":
+        return "open on {}" if row["reached"] else PHRASES[-1]
+    return f"{'indicated ' if row['shared'] < FEW else ''}{row['verdict']} on {{}}"
