@@ -21,8 +21,9 @@ from grokscope.experiments.why_clipping.declared import families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.literature import SOURCES
-from grokscope.experiments.why_clipping.page import LADDER, twins
+from grokscope.experiments.why_clipping.methods import twins
 from grokscope.experiments.why_clipping.summary import summary
+from grokscope.experiments.why_clipping.tables import LADDER
 from grokscope.experiments.why_clipping.tasks import BUDGETS
 from grokscope.experiments.why_clipping.wording import ratio_in_words, standing
 

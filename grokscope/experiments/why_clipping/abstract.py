@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from grokscope.analysis import names, where
+from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
 from grokscope.experiments.why_clipping.declared import CLIP, FREE, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
@@ -146,7 +146,7 @@ def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
     parts = []
     for phrase in PHRASES:
         if len(of := where(said, phrase=phrase)):
-            n = f" (n = {int(of['n'].min())})" if phrase == PHRASES[-1] else ""
+            n = f" (n = {numbers(of, 'n').min():.0f})" if phrase == PHRASES[-1] else ""
             parts.append(phrase.format(listed(names(of, "task"))) + n)
     main = where(rows, task=MAIN).to_dict("records")
     beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""

@@ -1,0 +1,82 @@
+"""The methods of the page: how runs were made and compared, with the numbers of those that there are."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from grokscope.analysis import names, numbers, where
+from grokscope.analysis.timing.non_inferiority import MARGIN
+from grokscope.experiments.why_clipping.abstract import HELD
+from grokscope.experiments.why_clipping.tasks import MAIN, TaskSize, base
+from grokscope.experiments.wording import TITLES, joined
+
+
+def methods(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...]:
+    """How runs were made and compared, as far as there are any.
+
+    Arguments:
+        rows: of every run that has ended.
+        table: of `summary`.
+    """
+    hours = float(numbers(rows, "observed_seconds").sum()) / 3600
+    standard = " The family “residual” has the standard one." if len(where(table, family="residual")) else ""
+    return (
+        f"Two-layer transformers of width 128, trained with Lion at learning rate 1e-3 on half of all pairs of modular "
+        f"arithmetic mod 97 or of S5, {_batches(table)}, as the authors of the method publish them. Every row is "
+        "projected to the published bound before training, in every arm unless it says otherwise; the clip brings the "
+        "rows of the decoder back to it after every step. All networks have the published residual: the first norm of "
+        f"a block overwrites the stream.{standard}",
+        "Arms of one seed share initial weights, split and batch order. Networks are evaluated once an epoch; a grok "
+        "is sustained if validation accuracy is at least 0.95 there and at the next five evaluations. A run ends 200 "
+        "steps later, or at its budget, where it is censored. Runs that follow another run follow one of seed 200, "
+        "which no arm has; what is tuned is tuned on seeds 100 and 101.",
+        "An arm is as soon as the clip if the upper end of a one-sided 95% interval of the geometric mean, over "
+        f"shared seeds, of its time over the clip’s is at most {MARGIN:g}; later, if the lower end is above that. The "
+        "ends are those of a t test of logarithms. An arm some of whose runs are censored has no upper end, and its "
+        "lower one is that of the signed-rank test, which no later grok of those runs could lower, and which needs "
+        f"five seeds.{_decisive(table)} A share of the speed-up is in logarithms, 0% at the projection alone and 100% "
+        "at the clip.",
+        f"{len(rows)} runs, {hours:.1f} hours of training on one core. Rows of all of them are in runs.csv, and what "
+        "is missing is trained by the command above, here or from these rows on another machine.",
+    )
+
+
+def _batches(table: pd.DataFrame) -> str:
+    """The batch sizes of the tasks that have runs: `batch 512 (mixed 2,048, S5 960)`."""
+    of_task = {task: base(task, TaskSize(0, {})).training.batch_size for task in TITLES if task in names(table, "task")}
+    sizes = list(of_task.values())
+    most = max(sizes, key=sizes.count)
+    others = [f"{TITLES[task]} {size:,}" for task, size in of_task.items() if size is not None and size != most]
+    varied = ", but where an arm names another" if len(where(table, family="noise")) else ""
+    return f"batch {most:,}{f' ({joined(others)})' if others else ''}{varied}"
+
+
+def _decisive(table: pd.DataFrame) -> str:
+    """How many seeds the two decisive arms have, and how many they will."""
+    seeds = sorted(int(n) for arm in HELD for n in where(table, arm=arm)["n"])
+    if not seeds:
+        return ""
+    now = f"{seeds[0]}" if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]}"
+    return (
+        f" The two arms that decide ({joined(list(HELD))}) have {now} seeds a task so far; the plan gives them at "
+        "least five, and as many as 80% power needs at the spread of those, at most 40."
+    )
+
+
+def twins(rows: pd.DataFrame) -> tuple[str, ...]:
+    """The built-in check: two arms that are one function, by their steps; nothing where they share no seed."""
+    steps_of = {
+        arm: where(rows, task=MAIN, arm=arm).set_index("seed")["sustained_grok_step"].dropna().astype(int)
+        for arm in ("scale-embeddings", "rate-embeddings")
+    }
+    scaled, faster = steps_of.values()
+    seeds = sorted(set(scaled.index) & set(faster.index))
+    if not seeds:
+        return ()
+    pairs = joined([f"{scaled[seed]:,} and {faster[seed]:,}" for seed in seeds])
+    return (
+        "A check that is built in: embeddings scaled down before the first step, and embeddings that learn faster by "
+        "as much, are one function where a norm follows and steps do not see a gradient’s size, but for LayerNorm’s "
+        f"epsilon and rounding. Steps to the sustained grok on {TITLES[MAIN]}, seed by seed: {pairs} (n = "
+        f"{len(seeds)}).",
+    )
