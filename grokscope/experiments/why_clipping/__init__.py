@@ -16,7 +16,9 @@ literature  what others found
 earlier     ten claims of an earlier experiment, put right
 effects     how the numbers of that are written
 wording     how tasks and ratios are written
-page        the page, its ladders and tables
+tables      arms, hypotheses and tasks as the page shows them
+methods     how runs were made and compared, in words
+page        the page and its ladders
 """
 
 from grokscope.experiments.why_clipping.declared import Arm, Family, declare_family
