@@ -20,9 +20,9 @@ COLLAPSED = 1e-40
 
 @contextmanager
 def as_zero(threads: int) -> Iterator[None]:
-    """Within the block, subnormal numbers count as zero on this thread, if it is the only one of `threads`."""
+    """Within the block, subnormal numbers count as zero on this thread if it is the only one, and else are kept."""
     before = are_zero()
-    torch.set_flush_denormal(before or how(threads) == "zero")
+    torch.set_flush_denormal(how(threads) == "zero")
     try:
         yield
     finally:
