@@ -34,7 +34,8 @@ REPORT = ROOT / "reports" / "why-clipping"
 def _row(task: str, arm: str, verdict: str = "reference", ratio: float = 1.0, **more: object) -> dict[str, object]:
     row = {
         "family": "x", "task": task, "arm": arm, "about": f"about {arm}", "n": 5, "reached": 5,
-        "median": 500.0, "ratio": ratio, "low": 0.9 * ratio, "high": 1.1 * ratio, "is_lower_bound": False, "shared": 5,
+        "median": 500.0, "ratio": ratio, "low": 0.9 * ratio, "high": 1.1 * ratio, "is_lower_bound": False,
+        "is_upper_bound": False, "shared": 5,
         "verdict": verdict, "shared_median": 500.0 * ratio, "against_median": 500.0,
         "event": "sustained_grok", "statement": "",
     }  # fmt: skip
@@ -93,6 +94,7 @@ def test_what_an_arm_has_alone_and_what_is_lost_without_it_are_two_words():
     [
         ({}, "1.20× (1.08 to 1.32, n = 5)"),
         ({"high": float("inf"), "is_lower_bound": True}, "≥ 1.20× (1.08 to ∞, n = 5)"),
+        ({"low": 0.0, "is_upper_bound": True}, "≤ 1.20× (0.00 to 1.32, n = 5)"),
         ({"low": float("nan"), "high": float("nan"), "shared": 1}, "1.20× (n = 1)"),
         ({"ratio": float("nan"), "statement": "no run of clip has ended"}, "no run of clip has ended"),
         ({"ratio": 1.0, "verdict": "reference", "shared": None}, "1 (reference)"),

@@ -218,23 +218,28 @@ def test_names_are_not_read_as_formulas():
 
 def test_a_ladder_shows_ratios_with_their_intervals_and_colours_them_by_their_verdicts():
     rows = [
-        {"arm": "same", "ratio": 1.0, "low": 0.93, "high": 1.08, "is_lower_bound": False, "verdict": "as soon"},
-        {"arm": "late", "ratio": 2.0, "low": 1.6, "high": 2.5, "is_lower_bound": False, "verdict": "later"},
+        {"arm": "same", "ratio": 1.0, "low": 0.93, "high": 1.08, "verdict": "as soon"},
+        {"arm": "late", "ratio": 2.0, "low": 1.6, "high": 2.5, "verdict": "later"},
         {"arm": "never", "ratio": 6.0, "low": 5.0, "high": np.inf, "is_lower_bound": True, "verdict": "later"},
-        {"arm": "once", "ratio": 1.3, "low": np.nan, "high": np.nan, "is_lower_bound": False, "verdict": "cannot tell"},
+        {"arm": "once", "ratio": 1.3, "low": np.nan, "high": np.nan, "verdict": "cannot tell"},
+        {"arm": "sooner", "ratio": 0.5, "low": 0.0, "high": 0.9, "is_upper_bound": True, "verdict": "as soon"},
     ]
+    rows = [{"is_lower_bound": False, "is_upper_bound": False, **row} for row in rows]
     figure = ladder(pd.DataFrame(rows).assign(margin=1.15, seeds=5), {"same": "the same $5"})
     (ax,) = figure.axes
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["the same $5", "late", "never", "once"]
-    assert points(ax, "_ratio", "o") == [(1.0, 0.0), (2.0, 1.0), (6.0, 2.0), (1.3, 3.0)]
-    assert [line.get_markeredgecolor() for line in lines(ax, "_ratio")] == [CLIPPED[0], "#D55E00", "#D55E00", "#7a7a7a"]
+    left, right = ax.get_xlim()
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["the same $5", "late", "never", "once", "sooner"]
+    assert points(ax, "_ratio", "o") == [(1.0, 0.0), (2.0, 1.0), (6.0, 2.0), (1.3, 3.0), (0.5, 4.0)]
+    blue, red, grey = CLIPPED[0], "#D55E00", "#7a7a7a"
+    assert [line.get_markeredgecolor() for line in lines(ax, "_ratio")] == [blue, red, red, grey, blue]
     intervals = [line.get_xdata().tolist() for line in map(_as_array, lines(ax, "_interval"))]
-    assert intervals[:2] == [[0.93, 1.08], [1.6, 2.5]]
-    assert intervals[2] == [5.0, ax.get_xlim()[1]]
-    assert len(intervals) == 3  # one seed has none
-    assert points(ax, "_no end", ">") == [(ax.get_xlim()[1], 2.0)]
-    assert lines(ax, "_ratio")[2].get_markerfacecolor() == "white"
-    assert [text.get_text() for text in ax.texts] == [f"{x}×, n = 5" for x in ("1.00", "2.00", "≥ 6.00", "1.30")]
+    assert intervals == [[0.93, 1.08], [1.6, 2.5], [5.0, right], [left, 0.9]]  # one seed has none
+    assert points(ax, "_no end", ">") == [(right, 2.0)]
+    assert points(ax, "_no end", "<") == [(left, 4.0)]
+    hollow = [line.get_markerfacecolor() == "white" for line in lines(ax, "_ratio")]
+    assert hollow == [False, False, True, False, True]
+    texts = [f"{x}×, n = 5" for x in ("1.00", "2.00", "≥ 6.00", "1.30", "≤ 0.50")]
+    assert [text.get_text() for text in ax.texts] == texts
     assert legend_of(figure) == ["as soon", "later", "cannot tell", "up to 1.15 times"]
 
 
@@ -245,7 +250,7 @@ def test_a_ladder_names_the_event_and_says_why_an_arm_has_no_ratio():
         {"arm": "alone", "event": "sustained_grok", "ratio": np.nan, "verdict": "cannot tell", "statement": "no clip"},
     ]
     table = pd.DataFrame(rows).assign(
-        margin=1.15, seeds=1, low=np.nan, high=np.nan, is_lower_bound=[False, False, None]
+        margin=1.15, seeds=1, low=np.nan, high=np.nan, is_lower_bound=[False, False, None], is_upper_bound=False
     )
     (ax,) = ladder(table).axes
     assert ax.get_xlabel() == "steps to the sustained grok, relative to the clip"
@@ -270,7 +275,7 @@ def test_a_ladder_of_several_panels_has_the_same_arms_in_each_on_one_axis():
         {"panel": "S5", "arm": "free", "ratio": 2.0, "low": 1.5, "high": 2.5, "verdict": "later"},
         {"panel": "mixed", "arm": "free", "ratio": 1.2, "low": 0.5, "high": 2.5, "verdict": "cannot tell"},
     ]
-    figure = ladder(pd.DataFrame(rows).assign(margin=1.15, seeds=3, is_lower_bound=False))
+    figure = ladder(pd.DataFrame(rows).assign(margin=1.15, seeds=3, is_lower_bound=False, is_upper_bound=False))
     shown = [ax for ax in figure.axes if ax.get_visible()]
     assert [ax.get_title(loc="left") for ax in shown] == ["x · y", "S5", "mixed"]
     assert len({ax.get_xlim() for ax in shown}) == len({ax.get_ylim() for ax in shown}) == 1

@@ -7,6 +7,7 @@ soon as the reference if the upper end of a one-sided interval of the ratio of t
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import exp, inf, isinf, isnan, log, nan, sqrt
 
 import numpy as np
@@ -15,14 +16,14 @@ import scipy
 from jaxtyping import Float
 
 from grokscope.analysis.tables.select import names
-from grokscope.analysis.timing.outcomes import LEVEL, Event, Unit, choice, fraction, outcomes
+from grokscope.analysis.timing.outcomes import LEVEL, Event, Outcomes, Unit, choice, fraction, outcomes
 from grokscope.analysis.timing.resampling import shared_seeds
 from grokscope.analysis.timing.speed_up import positive
 
 MARGIN, POWER, MOST_SEEDS = 1.15, 0.8, 40
 COLUMNS = (
-    "reference", "arm", "event", "unit", "seeds", "ratio", "low", "high", "margin", "is_lower_bound", "log_sd",
-    "seeds_needed", "verdict", "statement",
+    "reference", "arm", "event", "unit", "seeds", "ratio", "low", "high", "margin", "is_lower_bound", "is_upper_bound",
+    "log_sd", "seeds_needed", "verdict", "statement",
 )  # fmt: skip
 
 
@@ -41,27 +42,29 @@ def non_inferiority(
         low, high = exp(mean d -+ t(level, n - 1) sd(d) / sqrt(n)),    each one-sided at `level`
 
     as soon as the reference: high <= margin. later: low > margin. Otherwise it cannot be told with so many seeds.
-    A run of the arm that is censored counts with the time until which it was seen: the ratio is then at least what is
-    given, so that such an arm can be found later, and never as soon. `low` is then exp(`signed_rank_bound(d)`), which
-    rises with every d, so that it would be no lower if the times that were not seen were known. (The bound by t is not
-    so: a time that is longer than it was seen to be can lower it, by its part in sd(d).)
+    A censored run counts with the time until which it was seen: the ratio is then at least what is given if runs of the
+    arm are censored, at most if runs of the reference are, and unknown if runs of both are. Of a seed one of whose runs
+    is censored d_s is known up to one end, the other being infinite. `low` is then exp(`signed_rank_bound`) of the
+    lower ends and `high` that of the upper ones with signs turned: both rise with every d, so that they hold whatever
+    the times are that were not seen. (The bound by t is not so: a time that is longer than it was seen to be can lower
+    it, by its part in sd(d).) One censored run of the arm leaves no upper end below ten seeds.
 
     Arguments:
         table, event, unit: as for `outcomes`.
-        reference: the arm that others are compared with; its runs must all have the event.
+        reference: the arm that others are compared with.
         arm: one or several; None: all others that share a seed with it.
         margin: the ratio above which an arm counts as later.
 
     Returns:
-        reference, arm, event, unit, seeds (shared), ratio, low (NaN for one seed, and for fewer than five of which one
-        is censored), high (NaN for one seed, infinite where a run is censored), margin, is_lower_bound (some run is
-        censored), log_sd (standard deviation of d), seeds_needed (for 80% power if arm and reference are in
-        truth alike, at the spread seen, 40 at most; NaN for one seed), verdict (`as soon`, `later`, `cannot tell`),
-        statement.
+        reference, arm, event, unit, seeds (shared), ratio (NaN where runs of both are censored), low (NaN for one seed,
+        and for fewer than five of which one is censored), high (NaN for one seed, infinite where it is not known),
+        margin, is_lower_bound (some run is censored, of the arm alone), is_upper_bound (of the reference alone), log_sd
+        (standard deviation of d), seeds_needed (for 80% power if arm and reference are in truth alike, at the spread
+        seen, 40 at most; NaN for one seed), verdict (`as soon`, `later`, `cannot tell`), statement.
 
-    Raises ValueError as `outcomes` does, for a margin of 1 or less, and where a run of the reference is censored.
+    Raises ValueError as `outcomes` does, and for a margin of 1 or less.
     Source: two one-sided tests, of which this is one (Schuirmann 1987), on logarithms of times paired by seed; where a
-    run is censored, the bound of the signed-rank test (Hollander & Wolfe 1999, section 3.3).
+    run is censored, the bounds of the signed-rank test (Hollander & Wolfe 1999, section 3.3).
     """
     fraction("level", level)
     if not 1 < margin < inf:
@@ -80,29 +83,55 @@ def non_inferiority(
                 continue
             raise ValueError(f"arms {reference!r} and {one!r} share no seed: nothing can be compared")
         before, after = base.of_seeds(seeds), positive(of_arms[one], event).of_seeds(seeds)
-        if not before.happened.all():
-            seed = int(before.seed[~before.happened][0])
-            raise ValueError(f"arm {reference!r} seed {seed} has no {event}: a reference needs its time in every run")
-        compared = _compared(np.log(after.time / before.time), bool(after.happened.all()), margin, level)
+        compared = _compared(_Apart.of(before, after), margin, level)
         rows.append({"reference": reference, "arm": one, "event": event, "unit": unit, "margin": margin, **compared})
     return pd.DataFrame(rows, columns=list(COLUMNS))
 
 
-def _compared(apart: np.ndarray, complete: bool, margin: float, level: float) -> dict[str, object]:
-    n = len(apart)
-    mean = float(apart.mean())
-    spread = float(apart.std(ddof=1)) if n > 1 else nan
+@dataclass(frozen=True)
+class _Apart:
+    """Differences of logarithms of times, seed by seed."""
+
+    seen: Float[np.ndarray, " seed"]
+    """With the time until which a censored run was seen."""
+    least: Float[np.ndarray, " seed"]
+    """No more than the difference: minus infinity where the reference's run is censored."""
+    most: Float[np.ndarray, " seed"]
+    """No less than the difference: infinite where the arm's run is censored."""
+
+    @classmethod
+    def of(cls, before: Outcomes, after: Outcomes) -> _Apart:
+        seen = np.log(after.time / before.time)
+        return cls(seen, np.where(before.happened, seen, -inf), np.where(after.happened, seen, inf))
+
+
+def _compared(apart: _Apart, margin: float, level: float) -> dict[str, object]:
+    n = len(apart.seen)
+    mean = float(apart.seen.mean())
+    spread = float(apart.seen.std(ddof=1)) if n > 1 else nan
     half = float(scipy.stats.t.ppf(level, n - 1)) * spread / sqrt(n) if n > 1 else nan
-    low, high = (exp(mean - half), exp(mean + half)) if complete else (exp(signed_rank_bound(apart, level)), inf)
+    reference_is_open, arm_is_open = bool(np.isinf(apart.least).any()), bool(np.isinf(apart.most).any())
+    if reference_is_open or arm_is_open:
+        low, high = exp(signed_rank_bound(apart.least, level)), exp(-signed_rank_bound(-apart.most, level))
+        high = inf if isnan(high) else high
+    else:
+        low, high = exp(mean - half), exp(mean + half)
     verdict = "as soon" if high <= margin else "later" if low > margin else "cannot tell"
-    said = [] if complete else [f"at least: {'a run is' if n == 1 else 'some runs are'} censored"]
+    censored = "a run is censored" if n == 1 else "some runs are censored"
+    said = {
+        (False, False): [],
+        (False, True): [f"at least: {censored}"],
+        (True, False): [f"at most: {censored} of the reference"],
+        (True, True): [f"no ratio: {censored} of both"],
+    }[reference_is_open, arm_is_open]
     said += ["one seed: no interval"] if n == 1 else ["too few seeds for a lower end"] if isnan(low) else []
     return {
         "seeds": n,
-        "ratio": exp(mean),
+        "ratio": nan if reference_is_open and arm_is_open else exp(mean),
         "low": low,
         "high": nan if n == 1 else high,
-        "is_lower_bound": not complete,
+        "is_lower_bound": arm_is_open and not reference_is_open,
+        "is_upper_bound": reference_is_open and not arm_is_open,
         "log_sd": spread,
         "seeds_needed": seeds_needed(spread, margin, level) if n > 1 else nan,
         "verdict": verdict,

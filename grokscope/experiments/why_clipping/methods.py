@@ -32,10 +32,10 @@ def methods(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...]:
         "which no arm has; what is tuned is tuned on seeds 100 and 101.",
         "An arm is as soon as the clip if the upper end of a one-sided 95% interval of the geometric mean, over "
         f"shared seeds, of its time over the clip’s is at most {MARGIN:g}; later, if the lower end is above that. The "
-        "ends are those of a t test of logarithms. An arm some of whose runs are censored has no upper end, and its "
-        "lower one is that of the signed-rank test, which no later grok of those runs could lower, and which needs "
-        f"five seeds.{_decisive(table)} A share of the speed-up is in logarithms, 0% at the projection alone and 100% "
-        "at the clip.",
+        "ends are those of a t test of logarithms. Where some runs are censored they are those of the signed-rank "
+        "test, which hold whenever those runs would have grokked: the lower one needs five seeds, and the upper one "
+        f"ten if one run of the arm is censored.{_decisive(table)} A share of the speed-up is in logarithms, 0% at the "
+        "projection alone and 100% at the clip.",
         f"{len(rows)} runs, {hours:.1f} hours of training on one core. Rows of all of them are in runs.csv, and what "
         "is missing is trained by the command above, here or from these rows on another machine.",
     )

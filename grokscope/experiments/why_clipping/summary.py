@@ -11,13 +11,14 @@ import pandas as pd
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, non_inferiority
 from grokscope.experiments.why_clipping.declared import Arm, families
+from grokscope.experiments.why_clipping.wording import FEW
 from grokscope.experiments.wording import joined
 
 COLUMNS = [
     "family", "task", "arm", "about", "against", "event", "n", "reached", "median", "first_median",
-    "shared", "shared_median", "against_median", "ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed",
-    "share", "share_seeds", "verdict", "signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end",
-    "statement",
+    "shared", "shared_median", "against_median", "ratio", "low", "high", "is_lower_bound", "is_upper_bound", "log_sd",
+    "seeds_needed", "share", "share_seeds", "verdict", "signal_at_grok", "memory_at_grok", "noise_val_at_grok",
+    "norm_at_end", "statement",
 ]  # fmt: skip
 
 
@@ -26,12 +27,12 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
 
     Returns `COLUMNS`: n runs, of which `reached` have the arm's event (the sustained grok; memorisation where there is
     no rule); median steps to it and to the first grok (Kaplan-Meier, NaN where not reached); shared (seeds), ratio,
-    low, high, is_lower_bound, log_sd, seeds_needed and verdict of `non_inferiority` against the arm that it names, the
-    clip under the same circumstances (`reference` for that arm); shared_median and against_median, of this arm and of
-    that one over their shared seeds; share = ln(T_free / T_arm) / ln(T_free / T_clip) of geometric means over the
-    share_seeds that the three have in common, which may be fewer than `shared` (NaN where a run of them is censored);
-    medians of signal, memory and noise at the sustained grok, and of the decoder's joint norm at the end over that at
-    the start; statement: why there is no ratio, or what of it is not known.
+    low, high, is_lower_bound, is_upper_bound, log_sd, seeds_needed and verdict of `non_inferiority` against the arm
+    that it names, the clip under the same circumstances (`reference` for that arm); shared_median and against_median,
+    of this arm and of that one over their shared seeds; share = ln(T_free / T_arm) / ln(T_free / T_clip) of geometric
+    means over the share_seeds that the three have in common, which may be fewer than `shared` (NaN where a run of them
+    is censored); medians of signal, memory and noise at the sustained grok, and of the decoder's joint norm at the end
+    over that at the start; statement: why there is no ratio, or what of it is not known.
     """
     lines = []
     rows = rows.loc[rows["part"].isin(list(families()))]
@@ -72,7 +73,9 @@ def _compared(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
     shared = pd.concat([runs.loc[runs["seed"].isin(seeds)] for runs in of_both.values()], ignore_index=True)
     (row,) = non_inferiority(shared, arm.against, name, arm.event).to_dict("records")
     middles = medians(shared, arm.event).set_index("arm")["median"]
-    kept = ("ratio", "low", "high", "is_lower_bound", "log_sd", "seeds_needed", "verdict", "statement")
+    kept = (
+        "ratio", "low", "high", "is_lower_bound", "is_upper_bound", "log_sd", "seeds_needed", "verdict", "statement"
+    )  # fmt: skip
     return {
         "shared": row["seeds"],
         "shared_median": middles[name],
@@ -83,14 +86,17 @@ def _compared(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
 
 
 def _no_reference(runs: pd.DataFrame, seeds: Sequence[int], arm: Arm) -> str:
-    """Why there is nothing to compare an arm with, in words; empty where there is."""
+    """Why there is nothing to compare an arm with, in words; empty where there is.
+
+    A run of the reference that is censored leaves nothing to say of fewer than five seeds.
+    """
     if not len(runs):
         return f"no run of {arm.against} has ended"
     if not seeds:
         return f"no seed has ended in {arm.against} too"
     of_seeds = runs.loc[runs["seed"].isin(seeds)]
     without = sorted(of_seeds.loc[of_seeds[f"{arm.event}_step"].isna(), "seed"])
-    if not without:
+    if not without or len(seeds) >= FEW:
         return ""
     did = "did not memorise" if arm.event == "memorisation" else "did not grok"
     seeds_without = f"seed{'s' if len(without) > 1 else ''} {joined([*map(str, without)])}"

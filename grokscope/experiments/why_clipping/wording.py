@@ -30,7 +30,7 @@ def ratio_in_words(row: Mapping[str, object], *, brackets: bool = True) -> str:
     ratio, low, high = (_float(row[name]) for name in ("ratio", "low", "high"))
     if isnan(ratio):
         return str(row["statement"])
-    bound = "≥ " if row["is_lower_bound"] is True else ""
+    bound = "≥ " if row["is_lower_bound"] is True else "≤ " if row["is_upper_bound"] is True else ""
     ends = "" if isnan(low) else f"{low:.2f} to {'∞' if isinf(high) else f'{high:.2f}'}, "
     beside = f"{ends}n = {row['shared']}"
     return f"{bound}{ratio:.2f}×{f' ({beside})' if brackets else f', {beside}'}"

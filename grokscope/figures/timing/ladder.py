@@ -25,10 +25,10 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
     """The ratio of an arm's time to that of its reference, arm by arm, with its interval, on a logarithmic axis.
 
     The band ends at the margin of the test. A dot is a geometric mean over seeds, the line goes from the lower to the
-    upper end, each one-sided; an arrow is an end that is not known, because some run is censored, and the dot is
-    hollow. Colours are verdicts. On the right: the ratio, and how many seeds there are. The axis names the event whose
-    time is compared; where arms have several, those of another than most say so beside their name. An arm
-    without a ratio has its statement in place of a dot.
+    upper end, each one-sided; an arrow is an end that is not known. A dot is hollow where the ratio is a bound, because
+    some run is censored. Colours are verdicts. On the right: the ratio, and how many seeds there are. The axis names
+    the event whose time is compared; where arms have several, those of another than most say so beside their name. An
+    arm without a ratio has its statement in place of a dot.
 
     Args:
         table: of `grokscope.analysis.timing.non_inferiority`, in the order in which it is drawn. With a column `panel`,
@@ -109,10 +109,11 @@ def _rung(ax: Axes, place: int, row: Mapping[str, object], edges: tuple[float, f
     if not np.isnan(low):
         ends = [max(low, edges[0]), min(high, edges[1]) if not np.isnan(high) else ratio]
         ax.plot(ends, [place, place], color=shade, linewidth=style.WIDTH["line"], zorder=2, label="_interval")
-    if np.isinf(high) or row["is_lower_bound"]:
-        ax.plot(edges[1], place, ">", color=shade, markersize=4.5, clip_on=False, label="_no end")
-    face = "white" if row["is_lower_bound"] else shade
+    for unknown, edge, arrow in ((low == 0, edges[0], "<"), (np.isinf(high), edges[1], ">")):
+        if unknown:
+            ax.plot(edge, place, arrow, color=shade, markersize=4.5, clip_on=False, label="_no end")
+    face = "white" if row["is_lower_bound"] or row["is_upper_bound"] else shade
     ax.plot(ratio, place, "o", color=face, markeredgecolor=shade, markersize=5, zorder=3, label="_ratio")
-    sign = "≥ " if row["is_lower_bound"] else ""
+    sign = "≥ " if row["is_lower_bound"] else "≤ " if row["is_upper_bound"] else ""
     text = f"{sign}{ratio:.2f}×, n = {row['seeds']}"
     ax.text(1.06, place, text, transform=ax.get_yaxis_transform(), size=style.TICK, va="center", color=style.INK)
