@@ -222,23 +222,28 @@ def test_a_ladder_shows_ratios_with_their_intervals_and_colours_them_by_their_ve
         {"arm": "late", "ratio": 2.0, "low": 1.6, "high": 2.5, "verdict": "later"},
         {"arm": "never", "ratio": 6.0, "low": 5.0, "high": np.inf, "is_lower_bound": True, "verdict": "later"},
         {"arm": "once", "ratio": 1.3, "low": np.nan, "high": np.nan, "verdict": "cannot tell"},
+        {"arm": "one", "ratio": 3.0, "low": np.nan, "high": np.nan, "is_lower_bound": True, "verdict": "cannot tell"},
         {"arm": "sooner", "ratio": 0.5, "low": 0.0, "high": 0.9, "is_upper_bound": True, "verdict": "as soon"},
     ]
     rows = [{"is_lower_bound": False, "is_upper_bound": False, **row} for row in rows]
     figure = ladder(pd.DataFrame(rows).assign(margin=1.15, seeds=5), {"same": "the same $5"})
     (ax,) = figure.axes
     left, right = ax.get_xlim()
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["the same $5", "late", "never", "once", "sooner"]
-    assert points(ax, "_ratio", "o") == [(1.0, 0.0), (2.0, 1.0), (6.0, 2.0), (1.3, 3.0), (0.5, 4.0)]
+    assert [label.get_text() for label in ax.get_yticklabels()] == [
+        "the same $5", "late", "never", "once", "one", "sooner"
+    ]  # fmt: skip
+    assert points(ax, "_ratio", "o") == [
+        (1.0, 0.0), (2.0, 1.0), (6.0, 2.0), (1.3, 3.0), (3.0, 4.0), (0.5, 5.0)
+    ]  # fmt: skip
     blue, red, grey = CLIPPED[0], "#D55E00", "#7a7a7a"
-    assert [line.get_markeredgecolor() for line in lines(ax, "_ratio")] == [blue, red, red, grey, blue]
+    assert [line.get_markeredgecolor() for line in lines(ax, "_ratio")] == [blue, red, red, grey, grey, blue]
     intervals = [line.get_xdata().tolist() for line in map(_as_array, lines(ax, "_interval"))]
     assert intervals == [[0.93, 1.08], [1.6, 2.5], [5.0, right], [left, 0.9]]  # one seed has none
-    assert points(ax, "_no end", ">") == [(right, 2.0)]
-    assert points(ax, "_no end", "<") == [(left, 4.0)]
+    assert points(ax, "_no end", ">") == [(right, 2.0), (right, 4.0)]
+    assert points(ax, "_no end", "<") == [(left, 5.0)]
     hollow = [line.get_markerfacecolor() == "white" for line in lines(ax, "_ratio")]
-    assert hollow == [False, False, True, False, True]
-    texts = [f"{x}×, n = 5" for x in ("1.00", "2.00", "≥ 6.00", "1.30", "≤ 0.50")]
+    assert hollow == [False, False, True, False, True, True]
+    texts = [f"{x}×, n = 5" for x in ("1.00", "2.00", "≥ 6.00", "1.30", "≥ 3.00", "≤ 0.50")]
     assert [text.get_text() for text in ax.texts] == texts
     assert legend_of(figure) == ["as soon", "later", "cannot tell", "up to 1.15 times"]
 

@@ -50,7 +50,10 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
         if place >= len(panels):
             ax.set_visible(False)
             continue
-        logarithmic(ax.xaxis, min(float(known.min(initial=1.0)), 0.9), max(float(known.max(initial=1.0)), margin))
+        left, right = min(float(known.min(initial=1.0)), 0.9), max(float(known.max(initial=1.0)), margin)
+        logarithmic(ax.xaxis, left, right)
+        if columns > 1:  # half as wide
+            style.log_ticks(ax.xaxis, left, right)
         shown = where(table, panel=panels[place]) if "panel" in table else table
         _panel(ax, shown, arms, margin)
         first = place % columns == 0
@@ -109,11 +112,15 @@ def _rung(ax: Axes, place: int, row: Mapping[str, object], edges: tuple[float, f
     if not np.isnan(low):
         ends = [max(low, edges[0]), min(high, edges[1]) if not np.isnan(high) else ratio]
         ax.plot(ends, [place, place], color=shade, linewidth=style.WIDTH["line"], zorder=2, label="_interval")
-    for unknown, edge, arrow in ((low == 0, edges[0], "<"), (np.isinf(high), edges[1], ">")):
+    sign = "≥ " if row["is_lower_bound"] else "≤ " if row["is_upper_bound"] else ""
+    without_ends = sign if np.isnan(high) else ""  # one seed, and a censored run
+    for unknown, edge, arrow in (
+        (low == 0 or without_ends == "≤ ", edges[0], "<"),
+        (np.isinf(high) or without_ends == "≥ ", edges[1], ">"),
+    ):
         if unknown:
             ax.plot(edge, place, arrow, color=shade, markersize=4.5, clip_on=False, label="_no end")
-    face = "white" if row["is_lower_bound"] or row["is_upper_bound"] else shade
+    face = "white" if sign else shade
     ax.plot(ratio, place, "o", color=face, markeredgecolor=shade, markersize=5, zorder=3, label="_ratio")
-    sign = "≥ " if row["is_lower_bound"] else "≤ " if row["is_upper_bound"] else ""
     text = f"{sign}{ratio:.2f}×, n = {row['seeds']}"
     ax.text(1.06, place, text, transform=ax.get_yaxis_transform(), size=style.TICK, va="center", color=style.INK)
