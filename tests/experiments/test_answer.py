@@ -193,6 +193,9 @@ def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
     told = abstract(pd.DataFrame([*rows, few, _row("mul", next(iter(REMOVED)), "later")]))[2]
     assert "relative step free to shrink, indicated as soon on x + y, open on x · y, not within" in told
     assert "relative step free to shrink, open on x · y, not within the budget on S5 (n = 1)" in given
+    partly = [*_ends("mul"), _row("mul", arm, "cannot tell"), _row("s5", arm, "cannot tell", 1.2, reached=3, n=5)]
+    told = abstract(pd.DataFrame([*partly, _row("mul", next(iter(REMOVED)), "later")]))[2]
+    assert "open on x · y and S5 (3 of 5 runs grok in the budget)" in told
 
 
 def test_the_abstract_counts_the_arms_that_have_runs():

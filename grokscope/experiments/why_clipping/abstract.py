@@ -13,7 +13,7 @@ from grokscope.experiments.why_clipping.declared import CLIP, FREE, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
 from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
 from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
-from grokscope.experiments.wording import TITLES, in_words, steps
+from grokscope.experiments.wording import TITLES, in_words, joined, steps
 
 HELD = {
     "sphere-1": "every tensor held at its norm after the projection",
@@ -147,10 +147,21 @@ def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
     for phrase in PHRASES:
         if len(of := where(said, phrase=phrase)):
             n = f" (n = {numbers(of, 'n').min():.0f})" if phrase == PHRASES[-1] else ""
-            parts.append(phrase.format(listed(names(of, "task"))) + n)
+            parts.append(phrase.format(_tasks(of)) + n)
     main = where(rows, task=MAIN).to_dict("records")
     beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""
     return f"{words}, {', '.join(parts)}{beside}"
+
+
+def _tasks(rows: pd.DataFrame) -> str:
+    """The tasks of some rows in a sentence, each with how many of its runs grok where some do and some do not."""
+    partly = {
+        row["task"]: f" ({row['reached']} of {row['n']} runs grok in the budget)"
+        for row in rows.to_dict("records")
+        if 0 < row["reached"] < row["n"]
+    }
+    tasks = names(rows, "task")
+    return joined([TITLES[task] + partly.get(task, "") for task in tasks]) if partly else listed(tasks)
 
 
 def _phrase(row: Mapping[Hashable, Any]) -> str:
