@@ -20,7 +20,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import HELP, MODULAR
+from benchmarks.turns import in_turn
 from grokscope.config import RunConfig, override, preset
 from grokscope.tasks import run_task
 from grokscope.training import Replicas, Trainer
@@ -29,7 +30,7 @@ from grokscope.training import Replicas, Trainer
 def config_of(device: str, *, smallest: bool) -> RunConfig:
     """The published run on a device."""
     config = preset("mul-lion-clip", device=device, steps=100_000)
-    return override(config, {k: v for k, v in SMALLEST.items() if k != "degree"}) if smallest else config
+    return override(config, MODULAR) if smallest else config
 
 
 def steps_a_second(update: Callable[[], object], networks: int, steps: int, device: str) -> float:
@@ -62,7 +63,7 @@ def measure(device: str, sizes: list[int], rounds: int, steps: int, *, smallest:
             update()
     measured: dict[str, list[float]] = {name: [] for name in contestants}
     for number in range(rounds):
-        for name in list(contestants)[:: 1 if number % 2 == 0 else -1]:
+        for name in in_turn(contestants, number):
             update, networks = contestants[name]
             measured[name].append(steps_a_second(update, networks, steps, device))
     medians = {name: round(statistics.median(values), 1) for name, values in measured.items()}

@@ -28,6 +28,7 @@ from rich.console import Console
 from benchmarks import before
 from benchmarks.machine import describe
 from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.turns import in_turn
 from benchmarks.unavailable import Unavailable
 
 PRESET = "mul-lion-clip"
@@ -82,7 +83,7 @@ def measure(
     costs = {count: {name: {of: [] for of in COSTS} for name in checkouts} for count in steps}
     for turn in range(rounds):
         for count, of_checkouts in costs.items():
-            for name in list(checkouts)[:: 1 if turn % 2 == 0 else -1]:
+            for name in in_turn(checkouts, turn):
                 for of, seconds in cost(checkouts[name], count, settings).items():
                     of_checkouts[name][of].append(seconds)
     return {f"grokscope train {PRESET} --steps {n} --seed 0": summary(found) for n, found in costs.items()}

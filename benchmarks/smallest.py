@@ -14,4 +14,6 @@ SMALLEST: dict[str, Any] = {
     "batch_size": 64,
 }
 """Settings, by short name, over those of a preset."""
+MODULAR = {name: value for name, value in SMALLEST.items() if name != "degree"}
+"""Those of a preset of modular arithmetic."""
 HELP = "tiny networks, to show that it works; the figures mean nothing"

@@ -19,7 +19,8 @@ from pathlib import Path
 import torch
 
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import HELP, MODULAR
+from benchmarks.turns import in_turn
 from grokscope import subnormals
 from grokscope.config import RunConfig, override, preset
 from grokscope.tasks import run_task
@@ -47,14 +48,12 @@ def milliseconds(config: RunConfig, times: float, threads: int, steps: int) -> f
 
 def measure(times: list[float], rounds: int, steps: int, *, smallest: bool) -> dict[str, object]:
     """Medians over rounds."""
-    config = preset("mul-lion", steps=100_000)
-    if smallest:
-        config = override(config, {name: value for name, value in SMALLEST.items() if name != "degree"})
-    found: dict[tuple[float, str], list[float]] = {(one, way): [] for one in times for way in WAYS}
+    config = override(preset("mul-lion", steps=100_000), MODULAR if smallest else {})
+    measured: dict[tuple[float, str], list[float]] = {(one, way): [] for one in times for way in WAYS}
     for number in range(rounds):
-        for one, way in list(found)[:: 1 if number % 2 == 0 else -1]:
-            found[one, way].append(milliseconds(config, one, WAYS[way], steps))
-    medians = {key: statistics.median(values) for key, values in found.items()}
+        for one, way in in_turn(measured, number):
+            measured[one, way].append(milliseconds(config, one, WAYS[way], steps))
+    medians = {key: statistics.median(values) for key, values in measured.items()}
     return {
         "rounds": rounds,
         "steps": steps,

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 from benchmarks.machine import describe
 from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.turns import in_turn
 from grokscope.sweeps import Sweep, load_sweep, run_sweep
 
 FILE = """
@@ -56,8 +57,7 @@ def main() -> None:
         sweep = load_sweep(file)
     rounds = []
     for number in range(given.rounds):
-        order = (1, 2) if number % 2 == 0 else (2, 1)
-        took = {workers: seconds(sweep, workers) for workers in order}
+        took = {workers: seconds(sweep, workers) for workers in in_turn((1, 2), number)}
         rounds.append({"one": took[1], "two": took[2], "ratio": took[1] / took[2]})
         print(f"round {number + 1}: one worker {took[1]:.1f} s, two {took[2]:.1f} s, ratio {took[1] / took[2]:.2f}")
     ratio = statistics.median(one["ratio"] for one in rounds)

@@ -14,7 +14,7 @@ from functools import cache
 
 import torch
 
-COLLAPSED = 1e-40
+SUBNORMAL = 1e-40
 """A subnormal float32, and normal in float64."""
 
 
@@ -31,7 +31,7 @@ def as_zero(threads: int) -> Iterator[None]:
 
 def are_zero() -> bool:
     """Whether subnormal numbers count as zero on this thread now."""
-    return not bool(torch.tensor(COLLAPSED) * torch.tensor(1.0))
+    return not bool(torch.tensor(SUBNORMAL) * torch.tensor(1.0))
 
 
 def how(threads: int) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from math import isinf
 
 import pandas as pd
 
@@ -29,6 +30,11 @@ def by_arm(names: Sequence[str]) -> list[str]:
         arm, _, seed = name.rpartition("-seed")
         seeds.setdefault(arm, []).append(seed)
     return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(of)})" for arm, of in seeds.items()]
+
+
+def interval(low: float, high: float, written: Callable[[float], str]) -> str:
+    """Both ends as `written`: 850 to 7,380; an upper one that is not known is ∞."""
+    return f"{written(low)} to {'∞' if isinf(high) else written(high)}"
 
 
 def steps(value: float | None) -> str:

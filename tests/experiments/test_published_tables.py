@@ -272,7 +272,7 @@ def test_more_seeds_may_change_the_best_bound_and_the_table_of_the_earlier_best_
     (tmp_path / "out").mkdir()
     rows.to_csv(tmp_path / "out" / "runs.csv", index=False)
     request = Request(runs=tmp_path / "runs", out=tmp_path / "out", training=False)
-    assert [arm.name for arm in _residual_arms(request, request.runs, request.out, rows) if arm.task == "s5"] == [
+    assert [arm.name for arm in _residual_arms(rows) if arm.task == "s5"] == [
         "pre-ln-max_norm-1", "pre-ln-max_norm-1.25"
     ]  # fmt: skip
     outcome = experiment("published-tables").start(request)

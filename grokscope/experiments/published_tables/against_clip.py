@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
-from math import isinf, isnan
+from math import isnan
 from typing import Any
 
 import pandas as pd
@@ -11,11 +11,13 @@ import pandas as pd
 from grokscope.analysis import names, where
 from grokscope.analysis.timing import speed_up
 from grokscope.experiments.published_tables.summary import best_bounds
-from grokscope.experiments.wording import TITLES, joined, steps
+from grokscope.experiments.wording import TITLES, interval, joined, steps
 
 PARTS = ("adamw", "unclipped", "residual")
 """Tables of networks that are trained as the method's are, but for what the table is about."""
 CLIP = "Lion with projection and clip"
+NOT_COMPARED = pd.DataFrame(columns=["part", "task"])
+"""Where no arm shares a seed with the method."""
 
 
 def against_clip(rows: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
@@ -29,7 +31,7 @@ def against_clip(rows: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
     Returns part, task and the columns of `speed_up`, whose baseline is the method.
     """
     best = best_bounds(bounds)
-    found = []
+    tables = []
     for part in PARTS:
         of_part = where(rows, part=part)
         for task in names(of_part, "task"):
@@ -40,10 +42,10 @@ def against_clip(rows: pd.DataFrame, bounds: pd.DataFrame) -> pd.DataFrame:
             arms = arms.loc[arms["arm"].isin(arms.loc[arms["seed"].isin(clip["seed"]), "arm"])]
             if len(arms):
                 both = pd.concat([clip.assign(arm=CLIP), arms], ignore_index=True)
-                found.append(speed_up(both, CLIP).assign(part=part, task=task))
-    if not found:
-        return pd.DataFrame(columns=["part", "task"])
-    table = pd.concat(found, ignore_index=True)
+                tables.append(speed_up(both, CLIP).assign(part=part, task=task))
+    if not tables:
+        return NOT_COMPARED
+    table = pd.concat(tables, ignore_index=True)
     return table.reindex(columns=["part", "task", *(name for name in table if name not in ("part", "task"))])
 
 
@@ -102,6 +104,5 @@ def _ratio(row: Mapping[Hashable, Any]) -> str:
     if isnan(row["speed_up"]):
         return f"unknown, as neither has a median (n = {n})"
     bound = "at least " if row["is_lower_bound"] else "at most " if row["is_upper_bound"] else ""
-    high = "∞" if isinf(row["high"]) else f"{row['high']:.2f}"
-    interval = "" if isnan(row["low"]) else f"{row['low']:.2f} to {high}; "
-    return f"{bound}{row['speed_up']:.2f} ({interval}n = {n})"
+    ends = "" if isnan(row["low"]) else f"{interval(row['low'], row['high'], '{:.2f}'.format)}; "
+    return f"{bound}{row['speed_up']:.2f} ({ends}n = {n})"

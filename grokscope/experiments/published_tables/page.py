@@ -14,7 +14,12 @@ from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, survival
 from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
-from grokscope.experiments.published_tables.against_clip import against_clip, against_lines, sentences_against
+from grokscope.experiments.published_tables.against_clip import (
+    NOT_COMPARED,
+    against_clip,
+    against_lines,
+    sentences_against,
+)
 from grokscope.experiments.published_tables.summary import LEAST_RUNS, as_text, median_in_words, readme_lines
 from grokscope.experiments.published_tables.trained import TABLES, PublishedTable
 from grokscope.experiments.shown import Shown
@@ -44,7 +49,7 @@ def write_tables(
         missing: names of the runs of each table that have not ended.
         scale: of the experiment.
     """
-    compared = against_clip(rows, summaries["bounds"]) if "bounds" in summaries else pd.DataFrame()
+    compared = against_clip(rows, summaries["bounds"]) if "bounds" in summaries else NOT_COMPARED
     shown = [
         _shown(table, where(rows, part=table.name), summaries[table.name], compared, missing.get(table.name, ()))
         for table in TABLES
@@ -102,7 +107,7 @@ def _shown(
         table.name,
         table.title,
         table.about,
-        (*sentences(summary), *sentences_against(where(compared, part=table.name) if len(compared) else compared)),
+        (*sentences(summary), *sentences_against(where(compared, part=table.name))),
         tuple(_plates(table.name, rows)),
         as_text(summary, caption),
         tuple(by_arm(missing)),

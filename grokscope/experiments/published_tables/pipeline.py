@@ -29,6 +29,7 @@ from grokscope.experiments.table import TINY, TINY_TASKS
 from grokscope.report.page import check_page_folder
 
 NAME = "published-tables"
+(_BOUNDS,) = (table for table in TABLES if table.name == "bounds")
 
 
 def published_tables(request: Request) -> Outcome:
@@ -57,7 +58,7 @@ def published_tables(request: Request) -> Outcome:
     if not len(rows):
         raise ValueError(f"no run of {NAME} in {runs} has ended: train some (without --report-only)")
     request.say("writing the page")
-    arms = {table.name: table.arms for table in TABLES} | {"residual": _residual_arms(request, runs, out, rows)}
+    arms = {table.name: table.arms for table in TABLES} | {"residual": _residual_arms(rows)}
     summaries = {name: summary(where(rows, part=name), arms[name]) for name in table_names()}
     summaries = {name: table for name, table in summaries.items() if len(table)}
     ended = set(rows["run"])
@@ -88,16 +89,20 @@ def _plan(request: Request, runs: Path, out: Path) -> list[PlannedRun]:
 
 
 def _best_bounds(request: Request, runs: Path, out: Path) -> dict[str, float]:
+    """`_best_of` what has ended."""
+    plan = list(_of_table(_BOUNDS.name, _BOUNDS.arms, request))
+    return _best_of(rows_of(plan, runs, published_rows(out / FILE), others=True))
+
+
+def _best_of(rows: pd.DataFrame) -> dict[str, float]:
     """The best bound on mul, and on the other tasks of the last table as far as it is known, of all seeds."""
-    (table,) = (table for table in TABLES if table.name == "bounds")
-    rows = rows_of(list(_of_table(table.name, table.arms, request)), runs, published_rows(out / FILE), others=True)
-    best = best_bounds(summary(where(rows, part=table.name), table.arms))
+    best = best_bounds(summary(where(rows, part=_BOUNDS.name), _BOUNDS.arms))
     return {"mul": BEST_ON_MUL} | {task: bound for task, bound in best.items() if task in ("sub", "s5")}
 
 
-def _residual_arms(request: Request, runs: Path, out: Path, rows: pd.DataFrame) -> tuple[Arm, ...]:
+def _residual_arms(rows: pd.DataFrame) -> tuple[Arm, ...]:
     """The arms of the last table: at the best bounds, and at those that were best when fewer seeds were known."""
-    arms = residual_arms(_best_bounds(request, runs, out).items())
+    arms = residual_arms(_best_of(rows).items())
     of_table = where(rows, part="residual").dropna(subset=["bound"])
     known = zip(of_table["task"], of_table["bound"].astype(float), strict=True)
     return tuple({arm.task + arm.name: arm for arm in (*arms, *residual_arms(known))}.values())

@@ -12,7 +12,7 @@ import scipy
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, quantile_times
 from grokscope.experiments.published_tables.trained import Arm
-from grokscope.experiments.wording import TITLES, steps
+from grokscope.experiments.wording import TITLES, interval, steps
 from grokscope.report import Table
 
 COLUMNS = [
@@ -139,7 +139,7 @@ def median_in_words(row: Mapping[str, object]) -> str:
     """A median with its interval and how often that can hold it: `550 (520 to 570; 95%)`; alone without one."""
     low, high, share = (float(str(row[name])) for name in ("low", "high", "coverage"))
     median = steps(float(str(row["median"])))
-    return median if isnan(low) else f"{median} ({steps(low)} to {'∞' if isinf(high) else steps(high)}; {share:.0%})"
+    return median if isnan(low) else f"{median} ({interval(low, high, steps)}; {share:.0%})"
 
 
 def readme_lines(bounds: pd.DataFrame) -> list[str]:

@@ -29,10 +29,8 @@ INSTEAD = {
 """What runs without a clip were given, by arm."""
 REMOVED = {"norms-clip-step-free-scale-free": "relative step and logit scale undone"}
 """What was taken from clipped runs, by arm."""
-PHRASES = (
-    "as soon on {}", "indicated as soon on {}", "later on {}", "indicated later on {}", "open on {}",
-    "not within the budget on {}",
-)  # fmt: skip
+OPEN, NEVER = "open on {}", "not within the budget on {}"
+PHRASES = ("as soon on {}", "indicated as soon on {}", "later on {}", "indicated later on {}", OPEN, NEVER)
 """What is said of an arm on its tasks, in the order in which it is said."""
 
 
@@ -146,7 +144,7 @@ def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
     parts = []
     for phrase in PHRASES:
         if len(of := where(said, phrase=phrase)):
-            n = f" (n = {numbers(of, 'n').min():.0f})" if phrase == PHRASES[-1] else ""
+            n = f" (n = {numbers(of, 'n').min():.0f})" if phrase == NEVER else ""
             parts.append(phrase.format(_tasks(of)) + n)
     main = where(rows, task=MAIN).to_dict("records")
     beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""
@@ -167,5 +165,5 @@ def _tasks(rows: pd.DataFrame) -> str:
 def _phrase(row: Mapping[Hashable, Any]) -> str:
     """Which of `PHRASES` a verdict is said with."""
     if row["verdict"] == "cannot tell":
-        return "open on {}" if row["reached"] else PHRASES[-1]
+        return OPEN if row["reached"] else NEVER
     return f"{'indicated ' if row['shared'] < FEW else ''}{row['verdict']} on {{}}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from math import isinf, isnan
+from math import isnan
 
 import pandas as pd
 
 from grokscope.analysis import where
-from grokscope.experiments.wording import TITLES, joined
+from grokscope.experiments.wording import TITLES, interval, joined
 
 FEW = 5
 """Shared seeds below which a verdict is called an indication."""
@@ -31,7 +31,7 @@ def ratio_in_words(row: Mapping[str, object], *, brackets: bool = True) -> str:
     if isnan(ratio):
         return str(row["statement"])
     bound = "≥ " if row["is_lower_bound"] is True else "≤ " if row["is_upper_bound"] is True else ""
-    ends = "" if isnan(low) else f"{low:.2f} to {'∞' if isinf(high) else f'{high:.2f}'}, "
+    ends = "" if isnan(low) else f"{interval(low, high, '{:.2f}'.format)}, "
     beside = f"{ends}n = {row['shared']}"
     return f"{bound}{ratio:.2f}×{f' ({beside})' if brackets else f', {beside}'}"
 

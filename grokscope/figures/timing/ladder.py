@@ -51,9 +51,7 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
             ax.set_visible(False)
             continue
         left, right = min(float(known.min(initial=1.0)), 0.9), max(float(known.max(initial=1.0)), margin)
-        logarithmic(ax.xaxis, left, right)
-        if columns > 1:  # half as wide
-            style.log_ticks(ax.xaxis, left, right)
+        logarithmic(ax.xaxis, left, right, wide=300.0 if columns == 1 else 50.0)
         shown = where(table, panel=panels[place]) if "panel" in table else table
         _panel(ax, shown, arms, margin)
         first = place % columns == 0

@@ -46,11 +46,14 @@ def colours(arms: Sequence[str], given: Mapping[str, str] | None = None) -> dict
     return dict(zip(arms, shades, strict=False)) | dict(given or {})
 
 
-def logarithmic(axis: Axis, low: float, high: float) -> None:
-    """Make an axis of times logarithmic, from somewhat below `low` to somewhat above `high`, in plain numbers."""
+def logarithmic(axis: Axis, low: float, high: float, wide: float = 300.0) -> None:
+    """Make an axis of times logarithmic, from somewhat below `low` to somewhat above `high`, in plain numbers.
+
+    If high / low is more than `wide`, only powers of ten are labelled.
+    """
     ax = axis.axes
     if axis is ax.xaxis:
         ax.set(xscale="log", xlim=(low / 1.15, high * 1.15))
     else:
         ax.set(yscale="log", ylim=(low / 1.15, high * 1.15))
-    style.log_ticks(axis, low, high, wide=300.0)
+    style.log_ticks(axis, low, high, wide)
