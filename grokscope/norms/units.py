@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from grokscope.config.parameter_groups import Unit
+from grokscope.config.parameter_groups import Unit, Zeros
 from grokscope.model import Weights
 from grokscope.norms.rows import bundle_norms, bundles
 
@@ -15,16 +15,17 @@ from grokscope.norms.rows import bundle_norms, bundles
 class Units:
     """The tensors, or the rows, of some parameters, relative to their norms at the start.
 
-    b_Q, b_K and b_V of a layer are one row (see `bundles`), and here one tensor too. What is zero at the start has no
-    norm to keep and stays free: the biases of attention and of LayerNorm in a fresh network.
+    b_Q, b_K and b_V of a layer are one row (see `bundles`), and here one tensor too. What is zero at the start, as the
+    biases of attention and of LayerNorm are in a fresh network, has no norm that it could be scaled to.
 
     Arguments:
         unit: tensors or rows.
         names: the parameters.
         start: the weights that norms are relative to.
+        zeros: whether what is zero at the start stays free, or is held at zero.
     """
 
-    def __init__(self, unit: Unit, names: Iterable[str], start: Weights) -> None:
+    def __init__(self, unit: Unit, names: Iterable[str], start: Weights, zeros: Zeros = "free") -> None:
         self._unit = unit
         grouped = bundles(tuple(names))
         norms = self._norms(start, grouped)
@@ -32,6 +33,11 @@ class Units:
         """The parameters of every tensor, or of all rows that are held together."""
         self.start = [norm.clone() for norm in norms if bool((norm > 0).any())]
         """The norms at the start, each to be broadcast against the tensors of its bundle."""
+        self._zeros = [
+            (bundle, norm == 0)
+            for bundle, norm in zip(grouped, norms, strict=True)
+            if zeros == "held" and bool((norm == 0).any())
+        ]
 
     def norms(self, weights: Weights) -> list[Tensor]:
         """The norms now."""
@@ -42,10 +48,20 @@ class Units:
         return [_ratio(now, start) for now, start in zip(self.norms(weights), self.start, strict=True)]
 
     def hold_(self, weights: Weights, radius: float = 1.0) -> None:
-        """Scale everything to a multiple of its norm at the start, in place; what was or is zero stays as it is."""
+        """Scale everything to a multiple of its norm at the start, in place; what is zero stays so.
+
+        What was zero at the start stays as it is, or becomes zero again where it is held.
+        """
         factors = [_ratio(radius * start, now) for now, start in zip(self.norms(weights), self.start, strict=True)]
         for value, factor in self.tensors(weights, factors):
             value.mul_(factor)
+        self.hold_zeros_(weights)
+
+    def hold_zeros_(self, weights: Weights) -> None:
+        """Make zero again what was so at the start, in place, where that is held."""
+        for bundle, zero in self._zeros:
+            for name in bundle:
+                weights[name].detach().masked_fill_(zero, 0.0)
 
     def tensors(self, weights: Weights, values: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         """Every tensor with the value of its bundle."""

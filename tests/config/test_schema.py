@@ -181,8 +181,10 @@ REFUSED: dict[str, tuple[list[Any], str]] = {
     "norms.sphere": (NO_CHOICE, "none, tensors, rows"),
     "norms.sphere_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
     "norms.sphere_radius": (NO_POSITIVE, "(0, 1e+15]"),
+    "norms.sphere_zeros": (NO_CHOICE, "free, held"),
     "norms.growing_sphere": (NO_CHOICE, "none, tensors, rows"),
     "norms.growing_sphere_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
+    "norms.growing_sphere_zeros": (NO_CHOICE, "free, held"),
     "norms.shrink_step": ([-1, 1.5, "0", True], ">= 0"),
     "norms.shrink_factor": (NO_POSITIVE, "(0, 1e+15]"),
     "norms.shrink_scope": (NO_SCOPES, "decoder, attention, mlp, ln"),
@@ -325,10 +327,19 @@ CHOICES = sorted(
 )
 
 
+NEEDED = {
+    "init_rows": {"init_norm": 1.0},
+    "cap_heads": {"cap": "spectral"},
+    "sphere_zeros": {"sphere": "rows"},
+    "growing_sphere_zeros": {"growing_sphere": "rows"},
+}
+"""What must be on for a setting to be read."""
+
+
 @pytest.mark.parametrize(("name", "option"), CHOICES)
 def test_every_option_that_a_type_lists_is_accepted(name, option):
     section, _, leaf = name.rpartition(".")
-    extra = {"init_rows": {"init_norm": 1.0}, "cap_heads": {"cap": "spectral"}}.get(leaf, _chosen(name))
+    extra = NEEDED.get(leaf, _chosen(name))
     if option == "none" and leaf == "init_rows":
         extra = {}
     if option == "chosen":

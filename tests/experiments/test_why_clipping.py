@@ -18,14 +18,13 @@ from grokscope.experiments import ledger
 from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.ledger import digest
 from grokscope.experiments.why_clipping import declared, page, trained, watched
-from grokscope.experiments.why_clipping.declared import Arm, declare_family, families
+from grokscope.experiments.why_clipping.declared import HELD, Arm, declare_family, families
 from grokscope.experiments.why_clipping.families.decay import GROUPS, removal
 from grokscope.experiments.why_clipping.setting import NotYet, Setting
 from grokscope.experiments.why_clipping.summary import summary
 from grokscope.experiments.why_clipping.tasks import BUDGETS, arm_config, base
 from grokscope.experiments.why_clipping.trained import (
     CARRIERS,
-    DECISIVE,
     PUBLISHED,
     SMALL,
     STAGES,
@@ -82,8 +81,8 @@ def test_runs_have_names_of_their_own_and_seeds_are_neither_tuned_nor_traced(stu
 
 def test_what_decides_comes_first_then_what_carries_the_answer_and_in_each_all_of_a_seed_before_the_next(study):
     of = {stage: study.arms(stage=stage) for stage in STAGES}
-    assert {run.arm for run in of["decisive"]} == {"clip", *DECISIVE}
-    assert {run.arm for run in of["carrying"]} == {"free", *CARRIERS} - {*DECISIVE, "decay-as-clip"}
+    assert {run.arm for run in of["decisive"]} == {"clip", *HELD}
+    assert {run.arm for run in of["carrying"]} == {"free", *CARRIERS} - {*HELD, "decay-as-clip"}
     assert {run.task for run in of["decisive"]} == {run.task for run in of["carrying"]} == set(BUDGETS)
     assert [run.job.name for run in study.arms()] == [run.job.name for stage in STAGES for run in of[stage]]
     for stage, runs in of.items():
@@ -384,17 +383,34 @@ def test_the_norm_at_the_end_is_that_of_the_decoder_over_its_start(finished):
     assert milestones_of(run)["norm_at_end"] == pytest.approx(norms[1] / norms[0], rel=1e-12)
 
 
+def test_the_spread_of_rows_is_that_of_the_matrix_whose_rows_differ_most(finished):
+    """Rows as `nn.Linear` and `nn.Embedding` have them: what one output reads, or one position."""
+    run = open_run(finished[0].runs / "ends-mul-free-seed0")
+    over = {"W_Q": (1,), "W_K": (1,), "W_V": (1,), "W_O": (0, 1), "W_in": (0,), "W_out": (0,), "W_pos": (1,)}
+    spreads = []
+    for name, value in run.weights(-1).items():
+        if (dims := over.get(name.split(".")[-1])) is not None:
+            norms = np.sqrt(np.square(value.double().numpy()).sum(dims))
+            spreads.append(norms.std() / norms.mean())
+    assert len(spreads) > 6
+    assert milestones_of(run)["row_spread_at_end"] == pytest.approx(max(spreads), rel=1e-12)
+
+
+FIRST, *_, LAST = HELD
+
+
 def test_what_decides_gets_as_many_seeds_as_its_verdict_needs(study):
     assert study.more() == []  # nothing is known of the spread yet
     chosen = study.arms("mul", stage="decisive")
-    assert len(chosen) == 3 * 5
-    # Times of which ln(T / T_clip) has a standard deviation of 0.2 for the first arm, and of nothing for the second.
+    assert len(chosen) == (1 + len(HELD)) * 5
+    chosen = [run for run in chosen if run.arm != LAST]  # one of them has not begun
+    # Times of which ln(T / T_clip) has a standard deviation of 0.2 for the first arm, and of nothing for the others.
     apart = np.array([-0.3, -0.1, 0.0, 0.1, 0.3])
     apart *= 0.2 / apart.std(ddof=1)
     rows = []
     for run in chosen:
         seed = run.job.config.seed
-        time = round(1000 * exp(apart[seed])) if run.arm == DECISIVE[0] else 1000 + seed
+        time = round(1000 * exp(apart[seed])) if run.arm == FIRST else 1000 + seed
         rows.append(
             dict.fromkeys(ledger.WHOLE, time)
             | {"run": run.job.name, "part": run.part, "task": "mul", "arm": run.arm, "seed": seed, "config": run.key[1]}
@@ -406,7 +422,7 @@ def test_what_decides_gets_as_many_seeds_as_its_verdict_needs(study):
     more = study.more()
     needed = seeds_needed(0.2)
     assert 5 < needed < 40
-    assert {(run.task, run.arm) for run in more} == {("mul", arm) for arm in ("clip", *DECISIVE)}
+    assert {(run.task, run.arm) for run in more} == {("mul", arm) for arm in ("clip", FIRST)}
     assert {run.job.config.seed for run in more} == set(range(5, needed))
     # The same config but for its seed, so that pairs of one seed share weights, split and order.
     clip = next(run.job.config for run in chosen if run.arm == "clip")
@@ -416,10 +432,10 @@ def test_what_decides_gets_as_many_seeds_as_its_verdict_needs(study):
 
 def test_only_the_ends_and_what_decides_have_all_seeds_on_the_other_tasks(study):
     """Five: a lower end of what is censored takes as many."""
-    arms = ("clip", "free", "sphere-1", "relative-step")
+    arms = ("clip", "free", "sphere-rows", "relative-step")
     seeds = {arm: {run.job.config.seed for run in study.arms("s5") if run.arm == arm} for arm in arms}
     every = {0, 1, 2, 3, 4}
-    assert seeds == {"clip": every, "free": every, "sphere-1": every, "relative-step": {0, 1, 2}}
+    assert seeds == {"clip": every, "free": every, "sphere-rows": every, "relative-step": {0, 1, 2}}
 
 
 def test_milestones_are_those_of_the_run(finished):

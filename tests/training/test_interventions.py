@@ -152,6 +152,23 @@ def test_rows_on_the_sphere_keep_the_norm_of_the_projection(made):
 
 
 @pytest.mark.parametrize("unit", ["tensors", "rows"])
+def test_on_the_sphere_what_starts_at_zero_is_held_there_if_asked(made, unit):
+    dims = {"blocks.0.mlp.W_in": (0,), "blocks.0.attn.W_O": (0, 1), "blocks.0.ln2.w": (0,)}
+    zeros = [f"blocks.0.{name}" for name in ("attn.b_Q", "attn.b_K", "attn.b_V", "attn.b_O", "ln1.b", "ln2.b")]
+
+    def after(params, before, start, step):
+        for name, dim in dims.items():
+            over = dim if unit == "rows" else tuple(range(params[name].ndim))
+            params[name].mul_(_rows(start[name], over) / _rows(params[name], over))
+        for name in zeros:
+            params[name].zero_()
+
+    settings = made(sphere=unit, sphere_scope=(*dims, *zeros), sphere_zeros="held")
+    _agree(settings, Loop(after=after))
+    assert all(_norm(_trained(made()).weights[name]) > 0 for name in zeros if not name.endswith("b_K"))
+
+
+@pytest.mark.parametrize("unit", ["tensors", "rows"])
 def test_the_growing_sphere_is_weight_normalisation_by_autograd(made, unit):
     """w = v n / ||v||, differentiated by autograd; the optimizer moves v."""
     names = ("blocks.0.mlp.W_in", "blocks.0.attn.W_O", "blocks.0.ln2.w")
@@ -162,6 +179,22 @@ def test_the_growing_sphere_is_weight_normalisation_by_autograd(made, unit):
         return {**params, **{n: params[n] * _rows(start[n], over[n]) / _rows(params[n], over[n]) for n in names}}
 
     _agree(made(growing_sphere=unit, growing_sphere_scope=names), Loop(function=function))
+
+
+def test_on_the_growing_sphere_what_starts_at_zero_is_held_there_if_asked(made):
+    zeros = ("blocks.0.attn.b_Q", "blocks.0.attn.b_K", "blocks.0.attn.b_V", "blocks.0.ln1.b", "ln_final.b")
+
+    def function(params, start):
+        over = {n: params[n] * _norm(start[n]) / (params[n] ** 2).sum().sqrt() for n in ("blocks.0.mlp.W_in",)}
+        return {**params, **over}
+
+    def after(params, before, start, step):
+        for name in zeros:
+            params[name].zero_()
+
+    scope = ("blocks.0.mlp.W_in", *zeros)
+    settings = made(growing_sphere="tensors", growing_sphere_scope=scope, growing_sphere_zeros="held")
+    _agree(settings, Loop(function=function, after=after))
 
 
 def test_a_network_on_the_growing_sphere_keeps_its_norms_and_remembers_how_v_grew(made):
@@ -359,7 +392,7 @@ def test_one_shrink_happens_once(made):
 
 
 INTERVENTIONS = {
-    "sphere": {"sphere": "rows", "sphere_radius": 1.5},
+    "sphere": {"sphere": "rows", "sphere_radius": 1.5, "sphere_zeros": "held"},
     "growing sphere": {"growing_sphere": "tensors"},
     "growing sphere of rows": {"growing_sphere": "rows", "max_norm": 0.9},
     "relative step": {"relative_step": "start"},

@@ -9,17 +9,12 @@ import pandas as pd
 
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
-from grokscope.experiments.why_clipping.declared import CLIP, FREE, families
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
 from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
 from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
 from grokscope.experiments.wording import TITLES, in_words, joined, steps
 
-HELD = {
-    "sphere-1": "every tensor held at its norm after the projection",
-    "growing-sphere-step": "weight normalisation of fixed gain, relative step held, which forgets nothing",
-}
-"""What stands in for the clip, by arm: the norms of the function alone."""
 INSTEAD = {
     **HELD,
     "growing-sphere-tensors": "the same, relative step free to shrink",

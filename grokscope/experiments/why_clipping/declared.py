@@ -14,6 +14,12 @@ from grokscope.experiments.why_clipping.tasks import MAIN
 
 CLIP, FREE = "clip", "free"
 """The published method, and the same without its clip: what most arms are compared with."""
+HELD = {
+    "sphere-1": "every tensor held at its norm after the projection",
+    "sphere-rows": "every row held at its norm",
+    "growing-sphere-step": "weight normalisation of fixed gain, relative step held, which forgets nothing",
+}
+"""The arms that decide, in words: without a clip, they hold the norms of the function alone."""
 
 Settings = dict[str, Any]
 """Values by the full name of a setting, over Lion with the projection and without the clip."""

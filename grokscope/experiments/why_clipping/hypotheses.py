@@ -52,8 +52,11 @@ HYPOTHESES = (
         {
             "sphere-1": "every tensor on a sphere",
             "sphere-rows": "every row on a sphere",
-            "growing-sphere-tensors": "weight normalisation, fixed gain",
+            "sphere-rows-zeros": "the same, what starts at zero held there",
+            "growing-sphere-tensors": "weight normalisation by tensor, fixed gain",
             "growing-sphere-step": "the same, relative step held",
+            "growing-sphere-rows": "weight normalisation by row, fixed gain",
+            "growing-sphere-rows-step": "the same, relative step held",
         },
         {"norms-free-step-clip-scale-clip": "free norms, step and scale as clipped"},
     ),
@@ -69,7 +72,8 @@ HYPOTHESES = (
         {
             "growing-sphere-tensors": "weight normalisation by tensor, fixed gain",
             "growing-sphere-rows": "weight normalisation by row, fixed gain",
-            "growing-sphere-step": "the same by tensor, relative step held",
+            "growing-sphere-step": "by tensor, relative step held",
+            "growing-sphere-rows-step": "by row, relative step held",
         },
     ),
     Hypothesis(

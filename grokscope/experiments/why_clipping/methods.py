@@ -6,9 +6,9 @@ import pandas as pd
 
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
-from grokscope.experiments.why_clipping.abstract import HELD
+from grokscope.experiments.why_clipping.declared import HELD
 from grokscope.experiments.why_clipping.tasks import MAIN, TaskSize, base
-from grokscope.experiments.wording import TITLES, joined
+from grokscope.experiments.wording import TITLES, in_words, joined
 
 
 def methods(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...]:
@@ -52,14 +52,14 @@ def _batches(table: pd.DataFrame) -> str:
 
 
 def _decisive(table: pd.DataFrame) -> str:
-    """How many seeds the two decisive arms have, and how many they will."""
+    """How many seeds the decisive arms have, and how many they will."""
     seeds = sorted(int(n) for arm in HELD for n in where(table, arm=arm)["n"])
     if not seeds:
         return ""
     now = f"{seeds[0]}" if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]}"
     return (
-        f" The two arms that decide ({joined(list(HELD))}) have {now} seeds a task so far; the plan gives them at "
-        "least five, and as many as 80% power needs at the spread of those, at most 40."
+        f" The {in_words(len(HELD))} arms that decide ({joined(list(HELD))}) have {now} seeds a task so far; "
+        "the plan gives them at least five, and as many as 80% power needs at the spread of those, at most 40."
     )
 
 

@@ -14,11 +14,12 @@ from grokscope.experiments.why_clipping.declared import Arm, families
 from grokscope.experiments.why_clipping.wording import FEW
 from grokscope.experiments.wording import joined
 
+MEDIATORS = ("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end", "row_spread_at_end")
+"""What the clip might act through, as every run records it."""
 COLUMNS = [
     "family", "task", "arm", "about", "against", "event", "n", "reached", "median", "first_median",
     "shared", "shared_median", "against_median", "ratio", "low", "high", "is_lower_bound", "is_upper_bound", "log_sd",
-    "seeds_needed", "share", "share_seeds", "verdict", "signal_at_grok", "memory_at_grok", "noise_val_at_grok",
-    "norm_at_end", "statement",
+    "seeds_needed", "share", "share_seeds", "verdict", *MEDIATORS, "statement",
 ]  # fmt: skip
 
 
@@ -31,11 +32,13 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     that it names, the clip under the same circumstances (`reference` for that arm); shared_median and against_median,
     of this arm and of that one over their shared seeds; share = ln(T_free / T_arm) / ln(T_free / T_clip) of geometric
     means over the share_seeds that the three have in common, which may be fewer than `shared` (NaN where a run of them
-    is censored); medians of signal, memory and noise at the sustained grok, and of the decoder's joint norm at the end
-    over that at the start; statement: why there is no ratio, or what of it is not known.
+    is censored); medians of signal, memory and noise at the sustained grok, of the decoder's joint norm at the end over
+    that at the start, and of the spread of its rows' norms at the end (see `milestones_of`), over the runs of which
+    they are known; statement: why there is no ratio, or what of it is not known.
     """
     lines = []
     rows = rows.loc[rows["part"].isin(list(families()))]
+    rows = rows.reindex(columns=rows.columns.union(MEDIATORS, sort=False))  # what was not recorded once
     for task in names(rows, "task"):
         of_task = where(rows, task=task)
         for family in families().values():
@@ -44,7 +47,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
                 runs = where(of_task, arm=arm)
                 line = {"family": family.name, "task": task, "arm": arm}
                 line |= {"about": about[arm].about, "against": about[arm].against, "event": about[arm].event}
-                lines.append(line | _times(runs, about[arm]) | _compared(of_task, arm, about[arm]) | _margins(runs))
+                lines.append(line | _times(runs, about[arm]) | _compared(of_task, arm, about[arm]) | _mediators(runs))
     return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(_WHOLE, "Int64"))
 
 
@@ -125,7 +128,6 @@ LEAST = log(1.01)
 """A speed-up of less than this, in logarithms, is none to have a share of."""
 
 
-def _margins(runs: pd.DataFrame) -> dict[str, float]:
-    columns = ("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end")
-    values = {name: numbers(runs, name) for name in columns}
+def _mediators(runs: pd.DataFrame) -> dict[str, float]:
+    values = {name: numbers(runs, name) for name in MEDIATORS}
     return {name: float(np.nanmedian(found)) if not np.isnan(found).all() else nan for name, found in values.items()}

@@ -9,6 +9,7 @@ import pandas as pd
 from grokscope.analysis import where
 from grokscope.experiments.why_clipping.declared import CLIP, FREE
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, seen
+from grokscope.experiments.why_clipping.summary import MEDIATORS
 from grokscope.experiments.why_clipping.tasks import MAIN
 from grokscope.experiments.why_clipping.wording import FEW, ratio_in_words
 from grokscope.experiments.wording import TITLES, steps
@@ -17,9 +18,11 @@ from grokscope.report import Table
 LADDER = {
     "norms-clip-step-free-scale-free": "clip, step and scale of a free run",
     "sphere-rows": "sphere, by rows",
+    "sphere-rows-zeros": "the same, zeros held",
     "sphere-1": "sphere, by tensors",
-    "growing-sphere-step": "growing sphere, relative step held",
-    "growing-sphere-tensors": "growing sphere",
+    "growing-sphere-rows-step": "growing sphere, by rows, step held",
+    "growing-sphere-step": "growing sphere, by tensors, step held",
+    "growing-sphere-tensors": "growing sphere, by tensors",
     "decay-as-clip": "decay at the clip’s rates",
     "replay-tensor": "the clip’s shrinking, by tensor",
     "replay-all-mean": "one constant shrinking",
@@ -33,14 +36,14 @@ LADDER = {
 def as_text(table: pd.DataFrame) -> Table:
     """The numbers of a family as they stand on the page."""
     columns = ("task", "arm", "runs", "reached", "median", "first grok", "ratio to the clip", "share", "verdict")
-    columns += ("signal", "memory", "noise", "norm")
+    columns += ("signal", "memory", "noise", "norm", "spread")
     written = []
     for row in table.to_dict("records"):
         cells = (
             TITLES[str(row["task"])], row["arm"], row["n"], row["reached"], steps(row["median"]),
             steps(row["first_median"]), "–" if pd.isna(row["ratio"]) else ratio_in_words(row), _share(row),
             row["verdict"],
-            *("–" if pd.isna(row[name]) else f"{row[name]:.2g}" for name in _MEDIATORS),
+            *("–" if pd.isna(row[name]) else f"{row[name]:.2g}" for name in MEDIATORS),
         )  # fmt: skip
         written.append(tuple(map(str, cells)))
     caption = (
@@ -48,7 +51,8 @@ def as_text(table: pd.DataFrame) -> Table:
         "grok; the ratio of geometric means over shared seeds with two one-sided 95% ends; the share of the clip’s "
         "speed-up, in logarithms, over the seeds that arm, clip and projection alone share, which may be fewer; "
         "signal, memory and noise at the grok, in nats; the joint norm of the decoder at the end over that at the "
-        "start."
+        "start, and the spread of row norms at the end: the standard deviation over the mean, in the weight matrix of "
+        "the decoder where that is largest."
     )
     return Table(columns, tuple(written), frozenset(columns[2:6] + columns[7:8] + columns[9:]), caption)
 
@@ -59,9 +63,6 @@ def _share(row: Mapping[str, object]) -> str:
         return "–"
     share = f"{float(str(row['share'])):.0%}".replace("-", "−")
     return f"{'0%' if share == '−0%' else share} (n = {row['share_seeds']})"
-
-
-_MEDIATORS = ("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end")
 
 
 def hypotheses_as_text(found: pd.DataFrame) -> Table:

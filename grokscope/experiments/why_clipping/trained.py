@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
+import torch
 from torch import Tensor
 
 from grokscope.analysis import names, numbers, where
@@ -22,26 +23,25 @@ from grokscope.config import override, setting
 from grokscope.experiments.ledger import FILE, TRACES, PlannedRun, planned, published_rows, rows_of
 from grokscope.experiments.table import TINY, TINY_TASKS
 from grokscope.experiments.why_clipping import watched
-from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families, known_arms
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, Family, families, known_arms
 from grokscope.experiments.why_clipping.families import decay, ends
 from grokscope.experiments.why_clipping.setting import TRACE_SEED, TRACED, Setting, Traced
 from grokscope.experiments.why_clipping.summary import summary
 from grokscope.experiments.why_clipping.tasks import BUDGETS, EVERY, MAIN, TaskSize, arm_config
-from grokscope.model import in_scope
-from grokscope.norms import joint_norm
+from grokscope.model import in_scope, is_matrix
+from grokscope.norms import joint_norm, row_norms
 from grokscope.runs import Run, open_run
 from grokscope.sweeps import Job
 
 CARRIERS = (
-    *("sphere-1", "sphere-rows", "growing-sphere-tensors", "growing-sphere-step"),
+    *HELD,
+    *("sphere-rows-zeros", "growing-sphere-tensors", "growing-sphere-rows-step"),
     *("relative-step", "step-start-scale-clip"),
     *("replay-tensor", "replay-all-mean", "decay-as-clip", "norms-clip-step-free-scale-free"),
 )
 """The arms that are run on the other tasks too, beside those of families that name them."""
 ENDS = (CLIP, FREE)
 """What those arms are compared with."""
-DECISIVE = ("sphere-1", "growing-sphere-step")
-"""The arms that have as many seeds as their verdict needs."""
 Stage = Literal["decisive", "carrying", "others"]
 """What is trained first, second and last."""
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -152,8 +152,8 @@ class Study:
     def more(self) -> list[PlannedRun]:
         """More seeds of what answers the question, on every task: as many as the spread of the first ones asks for.
 
-        So many that each arm of `DECISIVE`, if it is in truth as soon as the clip, is found to be with 80% power; none
-        before the first seeds have ended, and 40 of an arm at most.
+        So many that each arm of `HELD`, if it is in truth as soon as the clip, is found to be with 80% power; none
+        before its first seeds have ended, and 40 of an arm at most.
         """
         if self.seeds:
             return []
@@ -161,16 +161,16 @@ class Study:
         plan, settings_of = [], self.settings()
         for task in self.scale.sizes:
             seeds = self.scale.seeds if task == MAIN else self.scale.other_seeds
-            rows = found.loc[(found["task"] == task) & found["arm"].isin(DECISIVE)]
-            ended = numbers(rows, "shared") >= len(seeds)
-            if len(rows) < len(DECISIVE) or not ended.all() or rows["seeds_needed"].isna().any():
-                continue
+            rows = found.loc[(found["task"] == task) & found["arm"].isin(list(HELD)) & found["seeds_needed"].notna()]
+            rows = rows.loc[numbers(rows, "shared") >= len(seeds)]
             known = {arm: (family, settings) for _, family, arm, settings in self._on(settings_of[task], 0)}
-            needed = min(int(rows["seeds_needed"].max()), self.scale.most_seeds)
+            needed = dict(zip(names(rows, "arm"), rows["seeds_needed"].clip(upper=self.scale.most_seeds), strict=True))
+            needed[CLIP] = max(needed.values(), default=0)
             plan += [
                 self._planned(known[arm][0], task, arm, seed, known[arm][1])
-                for seed in range(len(seeds), needed)
-                for arm in (CLIP, *DECISIVE)
+                for seed in range(len(seeds), needed[CLIP])
+                for arm in (CLIP, *HELD)
+                if seed < needed.get(arm, 0)
             ]
         return plan
 
@@ -237,7 +237,7 @@ class Study:
         for family in filter(self._is_chosen, families().values()) if place < len(seeds) else ():
             for name, arm, settings in known_arms(family, setting):
                 on_task = task in family.tasks or name in CARRIERS
-                most = len(seeds) if task == MAIN or name in (*ENDS, *DECISIVE) or self.seeds else self.scale.few_seeds
+                most = len(seeds) if task == MAIN or name in (*ENDS, *HELD) or self.seeds else self.scale.few_seeds
                 if on_task and place < min(arm.n_seeds or most, most):
                     yield seeds[place], family.name, name, settings
 
@@ -263,7 +263,7 @@ class Study:
 
 
 def _stage(arm: str) -> Stage:
-    if arm in (CLIP, *DECISIVE):
+    if arm in (CLIP, *HELD):
         return "decisive"
     return "carrying" if arm in (*ENDS, *CARRIERS) else "others"
 
@@ -279,8 +279,10 @@ def milestones_of(run: Run) -> dict[str, float]:
     """Signal, memory and noise of a run at its sustained grok and at its end, its losses and its norm at its end.
 
     Returns signal, memory and noise_val (means over operations, in nats) at the first record at or after the sustained
-    grok (`_at_grok`, NaN without one) and at the last record (`_at_end`), train_loss and val_loss at the end, and
-    norm_at_end: the joint norm of the decoder's parameters at the end over that at the start.
+    grok (`_at_grok`, NaN without one) and at the last record (`_at_end`), train_loss and val_loss at the end,
+    norm_at_end: the joint norm of the decoder's parameters at the end over that at the start, and row_spread_at_end:
+    the standard deviation of the norms of a matrix's rows over their mean, at the end, of the matrix of the decoder
+    where that is largest.
     """
     recorded = run.recorded_margins
     columns = ("signal", "memory", "noise_val")
@@ -295,10 +297,16 @@ def milestones_of(run: Run) -> dict[str, float]:
             of_step = after.loc[after["step"] == step]
             found |= {f"{name}_at_{when}": float(numbers(of_step, name).mean()) for name in columns}
     last = run.metrics.iloc[-1]
-    norms = [_decoder_norm(run.weights(step)) for step in (0, -1)]
+    start, end = (_decoder(run.weights(step)) for step in (0, -1))
+    norm = joint_norm(list(end.values())) / joint_norm(list(start.values()))
     losses = {name: float(last[name]) for name in ("train_loss", "val_loss")}
-    return {**found, **losses, "norm_at_end": norms[1] / norms[0]}
+    return {**found, **losses, "norm_at_end": norm, "row_spread_at_end": _row_spread(end)}
 
 
-def _decoder_norm(weights: Mapping[str, Tensor]) -> float:
-    return joint_norm([weights[name] for name in in_scope(tuple(weights), ("decoder",))])
+def _decoder(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: weights[name] for name in in_scope(tuple(weights), ("decoder",))}
+
+
+def _row_spread(weights: Mapping[str, Tensor]) -> float:
+    norms = [row_norms(name, value.double()) for name, value in weights.items() if is_matrix(name)]
+    return float(torch.stack([of_rows.std(correction=0) / of_rows.mean() for of_rows in norms]).max())

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from grokscope.config.checks import choice, scope_entries
 from grokscope.config.norm_control import NormConfig, declare_control
-from grokscope.config.parameter_groups import Scope
+from grokscope.config.parameter_groups import Scope, Zeros
 from grokscope.norms.controls.sphere import Held
 from grokscope.norms.one_control import Control
 
@@ -33,16 +33,20 @@ if TYPE_CHECKING:
 class GrowingSphere(NormConfig):
     """Weights normalised to the norms of the start, of parameters that grow."""
 
-    FIXED = ("growing_sphere", "growing_sphere_scope")
+    FIXED = ("growing_sphere", "growing_sphere_scope", "growing_sphere_zeros")
 
     growing_sphere: Held = "none"
     """What is normalised: each tensor, or each row."""
     growing_sphere_scope: Scope = ("decoder",)
-    """Parameters that are: groups, or patterns of names such as blocks.*.mlp.W_in. What starts at zero stays free."""
+    """Parameters that are: groups, or patterns of names such as blocks.*.mlp.W_in."""
+    growing_sphere_zeros: Zeros = "free"
+    """What becomes of what is zero after the projection, as the biases of attention and of LayerNorm are: it stays
+    free, or is held at zero."""
 
     def check(self) -> None:
         choice("norms.growing_sphere", self.growing_sphere, Held)
         scope_entries("norms.growing_sphere_scope", self.growing_sphere_scope)
+        choice("norms.growing_sphere_zeros", self.growing_sphere_zeros, Zeros)
 
     def build(self, names: Iterable[str], start: Weights | None) -> NormalisedWeights:
         from grokscope.model import in_scope
@@ -50,7 +54,7 @@ class GrowingSphere(NormConfig):
 
         chosen = in_scope(names, self.growing_sphere_scope, "norms.growing_sphere_scope")
         unit = "rows" if self.growing_sphere == "rows" else "tensors"
-        return NormalisedWeights(None if start is None else Units(unit, chosen, start))
+        return NormalisedWeights(None if start is None else Units(unit, chosen, start, self.growing_sphere_zeros))
 
 
 class NormalisedWeights(Control):
@@ -82,6 +86,7 @@ class NormalisedWeights(Control):
         self._keep(units.growth(weights))
         for value, scale in units.tensors(weights, self._scales):
             value.div_(scale)
+        units.hold_zeros_(weights)
 
     def shrinkages(self, shares: dict[str, float], before: Weights, step: int) -> dict[str, float]:
         # Decay shortens v, and w keeps its norm.

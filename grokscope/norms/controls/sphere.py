@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from grokscope.config.checks import choice, positive, scope_entries
 from grokscope.config.norm_control import NormConfig, declare_control
-from grokscope.config.parameter_groups import Scope
+from grokscope.config.parameter_groups import Scope, Zeros
 from grokscope.norms.one_control import Control
 
 if TYPE_CHECKING:
@@ -30,14 +30,18 @@ class Sphere(NormConfig):
     sphere: Held = "none"
     """What keeps its norm: each tensor, or each row."""
     sphere_scope: Scope = ("decoder",)
-    """Parameters that do: groups, or patterns of names such as blocks.*.mlp.W_in. What starts at zero stays free."""
+    """Parameters that do: groups, or patterns of names such as blocks.*.mlp.W_in."""
     sphere_radius: float = 1.0
     """r: the norm that is kept, as a multiple of that after the projection."""
+    sphere_zeros: Zeros = "free"
+    """What becomes of what is zero after the projection, as the biases of attention and of LayerNorm are: it stays
+    free, or is held at zero."""
 
     def check(self) -> None:
         choice("norms.sphere", self.sphere, Held)
         scope_entries("norms.sphere_scope", self.sphere_scope)
         positive("norms.sphere_radius", self.sphere_radius)
+        choice("norms.sphere_zeros", self.sphere_zeros, Zeros)
 
     def build(self, names: Iterable[str], start: Weights | None) -> NormSphere:
         from grokscope.model import in_scope
@@ -45,7 +49,7 @@ class Sphere(NormConfig):
 
         chosen = in_scope(names, self.sphere_scope, "norms.sphere_scope")
         unit = "rows" if self.sphere == "rows" else "tensors"
-        return NormSphere(None if start is None else Units(unit, chosen, start), self.sphere_radius)
+        return NormSphere(None if start is None else Units(unit, chosen, start, self.sphere_zeros), self.sphere_radius)
 
 
 class NormSphere(Control):

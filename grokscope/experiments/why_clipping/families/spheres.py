@@ -20,6 +20,10 @@ def sphere() -> dict[str, Arm]:
     arms["sphere-rows"] = Arm(
         "no clip; every row is kept at its norm after the projection", lambda setting: {"norms.sphere": "rows"}
     )
+    arms["sphere-rows-zeros"] = Arm(
+        "the same, and what is zero after the projection stays zero: biases of attention and of LayerNorm",
+        lambda setting: {"norms.sphere": "rows", "norms.sphere_zeros": "held"},
+    )
     arms["sphere-everything"] = Arm(
         "no clip; every tensor is kept at its norm, embedding and unembedding too",
         lambda setting: {"norms.sphere": "tensors", "norms.sphere_scope": EVERYTHING},
@@ -36,9 +40,10 @@ def growing_sphere() -> dict[str, Arm]:
         )
         for unit in ("tensors", "rows")
     }
-    arms["growing-sphere-step"] = Arm(
-        "the same by tensors, and updates that grow with the parameters: nothing is forgotten, and steps stay as large "
-        "relative to what they change",
-        lambda setting: {"norms.growing_sphere": "tensors", "norms.relative_step": "start"},
-    )
+    for unit, name in (("tensors", "growing-sphere-step"), ("rows", "growing-sphere-rows-step")):
+        arms[name] = Arm(
+            f"the same by {unit}, and updates that grow with the parameters: nothing is forgotten, and steps stay as "
+            "large relative to what they change",
+            lambda setting, unit=unit: {"norms.growing_sphere": unit, "norms.relative_step": "start"},
+        )
     return arms
