@@ -1,8 +1,8 @@
-"""Counts, lists, tasks and names of runs as they stand in a sentence."""
+"""Counts, lists, tasks and names of runs as they stand in a sentence, and tables as they stand in Markdown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import isinf
 
 import pandas as pd
@@ -40,3 +40,11 @@ def interval(low: float, high: float, written: Callable[[float], str]) -> str:
 def steps(value: float | None) -> str:
     """A number of steps; a dash where there is none."""
     return "–" if value is None or pd.isna(value) or value == float("inf") else f"{value:,.0f}"
+
+
+def markdown(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> list[str]:
+    """The lines of a table in Markdown; a bar in a cell is written as one that does not end it."""
+    head, *body = (
+        f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in line)} |" for line in (columns, *rows)
+    )
+    return [head, "|---" * len(columns) + "|", *body]

@@ -15,6 +15,7 @@ from grokscope.analysis import names, where
 from grokscope.analysis.timing import medians, timing_table
 from grokscope.experiments.accelerators import ARMS, TITLES, accelerator, settled, step_cost
 from grokscope.experiments.table import TINY, TINY_TASKS, Plan, Publication, Size, table_experiment
+from grokscope.experiments.wording import markdown
 from grokscope.runs import Run
 from grokscope.sweeps import Job
 
@@ -128,10 +129,7 @@ def summary(times: pd.DataFrame, cost: dict[str, float]) -> pd.DataFrame:
 
 def readme_table(runs: pd.DataFrame, table: pd.DataFrame, task: str) -> list[str]:
     """A task's table in Markdown: every seed's step, medians of gradient evaluations and seconds, published steps."""
-    lines = [
-        f"| {task} | steps | gradient evaluations | seconds | clipped: steps | gradient evaluations | seconds |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    rows = []
     for arm in names(where(table, task=task), "arm"):
         cells = [TITLES[arm]]
         for clip in (False, True):
@@ -146,5 +144,6 @@ def readme_table(runs: pd.DataFrame, table: pd.DataFrame, task: str) -> list[str
             cells.append(told + published)
             for column, digits in (("gradient_evaluations", 0), ("seconds", 1)):
                 cells.append("–" if pd.isna(median[column]) else f"{median[column]:,.{digits}f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append(cells)
+    units = ("gradient evaluations", "seconds")
+    return markdown((task, "steps", *units, "clipped: steps", *units), rows)

@@ -11,7 +11,7 @@ import pandas as pd
 from grokscope.analysis import names, where
 from grokscope.analysis.timing import speed_up
 from grokscope.experiments.published_tables.summary import best_bounds
-from grokscope.experiments.wording import TITLES, interval, joined, steps
+from grokscope.experiments.wording import TITLES, interval, joined, markdown, steps
 
 PARTS = ("adamw", "unclipped", "residual")
 """Tables of networks that are trained as the method's are, but for what the table is about."""
@@ -67,18 +67,15 @@ def against_lines(compared: pd.DataFrame) -> list[str]:
 
     Of arms that differ by their bound alone it has the first, which is at the best bound.
     """
-    lines = [
-        f"| task | {' | '.join(IN_MARKDOWN.values())} |",
-        "|---" * (1 + len(IN_MARKDOWN)) + "|",
-    ]
+    lines = []
     kinds = compared.assign(kind=_kinds(compared))
     for task in names(compared, "task"):
         cells = []
         for part, kind in IN_MARKDOWN:
             rows = where(kinds, part=part, kind=kind, task=task).head(1).to_dict("records")
             cells += [f"{_median(row)}; {_ratio(row)}" for row in rows] or ["–"]
-        lines.append(f"| {TITLES[task]} | {' | '.join(cells)} |")
-    return lines
+        lines.append((TITLES[task], *cells))
+    return markdown(("task", *IN_MARKDOWN.values()), lines)
 
 
 IN_MARKDOWN = {

@@ -12,7 +12,7 @@ import scipy
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import medians, quantile_times
 from grokscope.experiments.published_tables.trained import Arm
-from grokscope.experiments.wording import TITLES, interval, steps
+from grokscope.experiments.wording import TITLES, interval, markdown, steps
 from grokscope.report import Table
 
 COLUMNS = [
@@ -144,15 +144,13 @@ def median_in_words(row: Mapping[str, object]) -> str:
 
 def readme_lines(bounds: pd.DataFrame) -> list[str]:
     """The README's table in Markdown: each task at its best bound."""
-    lines = [
-        "| task | best bound | median steps (interval; how often it holds the median) | runs | failures | published |",
-        "|---|---|---|---|---|---|",
-    ]
+    median = "median steps (interval; how often it holds the median)"
+    lines = []
     best = best_bounds(bounds)
     for task in names(bounds, "task"):
         if task in best:
             (row,) = where(bounds, task=task, bound=best[task]).to_dict("records")
             cells = (TITLES[task], f"{best[task]:g}", median_in_words(row), row["n"], row["failures"])
             published = next((arm for arm in where(bounds, task=task)["published"] if not pd.isna(arm)), None)
-            lines.append(f"| {' | '.join(map(str, cells))} | {steps(published)} |")
-    return lines
+            lines.append((*cells, steps(published)))
+    return markdown(("task", "best bound", median, "runs", "failures", "published"), lines)

@@ -23,7 +23,7 @@ from grokscope.experiments.why_clipping.methods import methods, twins
 from grokscope.experiments.why_clipping.tables import LADDER, as_text, hypotheses_as_text, tasks_as_text
 from grokscope.experiments.why_clipping.tasks import MAIN
 from grokscope.experiments.why_clipping.wording import FEW, ratio_in_words
-from grokscope.experiments.wording import TITLES, by_arm, joined, steps
+from grokscope.experiments.wording import TITLES, by_arm, joined, markdown, steps
 from grokscope.figures.plates import Plate
 from grokscope.report.page import write_page
 
@@ -201,14 +201,11 @@ def earlier_claims(out: Path, table: pd.DataFrame) -> list[dict[str, object]]:
 def summary_in_markdown(table: pd.DataFrame, found: pd.DataFrame) -> str:
     """The abstract, and what was seen of every hypothesis, as the README has them."""
     told = filter(None, abstract(table))
-    lines = [*(line for sentence in told for line in (sentence, "")), *_markdown_table(found)]
+    rows = [
+        (one.says, *(seen(found, one.name, question) for question in QUESTIONS))
+        for one in HYPOTHESES
+        if len(where(found, hypothesis=one.name))
+    ]
+    columns = ("clipping speeds up grokking because", "given that alone, a run has", "without it")
+    lines = [*(line for sentence in told for line in (sentence, "")), *markdown(columns, rows)]
     return "\n".join(lines) + "\n"
-
-
-def _markdown_table(found: pd.DataFrame) -> list[str]:
-    lines = ["| clipping speeds up grokking because | given that alone, a run has | without it |", "|---|---|---|"]
-    for one in HYPOTHESES:
-        if len(where(found, hypothesis=one.name)):
-            alone, without = (seen(found, one.name, question) for question in QUESTIONS)
-            lines.append(f"| {one.says} | {alone} | {without} |")
-    return lines
