@@ -20,6 +20,7 @@ from grokscope.experiments.why_clipping.abstract import INSTEAD, REMOVED, abstra
 from grokscope.experiments.why_clipping.declared import HELD, families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
+from grokscope.experiments.why_clipping.lacking import lacking
 from grokscope.experiments.why_clipping.literature import SOURCES
 from grokscope.experiments.why_clipping.methods import twins
 from grokscope.experiments.why_clipping.summary import MEDIATORS, summary
@@ -393,6 +394,26 @@ def test_one_name_means_one_arm(published):
 def test_an_effect_that_is_not_there_is_told(published):
     with pytest.raises(ValueError, match=r"earlier-claims.csv has 0 effects of claim 2, mul, nothing"):
         published.effect(2, "mul", "nothing")
+
+
+def test_where_norms_are_held_and_runs_do_not_grok_the_page_says_what_others_have_there():
+    runs = {("clip", seed): step for seed, step in enumerate((1000, 3000, 1200))}
+    runs |= {("sphere-1", seed): step for seed, step in enumerate((900, None, 1100))}
+    runs |= {("sphere-rows", 1): 1500, ("sphere-rows", 2): None}
+    of_s5 = _runs(runs).assign(task="s5", budget=5000, row_spread_at_end=[0.1, 0.1, 0.1, 0.4, 0.9, 0.6, 0.0, np.nan])
+    tensors, rows, spread = lacking(pd.concat([of_s5, _runs({("clip", 0): 500, ("sphere-1", 0): 500})]))
+    # Nothing is said of x * y, where all runs grok.
+    assert tensors == (
+        "S5, sphere, by tensors: 2 of 3 runs grok within 5,000 steps. On the seeds of the others the clip takes 3,000 "
+        "(seed 1); its median is 1,200 (n = 3). Other ways there: sphere, by rows: 1,500 (seed 1)."
+    )
+    assert rows.startswith("S5, sphere, by rows: 1 of 2 runs grok within 5,000 steps.")
+    assert "the clip takes 1,200 (seed 2)" in rows
+    assert spread.endswith(
+        "clip: 0.10 where runs grok (n = 3); sphere, by tensors: 0.50 where runs grok (n = 2) and 0.90 where they do "
+        "not (n = 1); sphere, by rows: 0.00 where runs grok (n = 1)."
+    )
+    assert lacking(of_s5.loc[of_s5["arm"] == "clip"]) == ()
 
 
 @pytest.mark.parametrize(

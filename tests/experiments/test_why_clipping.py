@@ -255,7 +255,7 @@ def _rows(**times):
             "seed": seed, "status": "finished", "memorisation_step": 100, "grok_step": time,
             "sustained_grok_step": time, "delay": None, "budget": 3000, "observed": 3000, "sustained_observed": 3000,
             "cadence": 10, "signal_at_grok": 1.0, "memory_at_grok": 2.0, "noise_val_at_grok": np.nan,
-            "norm_at_end": 1.5,
+            "norm_at_end": 1.5, "row_spread_at_end": 0.2,
         }
         for arm, of_arm in times.items()
         for seed, time in enumerate(of_arm)
@@ -467,6 +467,18 @@ def test_another_machine_goes_on_from_the_rows(finished, tmp_path, monkeypatch):
     elsewhere = Request(scale="small", only=FEW[:1], runs=tmp_path / "runs", out=out, workers=1, seeds=(0,))
     experiment("why-clipping").start(elsewhere)
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.is_file()} == before
+
+
+def test_rows_of_before_something_was_recorded_are_read_without_it(finished, tmp_path):
+    request, _ = finished
+    out = tmp_path / "out"
+    shutil.copytree(request.out, out)
+    rows = pd.read_csv(out / "runs.csv").drop(columns="row_spread_at_end")
+    rows.to_csv(out / "runs.csv", index=False)
+    experiment("why-clipping").start(replace(request, runs=tmp_path / "none", out=out, training=False))
+    table = pd.read_csv(out / "mechanism.csv")
+    assert table["row_spread_at_end"].isna().all()
+    assert table["norm_at_end"].notna().any()
 
 
 def test_names_that_there_are_not_are_refused(tmp_path):

@@ -18,6 +18,7 @@ from grokscope.experiments.why_clipping import earlier, watched
 from grokscope.experiments.why_clipping.abstract import abstract
 from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
+from grokscope.experiments.why_clipping.lacking import lacking
 from grokscope.experiments.why_clipping.literature import SOURCES
 from grokscope.experiments.why_clipping.methods import methods, twins
 from grokscope.experiments.why_clipping.tables import LADDER, as_text, hypotheses_as_text, tasks_as_text
@@ -68,6 +69,7 @@ def write_why_clipping(
         "ladder": ladder,
         "hypotheses": hypotheses_as_text(found),
         "tasks": tasks_as_text(table),
+        "lacking": lacking(rows),
         "regime": regime,
         "sources": [
             {"cite": one.cite, "title": one.title, "where": one.where, "beside": one.beside(table)} for one in SOURCES

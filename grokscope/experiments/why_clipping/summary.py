@@ -38,7 +38,6 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     rows = rows.loc[rows["part"].isin(list(families()))]
-    rows = rows.reindex(columns=rows.columns.union(MEDIATORS, sort=False))  # what was not recorded once
     for task in names(rows, "task"):
         of_task = where(rows, task=task)
         for family in families().values():

@@ -26,7 +26,7 @@ from grokscope.experiments.why_clipping import watched
 from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, Family, families, known_arms
 from grokscope.experiments.why_clipping.families import decay, ends
 from grokscope.experiments.why_clipping.setting import TRACE_SEED, TRACED, Setting, Traced
-from grokscope.experiments.why_clipping.summary import summary
+from grokscope.experiments.why_clipping.summary import MEDIATORS, summary
 from grokscope.experiments.why_clipping.tasks import BUDGETS, EVERY, MAIN, TaskSize, arm_config
 from grokscope.model import in_scope, is_matrix
 from grokscope.norms import joint_norm, row_norms
@@ -213,10 +213,12 @@ class Study:
 
     def rows(self) -> pd.DataFrame:
         """A row for every run that has ended, whichever were asked for."""
-        return rows_of(self.plan(), self.runs, published_rows(self.file), milestones_of, others=True)
+        return self._rows(self.plan(), others=True)
 
-    def _rows(self, plan: Sequence[PlannedRun]) -> pd.DataFrame:
-        return rows_of(plan, self.runs, published_rows(self.file), milestones_of)
+    def _rows(self, plan: Sequence[PlannedRun], *, others: bool = False) -> pd.DataFrame:
+        rows = rows_of(plan, self.runs, published_rows(self.file), milestones_of, others=others)
+        # Rows that were published before something was recorded lack its column.
+        return rows.reindex(columns=rows.columns.union(MEDIATORS, sort=False))
 
     @property
     def tunes(self) -> bool:
