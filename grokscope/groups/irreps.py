@@ -12,6 +12,8 @@ from grokscope.groups.splitting import Kind, orthonormal_columns
 
 SHARED_FREQUENCY = ("B1", "B2")
 """Names of the irreps whose frequency another irrep of their group has too: of D_n, n even."""
+TURN_DIGITS = 12
+"""Of a turn: what rounding leaves below a full one is none."""
 COMMUTANT_DIM: dict[Kind, int] = {"real": 1, "complex": 2, "quaternionic": 4}
 
 
@@ -55,6 +57,19 @@ class Irrep:
             )
         matrices.setflags(write=False)
         object.__setattr__(self, "matrices", matrices)
+
+    @property
+    def turns(self) -> Float[np.ndarray, " element"] | None:
+        """How far rho(g) turns the first axis, in full turns from 0 up to 1; None without a frequency.
+
+        For the frequency k of Z_n it is k x / n mod 1 of what corresponds to x, whichever order elements are in. Of one
+        dimension it is 0 or 1/2.
+        """
+        if self.frequency is None:
+            return None
+        axis = self.matrices[:, :, 0]
+        angle = np.arctan2(axis[:, 1], axis[:, 0]) if self.dim > 1 else np.pi * (axis[:, 0] < 0)
+        return np.round(angle / (2 * np.pi), TURN_DIGITS) % 1
 
     @property
     def dim(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import seaborn as sns
 from matplotlib.figure import Figure
 from scipy.special import ndtr
 
@@ -184,7 +185,7 @@ def test_no_two_irreps_of_a_dihedral_group_have_one_label(tmp_path: Path) -> Non
     points = pd.DataFrame(
         {"run": "d4", "operation": "D4", "basis": "own", "group": "D4", "frequency": 2, "element": [0, 1]}
     )
-    circles = pd.concat([points.assign(irrep=name, power=0.5, x=1.0, y=0.0) for name in ("B1", "B2")])
+    circles = pd.concat([points.assign(irrep=name, power=0.5, x=1.0, y=0.0, turn=0.0) for name in ("B1", "B2")])
     assert titles(figures.embedding_circles(circles)) == ["B1  (50%)", "B2  (50%)"]
 
 
@@ -226,6 +227,13 @@ def test_circles_show_the_key_irreps_of_one_run_and_under_them_the_control(table
     points = figure.axes[0].collections[0].get_offsets()
     radius = np.linalg.norm(np.asarray(points), axis=1)
     assert radius == pytest.approx(radius[0])
+    # Points in the same direction from the centre have one colour: it goes around as the plane does.
+    plane = table[(table["basis"] == "own") & (table["irrep"] == table["irrep"].iloc[0])]
+    colours = figure.axes[0].collections[0].get_facecolors()
+    expected = np.array(sns.color_palette("husl", 256))[(256 * plane["turn"].to_numpy()).astype(int)]
+    assert colours[:, :3] == pytest.approx(expected)
+    angles = np.unwrap(2 * np.pi * np.sort(plane["turn"]))
+    assert np.diff(angles) == pytest.approx(2 * np.pi / len(plane))
     with pytest.raises(ValueError, match="draws one run that has key irreps; the table has 0"):
         figures.embedding_circles(of(tables["circles"], "nobody"))
     with pytest.raises(ValueError, match="the table has 0"):

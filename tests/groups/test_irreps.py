@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.linalg import null_space
 
-from grokscope.groups import CyclicGroup, Irrep, SymmetricGroup
+from grokscope.groups import CyclicGroup, Irrep, RecognisedGroup, SymmetricGroup, group_by_name
 from grokscope.groups.splitting import irreducible_kind, orthonormal_columns
 
 COMMUTANT = {"real": 1, "complex": 2, "quaternionic": 4}
@@ -155,3 +155,40 @@ def test_an_orthonormal_basis_depends_on_the_span_alone():
     assert np.abs(one.T @ one - np.eye(5)).max() < 1e-14
     with pytest.raises(ValueError, match="span 5 dimensions; rank = 6"):
         orthonormal_columns(span @ span.T, 6)
+
+
+@pytest.mark.parametrize("n", [1, 2, 12, 97])
+def test_an_irrep_of_the_cyclic_group_turns_by_its_frequency_times_the_element(n):
+    for k, irrep in enumerate(CyclicGroup(n).irreps):
+        assert irrep.turns == pytest.approx([k * x % n / n for x in range(n)], abs=1e-12)
+        assert (irrep.turns < 1).all()
+
+
+def test_rotations_of_a_polygon_turn_by_their_own_angle_whatever_the_order_of_elements(shuffle):
+    group = RecognisedGroup(shuffle(group_by_name("D7"), 3).table)
+    orders = [next(m for m in range(1, 8) if _power(group.table, x, m) == group.identity) for x in range(14)]
+    irreps = {irrep.frequency: irrep for irrep in group.irreps if irrep.dim == 2}
+    # Rotations by k times an angle turn k times as far; of a rotation other than none, each has another angle.
+    rotations = [x for x, order in enumerate(orders) if order == 7]
+    once = irreps[1].turns[rotations]
+    assert sorted(np.round(7 * once)) == [1, 2, 3, 4, 5, 6]
+    for k in (2, 3):
+        assert irreps[k].turns[rotations] == pytest.approx(k * once % 1, abs=1e-9)
+    assert next(irrep for irrep in group.irreps if irrep.name == "sign").turns is None
+
+
+def _power(table: np.ndarray, x: int, m: int) -> int:
+    y = x
+    for _ in range(m - 1):
+        y = table[y, x]
+    return int(y)
+
+
+def test_a_recognised_cyclic_group_turns_by_what_corresponds_to_its_elements(shuffle):
+    group = RecognisedGroup(shuffle(CyclicGroup(13), 1).table)
+    once, twice = (group.irreps[k].turns for k in (1, 2))
+    assert sorted(np.round(13 * once)) == list(range(13))
+    assert not np.allclose(once, np.arange(13) / 13)  # so that the order makes a difference
+    # A homomorphism: what a product turns is the sum.
+    assert (once[:, None] + once) % 1 == pytest.approx(once[group.table], abs=1e-9)
+    assert twice == pytest.approx(2 * once % 1, abs=1e-9)

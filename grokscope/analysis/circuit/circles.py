@@ -3,7 +3,7 @@
 The plane of an irrep rho is spanned by the two directions of the embedding space in which the embedding varies most
 through rho: the first right singular vectors of B^T T, with B the basis functions of rho and T the centred embedding by
 element. For a frequency of Z_n these are all the directions there are, and numbers that are placed by it alone lie on
-an ellipse, in the order of k times the element.
+an ellipse, in the order of k times the element: of the angle by which the frequency turns for it.
 
 `circles` shows the last checkpoint, each irrep on its own plane there. `embedding_planes` shows every checkpoint on the
 planes of the last one. Over training a plane has to stand still for points to be seen moving, and it must not be fitted
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 PLANES = 2
 """Planes of `embedding_planes` for each group."""
-COLUMNS = ("operation", "basis", "group", "irrep", "frequency", "element", "label", "x", "y")
+COLUMNS = ("operation", "basis", "group", "irrep", "frequency", "element", "label", "turn", "x", "y")
 
 
-@over_checkpoints(family="fourier", version=2, applies_to=has_basis, steps=last_step, memory=no_pairs)
+@over_checkpoints(family="fourier", version=3, applies_to=has_basis, steps=last_step, memory=no_pairs)
 def circles(checkpoint: Checkpoint) -> pd.DataFrame:
     """The final embedding projected on the plane of each key irrep, and, in the wrong basis, of the strongest ones.
 
@@ -45,8 +45,10 @@ def circles(checkpoint: Checkpoint) -> pd.DataFrame:
 
     Returns:
         run, task, arm, seed, step, operation, basis, group, irrep, frequency, element, label (what the element is
-        called), x, y (the whole embedding on the two directions, in units of the embedding; y is 0 for an irrep of
-        one dimension), power (of the irrep). No rows for operations without key irreps in their own basis.
+        called), turn (how far the irrep turns for the element, in full turns from 0 up to 1; the element over their
+        number where the irrep has no frequency), x, y (the whole embedding on the two directions, in units of the
+        embedding; y is 0 for an irrep of one dimension), power (of the irrep). No rows for operations without key
+        irreps in their own basis.
     """
     tables = [pd.DataFrame(columns=[*COLUMNS, "power"])]
     context = checkpoint.context
@@ -63,7 +65,7 @@ def has_cyclic_group(run: Run) -> bool:
     return run.basis is not None or any(map(is_cyclic, groups_of(run).values()))
 
 
-@over_checkpoints(family="fourier", version=1, applies_to=has_cyclic_group, memory=no_pairs)
+@over_checkpoints(family="fourier", version=2, applies_to=has_cyclic_group, memory=no_pairs)
 def embedding_planes(checkpoint: Checkpoint) -> pd.DataFrame:
     """Every checkpoint's embedding on the planes of the final one's two strongest key frequencies.
 
@@ -73,9 +75,9 @@ def embedding_planes(checkpoint: Checkpoint) -> pd.DataFrame:
     these are the points of `circles`.
 
     Returns:
-        run, task, arm, seed, step, operation, basis (`own`), group, irrep, frequency, element, label, x, y (in units of
-        the embedding; y is 0 for a frequency of one dimension). No rows for operations without key frequencies at the
-        end, nor for those whose group is not cyclic.
+        run, task, arm, seed, step, operation, basis (`own`), group, irrep, frequency, element, label, turn (as in
+        `circles`), x, y (in units of the embedding; y is 0 for a frequency of one dimension). No rows for operations
+        without key frequencies at the end, nor for those whose group is not cyclic.
     """
     tables = [pd.DataFrame(columns=list(COLUMNS))]
     final = checkpoint.context.final
@@ -105,13 +107,14 @@ def _plane(checkpoint: Checkpoint, frame: Frame, irrep: int) -> Float[Tensor, "d
 
 
 def _points(frame: Frame, irrep: int, points: Float[Tensor, "element direction"]) -> pd.DataFrame:
-    n = frame.group.order
+    n, turns = frame.group.order, frame.group.irreps[irrep].turns
     return pd.DataFrame(
         {
             **frame.keys,
             **irrep_columns(frame.group, [irrep] * n),
             "element": np.arange(n),
             "label": list(frame.group.labels),
+            "turn": np.arange(n) / n if turns is None else turns,
             "x": points[:, 0].numpy(),
             "y": points[:, 1].numpy() if points.shape[1] > 1 else 0.0,
         }

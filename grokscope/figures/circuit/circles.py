@@ -36,8 +36,8 @@ def _with_key_irreps(circles: pd.DataFrame) -> pd.DataFrame:
 def _caption(circles: pd.DataFrame) -> str:
     return (
         f"{circles['run'].iloc[0]}: the final embedding on the plane of each key irrep, in brackets its power; "
-        "coloured by the element times the frequency, once around. Under them in grey, where the task has a wrong "
-        "basis, the irreps of largest power in that, on whose planes numbers lie on no circle."
+        "coloured by how far the irrep turns for the element, once around. Under them in grey, where the task has a "
+        "wrong basis, the irreps of largest power in that, on whose planes numbers lie on no circle."
     )
 
 
@@ -53,8 +53,8 @@ def _caption(circles: pd.DataFrame) -> str:
 def embedding_circles(table: pd.DataFrame) -> Figure:
     """The final embedding of a run on the plane of each of its key irreps, those of largest power first.
 
-    The colour goes once around with the element times the frequency; in a group without frequencies it goes with the
-    element. The last row, titled in grey, is the control: the irreps of largest power in the wrong basis.
+    The colour goes once around with the angle by which the irrep turns for an element; where it has no frequency it
+    goes with the element. The last row, titled in grey, is the control: the irreps of largest power in the wrong basis.
     Operations in one group share their circles. In a mixed task each group has rows of its own. There the wrong basis
     of one group is the own basis of another; that is no control, and it is not shown.
 
@@ -104,8 +104,7 @@ def _planes(of_basis: pd.DataFrame, prefix: str, *, control: bool = False) -> li
 
 def _draw(ax: Axes, plane: _Plane) -> None:
     hues = sns.color_palette("husl", 256)
-    elements, frequency = plane.points["element"].to_numpy(), plane.points["frequency"].iloc[0]
-    turn = elements * (1 if pd.isna(frequency) else int(frequency)) / len(elements) % 1
+    turn = select.numbers(plane.points, "turn")
     x, y = select.numbers(plane.points, "x"), select.numbers(plane.points, "y")
     ax.scatter(x, y, s=7, c=[hues[int(256 * t)] for t in turn], linewidths=0)
     reach = 1.12 * max(np.abs(x).max(), np.abs(y).max(), 1e-12)

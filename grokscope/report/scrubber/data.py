@@ -215,14 +215,14 @@ def _planes(planes: pd.DataFrame | None, spectrum: pd.DataFrame, operation: str,
         at = {axis: points.pivot(index="step", columns="element", values=axis).loc[list(own)] for axis in "xy"}
         reach = max(float(np.abs(of_axis.to_numpy(dtype=float)).max()) for of_axis in at.values())
         decimals = 3 - math.floor(math.log10(reach)) if reach > 0 else 0
-        element, k = at["x"].columns.to_numpy(), int(points["frequency"].iloc[0])
+        last = where(points, step=own[-1]).sort_values("element")
         key_planes.append(
             {
-                "frequency": k,
+                "frequency": int(last["frequency"].iloc[0]),
                 "irrep": irreps.index(irrep),
                 "reach": _rounded(reach),
-                "colours": around(element * k / len(element) % 1),
-                "labels": names(where(points, step=own[-1]), "label"),
+                "colours": around(numbers(last, "turn")),
+                "labels": names(last, "label"),
                 **{axis: at[axis].to_numpy(dtype=float).round(decimals).tolist() for axis in "xy"},
             }
         )
