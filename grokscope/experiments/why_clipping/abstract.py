@@ -49,18 +49,19 @@ def because(table: pd.DataFrame) -> str:
     """The sentence that answers the question, as strong as the verdicts allow.
 
     Clipping speeds up grokking because it keeps the norms of the function: where it is found to speed it up, and an arm
-    that holds them is as soon, on every task; it says so if that is not the same arm everywhere. Otherwise it says on
-    which tasks that is so (`shown`, or `indicated` by fewer than five seeds), on which all are later, and where it is
+    that holds them is as soon, on every task; it has the numbers of the first arm that is so everywhere, or says that
+    there is none. Otherwise it says on which tasks that is so (`shown`, or `indicated` by fewer than five seeds), on which all are later, and where it is
     open. A task on which such an arm is as soon, and the clip is not found to be sooner than none, explains nothing: it
     is named as such.
     """
     reason = HYPOTHESES[0].says
     found = {task: _found(table, task) for task in names(table, "task")}
     if set(found) == set(BUDGETS) and set(found.values()) == {"shown"}:
-        ways = {arm: set(names(where(table, arm=arm, verdict="as soon"), "task")) for arm in HELD}
-        of_all = any(tasks == set(BUDGETS) for tasks in ways.values())
+        ways = {arm: where(table, arm=arm, verdict="as soon") for arm in HELD}
+        everywhere = (arm for arm, rows in ways.items() if set(names(rows, "task")) == set(BUDGETS))
+        arm = next(everywhere, None)
         ways_of = f"the {in_words(len(HELD))} ways of holding them"
-        how = "" if of_all else f", though no one of {ways_of} is shown to be so on all six"
+        how = f", though no one of {ways_of} is shown to be so on all six" if arm is None else _in_numbers(ways[arm])
         told = f"on each of the six tasks runs given only that are as soon{how}"
         return f"Clipping speeds up grokking because {reason}: {told}."
     parts = [
@@ -76,6 +77,16 @@ def because(table: pd.DataFrame) -> str:
     if not {"shown", "indicated"} & set(found.values()):
         return f"Whether clipping speeds up grokking because {reason} is open: {'; '.join(parts)}."
     return f"Clipping speeds up grokking, as far as these runs say, because {reason}: {'; '.join(parts)}."
+
+
+def _in_numbers(rows: pd.DataFrame) -> str:
+    """An arm that is as soon on all tasks: what it is, its ratios, and how high their upper ends are."""
+    ratios, ends, seeds = (numbers(rows, name) for name in ("ratio", "high", "shared"))
+    n = f"{seeds.min():.0f}" if seeds.min() == seeds.max() else f"{seeds.min():.0f} to {seeds.max():.0f}"
+    return (
+        f" ({HELD[names(rows, 'arm')[0]]}: {ratios.min():.2f} to {ratios.max():.2f} times the clip’s steps, with 95% "
+        f"confidence at most {ends.max():.2f} times, n = {n} seeds a task)"
+    )
 
 
 NO_SPEED_UP = "no speed-up"
