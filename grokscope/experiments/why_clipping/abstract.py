@@ -50,9 +50,9 @@ def because(table: pd.DataFrame) -> str:
 
     Clipping speeds up grokking because it keeps the norms of the function: where it is found to speed it up, and an arm
     that holds them is as soon, on every task; it has the numbers of the first arm that is so everywhere, or says that
-    there is none. Otherwise it says on which tasks that is so (`shown`, or `indicated` by fewer than five seeds), on which all are later, and where it is
-    open. A task on which such an arm is as soon, and the clip is not found to be sooner than none, explains nothing: it
-    is named as such.
+    there is none. Otherwise it says on which tasks that is so (`shown`, or `indicated` by fewer than five seeds), on
+    which all are later, and where it is open. A task on which such an arm is as soon, and the clip is not found to be
+    sooner than none, explains nothing: it is named as such.
     """
     reason = HYPOTHESES[0].says
     found = {task: _found(table, task) for task in names(table, "task")}
@@ -80,13 +80,23 @@ def because(table: pd.DataFrame) -> str:
 
 
 def _in_numbers(rows: pd.DataFrame) -> str:
-    """An arm that is as soon on all tasks: what it is, its ratios, and how high their upper ends are."""
+    """An arm that is as soon on all tasks: what it is, its ratios and the highest end, and runs that do not grok."""
     ratios, ends, seeds = (numbers(rows, name) for name in ("ratio", "high", "shared"))
     n = f"{seeds.min():.0f}" if seeds.min() == seeds.max() else f"{seeds.min():.0f} to {seeds.max():.0f}"
     return (
         f" ({HELD[names(rows, 'arm')[0]]}: {ratios.min():.2f} to {ratios.max():.2f} times the clip’s steps, with 95% "
-        f"confidence at most {ends.max():.2f} times, n = {n} seeds a task)"
+        f"confidence at most {ends.max():.2f} times, n = {n} seeds a task{_failing(rows)})"
     )
+
+
+def _failing(rows: pd.DataFrame) -> str:
+    """How many runs grok on the tasks where some do not."""
+    failing = [
+        f"; on {TITLES[row['task']]} {row['reached']} of {row['n']} runs grok in the budget, with which others count"
+        for row in rows.to_dict("records")
+        if row["reached"] < row["n"]
+    ]
+    return "".join(failing)
 
 
 NO_SPEED_UP = "no speed-up"
