@@ -293,3 +293,8 @@ def test_a_ladder_of_several_panels_has_the_same_arms_in_each_on_one_axis():
         ["sphere", "free"],
     ]
     assert [bool(ax.get_xlabel()) for ax in shown] == [False, True, True]
+    # An arm that the first panel lacks has the place that its label has among labels.
+    late = {"panel": "S5", "arm": "rows", "ratio": 1.5, "low": 1.2, "high": 1.8, "verdict": "later"}
+    table = pd.DataFrame([*rows, late]).assign(margin=1.15, seeds=3, is_lower_bound=False, is_upper_bound=False)
+    first = ladder(table, {"sphere": "sphere", "rows": "by rows", "free": "free"}).axes[0]
+    assert [label.get_text() for label in first.get_yticklabels()] == ["sphere", "by rows", "free"]

@@ -24,9 +24,9 @@ INSTEAD = {
 """What runs without a clip were given, by arm."""
 REMOVED = {"norms-clip-step-free-scale-free": "relative step and logit scale undone"}
 """What was taken from clipped runs, by arm."""
-OPEN, NEVER = "open on {}", "not within the budget on {}"
-PHRASES = ("as soon on {}", "indicated as soon on {}", "later on {}", "indicated later on {}", OPEN, NEVER)
-"""What is said of an arm on its tasks, in the order in which it is said."""
+OPEN, NEVER = "open", "not within the budget on {}"
+PHRASES = ("as soon on {}", "indicated as soon on {}", "later on {}", "indicated later on {}", NEVER)
+"""What is said of an arm on its tasks, in the order in which it is said; `OPEN` of all others."""
 
 
 def abstract(table: pd.DataFrame) -> tuple[str, ...]:
@@ -83,20 +83,12 @@ def _in_numbers(rows: pd.DataFrame) -> str:
     """An arm that is as soon on all tasks: what it is, its ratios and the highest end, and runs that do not grok."""
     ratios, ends, seeds = (numbers(rows, name) for name in ("ratio", "high", "shared"))
     n = f"{seeds.min():.0f}" if seeds.min() == seeds.max() else f"{seeds.min():.0f} to {seeds.max():.0f}"
+    partly = _partly(rows)
+    counted = f"; {partly}, with which the others count" if partly else ""
     return (
         f" ({HELD[names(rows, 'arm')[0]]}: {ratios.min():.2f} to {ratios.max():.2f} times the clip’s steps, with 95% "
-        f"confidence at most {ends.max():.2f} times, n = {n} seeds a task{_failing(rows)})"
+        f"confidence at most {ends.max():.2f} times, n = {n} seeds a task{counted})"
     )
-
-
-def _failing(rows: pd.DataFrame) -> str:
-    """How many runs grok on the tasks where some do not."""
-    failing = [
-        f"; on {TITLES[row['task']]} {row['reached']} of {row['n']} runs grok in the budget, with which others count"
-        for row in rows.to_dict("records")
-        if row["reached"] < row["n"]
-    ]
-    return "".join(failing)
 
 
 NO_SPEED_UP = "no speed-up"
@@ -149,7 +141,7 @@ def _arms(table: pd.DataFrame) -> str:
 
 
 def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
-    """Where an arm is as soon, later, and not told, and where no run of it groks, with its ratio on the main task.
+    """Where an arm is as soon and later, and where no run of it groks, with its ratio on the main task.
 
     What fewer than five seeds say is an indication.
     """
@@ -162,20 +154,27 @@ def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
         if len(of := where(said, phrase=phrase)):
             n = f" (n = {numbers(of, 'n').min():.0f})" if phrase == NEVER else ""
             parts.append(phrase.format(_tasks(of)) + n)
+    if len(where(said, phrase=OPEN)):
+        parts.append(f"{OPEN} elsewhere" if parts else OPEN)
     main = where(rows, task=MAIN).to_dict("records")
     beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""
     return f"{words}, {', '.join(parts)}{beside}"
 
 
 def _tasks(rows: pd.DataFrame) -> str:
-    """The tasks of some rows in a sentence, each with how many of its runs grok where some do and some do not."""
-    partly = {
-        row["task"]: f" ({row['reached']} of {row['n']} runs grok in the budget)"
+    """The tasks of some rows in a sentence, and where not all runs grok."""
+    partly = _partly(rows)
+    return listed(names(rows, "task")) + (f" ({partly})" if partly else "")
+
+
+def _partly(rows: pd.DataFrame) -> str:
+    """How many runs grok on the tasks where some do and some do not: `on S5 36 of 39 runs grok in the budget`."""
+    told = [
+        f"on {TITLES[row['task']]} {row['reached']} of {row['n']} runs grok in the budget"
         for row in rows.to_dict("records")
         if 0 < row["reached"] < row["n"]
-    }
-    tasks = names(rows, "task")
-    return joined([TITLES[task] + partly.get(task, "") for task in tasks]) if partly else listed(tasks)
+    ]
+    return joined(told) if told else ""
 
 
 def _phrase(row: Mapping[Hashable, Any]) -> str:

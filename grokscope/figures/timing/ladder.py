@@ -34,10 +34,12 @@ def ladder(table: pd.DataFrame, labels: Mapping[str, str] | None = None) -> Figu
         table: of `grokscope.analysis.timing.non_inferiority`, in the order in which it is drawn. With a column `panel`,
             each of its values has a panel of its own; all have the same arms, and the same axis. Without a column
             `event`, times are of the sustained grok.
-        labels: what stands for an arm.
+        labels: what stands for an arm. Those that it names come first, in its order: an arm that is not in the first
+            panel has its place too.
     """
     panels = names(table, "panel") if "panel" in table else [""]
-    arms = names(table, "arm")
+    drawn = names(table, "arm")
+    arms = [*filter(drawn.__contains__, labels or {}), *(arm for arm in drawn if arm not in (labels or {}))]
     columns = min(len(panels), 2)
     down = -(-len(panels) // columns)
     width = 5.0 if len(panels) == 1 else style.PAGE / 2
