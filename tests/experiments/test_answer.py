@@ -219,6 +219,7 @@ def test_the_abstract_counts_the_arms_that_have_runs():
     )
     assert planned in told
     assert "1 have runs so far, on one task." in abstract(_table({"mul": "as soon"}, ("sphere-1",)))[0]
+    assert f"all {len(arms)} arms have runs, on one task." in abstract(_table({"mul": "as soon"}, tuple(arms)))[0]
 
 
 def test_a_task_on_which_the_clip_is_not_found_to_be_sooner_is_not_explained():

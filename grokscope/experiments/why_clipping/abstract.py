@@ -133,7 +133,8 @@ def _arms(table: pd.DataFrame) -> str:
     declared = {arm for family in families().values() for arm in family.arms()} - {CLIP, FREE}
     tasks_of = [len(names(where(table, arm=arm), "task")) for arm in declared]
     ran = [count for count in tasks_of if count]
-    told = f"of {len(declared)} arms that are planned {len(ran)} have runs so far"
+    some = f"of {len(declared)} arms that are planned {len(ran)} have runs so far"
+    told = f"all {len(declared)} arms have runs" if len(ran) == len(declared) else some
     if max(ran, default=0) < 2:
         return f"{told}, on one task" if ran else told
     several = sum(count > 1 for count in ran)
