@@ -59,7 +59,9 @@ def _decisive(table: pd.DataFrame) -> str:
     now = f"{seeds[0]}" if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]}"
     return (
         f" The {in_words(len(HELD))} arms that decide ({joined(list(HELD))}) have {now} seeds a task so far; "
-        "the plan gives them at least five, and as many as 80% power needs at the spread of those, at most 40."
+        "the plan gives them at least five, and as many as 80% power needs at the spread of those, at most 40. "
+        "Each is tested on its own, at 95%, and no correction is made for their number; sphere-rows joined them after "
+        "the first seeds of the others had been seen, and verdicts on S5 were looked at before it had all of its seeds."
     )
 
 
