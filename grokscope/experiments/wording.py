@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import isinf
 
 import pandas as pd
@@ -24,12 +24,24 @@ def joined(items: Sequence[str]) -> str:
 
 
 def by_arm(names: Sequence[str]) -> list[str]:
-    """Names of runs, those that differ by their seed alone as one: `mul-lion (seeds 0, 1)`."""
-    seeds: dict[str, list[str]] = {}
+    """Names of runs, those that differ by their seed alone as one: `mul-lion (seeds 0, 1, 4 to 9)`."""
+    seeds: dict[str, list[int]] = {}
     for name in names:
         arm, _, seed = name.rpartition("-seed")
-        seeds.setdefault(arm, []).append(seed)
-    return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(of)})" for arm, of in seeds.items()]
+        seeds.setdefault(arm, []).append(int(seed))
+    return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(_in_spans(of))})" for arm, of in seeds.items()]
+
+
+def _in_spans(seeds: Iterable[int]) -> Iterator[str]:
+    """Numbers in their order, three and more that follow each other by their ends."""
+    spans: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if spans and seed == spans[-1][-1] + 1:
+            spans[-1].append(seed)
+        else:
+            spans.append([seed])
+    for span in spans:
+        yield f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span))
 
 
 def interval(low: float, high: float, written: Callable[[float], str]) -> str:
