@@ -19,8 +19,8 @@ def in_words(count: int) -> str:
 
 
 def joined(items: Sequence[str]) -> str:
-    """One item or more: a, b and c."""
-    return " and ".join(filter(None, (", ".join(items[:-1]), items[-1])))
+    """Some items, a, b and c; nothing of none."""
+    return " and ".join(filter(None, (", ".join(items[:-1]), *items[-1:])))
 
 
 def by_arm(names: Sequence[str]) -> list[str]:
@@ -42,6 +42,11 @@ def _in_spans(seeds: Iterable[int]) -> Iterator[str]:
             spans.append([seed])
     for span in spans:
         yield f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span))
+
+
+def span(least: int, most: int) -> str:
+    """From one count to another: 5 to 39; one of them where they are the same."""
+    return f"{least}" if least == most else f"{least} to {most}"
 
 
 def interval(low: float, high: float, written: Callable[[float], str]) -> str:

@@ -113,14 +113,12 @@ def test_the_answer_is_given_without_reserve_if_it_holds_on_all_six_tasks_alone(
     whole = because(_table(dict.fromkeys(BUDGETS, "as soon")))
     assert whole.startswith("Clipping speeds up grokking because it keeps the norms of the network’s function")
     assert whole.endswith(
-        "on each of the six tasks runs given only that are as soon (every tensor held at its norm after the "
-        "projection: 1.00 to 1.00 times the clip’s steps, with 95% confidence at most 1.10 times, n = 5 seeds a task)."
+        "on each of the six tasks runs given only that are as soon (every tensor held at its norm: 1.00 to 1.00 "
+        "times the clip’s steps, with 95% confidence at most 1.10, n = 5 a task)."
     )
     censored = _table(dict.fromkeys(BUDGETS, "as soon"))
     censored.loc[(censored["arm"] == next(iter(HELD))) & (censored["task"] == "s5"), ["n", "reached"]] = 39, 36
-    assert "n = 5 seeds a task; on S5 36 of 39 runs grok in the budget, with which the others count)." in because(
-        censored
-    )
+    assert "n = 5 a task; on S5 36 of 39 runs grok in the budget, with which the others count)." in because(censored)
     either = _table(dict.fromkeys(BUDGETS, "as soon"))
     for arm, task in zip(HELD, ("s5", "add", "div"), strict=True):
         either.loc[(either["arm"] == arm) & (either["task"] == task), "verdict"] = "cannot tell"
@@ -151,7 +149,7 @@ def test_the_abstract_says_each_number_with_its_n_and_is_short():
     table = _table(dict.fromkeys(BUDGETS, "as soon"), arms)
     told = " ".join(abstract(table))
     assert "500 steps, 2,000 without, medians over shared seeds; 4.00×, 3.60 to 4.40, n = 5" in told
-    assert len(re.findall("[A-Za-z’]{2,}", told)) <= 220  # some 200 words, and numbers
+    assert len(re.findall("[A-Za-z’]{2,}", told)) <= 210  # some 200 words, and numbers
 
 
 def test_the_headline_is_of_shared_seeds_and_as_strong_as_its_verdict():

@@ -13,7 +13,7 @@ from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, famili
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
 from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
 from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
-from grokscope.experiments.wording import TITLES, in_words, joined, steps
+from grokscope.experiments.wording import TITLES, in_words, joined, span, steps
 
 INSTEAD = {
     **HELD,
@@ -82,12 +82,12 @@ def because(table: pd.DataFrame) -> str:
 def _in_numbers(rows: pd.DataFrame) -> str:
     """An arm that is as soon on all tasks: what it is, its ratios and the highest end, and runs that do not grok."""
     ratios, ends, seeds = (numbers(rows, name) for name in ("ratio", "high", "shared"))
-    n = f"{seeds.min():.0f}" if seeds.min() == seeds.max() else f"{seeds.min():.0f} to {seeds.max():.0f}"
+    n = span(int(seeds.min()), int(seeds.max()))
     partly = _partly(rows)
     counted = f"; {partly}, with which the others count" if partly else ""
     return (
         f" ({HELD[names(rows, 'arm')[0]]}: {ratios.min():.2f} to {ratios.max():.2f} times the clip’s steps, with 95% "
-        f"confidence at most {ends.max():.2f} times, n = {n} seeds a task{counted})"
+        f"confidence at most {ends.max():.2f}, n = {n} a task{counted})"
     )
 
 
@@ -175,7 +175,7 @@ def _partly(rows: pd.DataFrame) -> str:
         for row in rows.to_dict("records")
         if 0 < row["reached"] < row["n"]
     ]
-    return joined(told) if told else ""
+    return joined(told)
 
 
 def _phrase(row: Mapping[Hashable, Any]) -> str:

@@ -15,7 +15,7 @@ from grokscope.experiments.why_clipping.tasks import MAIN
 CLIP, FREE = "clip", "free"
 """The published method, and the same without its clip: what most arms are compared with."""
 HELD = {
-    "sphere-1": "every tensor held at its norm after the projection",
+    "sphere-1": "every tensor held at its norm",
     "sphere-rows": "every row held at its norm",
     "growing-sphere-step": "weight normalisation of fixed gain, relative step held, which forgets nothing",
 }

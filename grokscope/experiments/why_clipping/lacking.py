@@ -24,12 +24,12 @@ def lacking(rows: pd.DataFrame) -> tuple[str, ...]:
         rows: of every run that has ended.
     """
     arms = rows.loc[rows["part"].isin(list(families()))]
-    told: list[str] = []
+    sentences: list[str] = []
     for task in TITLES:
         of_task = where(arms, task=task)
         if missed := [said for arm in HELD if (said := _without(of_task, arm))]:
-            told += [*missed, *filter(None, [_spread(of_task)])]
-    return tuple(told)
+            sentences += [*missed, *filter(None, [_spread(of_task)])]
+    return tuple(sentences)
 
 
 def _without(of_task: pd.DataFrame, arm: str) -> str:
@@ -60,9 +60,8 @@ def _steps_by_seed(of_task: pd.DataFrame, arm: str) -> dict[int, float]:
 
 def _on(steps_of: dict[int, float], seeds: list[int]) -> str:
     """`3,616 (seed 6) and never (seed 11)`, of those seeds that there are."""
-    known = [seed for seed in seeds if seed in steps_of]
-    told = ["never" if isnan(steps_of[seed]) else steps(steps_of[seed]) for seed in known]
-    return joined([f"{step} (seed {seed})" for seed, step in zip(known, told, strict=True)]) if known else ""
+    known = {seed: steps_of[seed] for seed in seeds if seed in steps_of}
+    return joined([f"{'never' if isnan(step) else steps(step)} (seed {seed})" for seed, step in known.items()])
 
 
 def _spread(of_task: pd.DataFrame) -> str:

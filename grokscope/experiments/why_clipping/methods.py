@@ -8,7 +8,7 @@ from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
 from grokscope.experiments.why_clipping.declared import HELD
 from grokscope.experiments.why_clipping.tasks import MAIN, TaskSize, base
-from grokscope.experiments.wording import TITLES, in_words, joined
+from grokscope.experiments.wording import TITLES, in_words, joined, span
 
 
 def methods(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...]:
@@ -56,12 +56,12 @@ def _decisive(table: pd.DataFrame) -> str:
     seeds = sorted(int(n) for arm in HELD for n in where(table, arm=arm)["n"])
     if not seeds:
         return ""
-    now = f"{seeds[0]}" if seeds[0] == seeds[-1] else f"{seeds[0]} to {seeds[-1]}"
     return (
-        f" The {in_words(len(HELD))} arms that decide ({joined(list(HELD))}) have {now} seeds a task so far; "
-        "the plan gives them at least five, and as many as 80% power needs at the spread of those, at most 40. "
-        "Each is tested on its own, at 95%, and no correction is made for their number; sphere-rows joined them after "
-        "the first seeds of the others had been seen, and verdicts on S5 were looked at before it had all of its seeds."
+        f" The {in_words(len(HELD))} arms that decide ({joined(list(HELD))}) have {span(seeds[0], seeds[-1])} seeds a "
+        "task so far; the plan gives them at least five, and as many as 80% power needs at the spread of those, at "
+        "most 40. Each is tested on its own, at 95%, and no correction is made for their number; sphere-rows joined "
+        "them after the first seeds of the others had been seen, and verdicts on S5 were looked at before it had all "
+        "of its seeds."
     )
 
 
