@@ -9,7 +9,6 @@ benchmarks/accelerators.json, from which `grokscope experiment accelerators` tak
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -20,8 +19,9 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import SMALLEST
 
 STEPS_PER_TURN = 4
 REFERENCE = "adam-l2"
@@ -59,11 +59,8 @@ def measure(task: str, rounds: int, settings: Mapping[str, Any] | None = None) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser = command_line(__doc__, rounds=12, out=Path(__file__).with_name("accelerators.json"))
     parser.add_argument("--task", default="mul")
-    parser.add_argument("--smallest", action="store_true", help=HELP)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("accelerators.json"))
     options = parser.parse_args()
     step_ms = measure(options.task, options.rounds, SMALLEST if options.smallest else None)
     ratios = {label: value / step_ms[REFERENCE] for label, value in step_ms.items()}

@@ -42,9 +42,10 @@ import torch
 from rich.console import Console
 from safetensors.torch import save_file
 
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
 from benchmarks.runs import call, train_words
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import SMALLEST
 from grokscope.analysis import analyses, run_all
 from grokscope.config import preset
 from grokscope.model import Weights, initial_weights
@@ -207,16 +208,13 @@ def prepared(options: argparse.Namespace, folder: Path) -> Run:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, rounds=3, steps=1000)
     parser.add_argument("--run", type=Path, help="a run to look through; left out: train one")
     parser.add_argument("--preset", default="mul-lion-clip")
-    parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--only", nargs="+", default=["fourier", "dynamics"], help="families, each timed on its own")
     parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--against", type=Path, help="another checkout, to compare CPU time and tables with")
     parser.add_argument("--memory", action="store_true", help="peak memory of one checkpoint of S6")
-    parser.add_argument("--smallest", action="store_true", help=HELP)
     options = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:

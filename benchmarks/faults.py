@@ -20,7 +20,6 @@ measured, with the processor beside them.
 
 from __future__ import annotations
 
-import argparse
 import random
 import sys
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from tempfile import TemporaryDirectory
 
 import pandas as pd
 
+from benchmarks.command_line import command_line
 from benchmarks.load.analyses import analyses
 from benchmarks.load.many import checkpoints, runs
 from benchmarks.load.nodes import nodes
@@ -51,12 +51,10 @@ PARTS: dict[str, tuple[Part, int, int]] = {
 
 
 def main(words: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, out=OUT, smallest="a few times, to show that it works")
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[], metavar="PART")
     parser.add_argument("--times", type=int, help="instead of those above")
     parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--smallest", action="store_true", help="a few times, to show that it works")
-    parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args(words)
     failed = False
     for name in options.parts or PARTS:

@@ -23,7 +23,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.command_line import command_line
+from benchmarks.smallest import SMALLEST
 from grokscope.config import RunConfig, override, preset
 
 STEPS = 24
@@ -85,9 +86,8 @@ def _kilobytes(field: str) -> int:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of run")
-    parser.add_argument("--smallest", action="store_true", help=HELP)
     parser.add_argument("--child", choices=KINDS, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:

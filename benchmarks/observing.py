@@ -10,7 +10,6 @@ benchmarks/observing.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import tempfile
@@ -20,8 +19,9 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import SMALLEST
 
 NEVER = 10**9
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -34,11 +34,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--steps", type=int, default=200)
-    parser.add_argument("--smallest", action="store_true", help=HELP)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("observing.json"))
+    parser = command_line(__doc__, rounds=7, steps=200, out=Path(__file__).with_name("observing.json"))
     options = parser.parse_args()
     from grokscope.config import preset
     from grokscope.training import train

@@ -10,7 +10,6 @@ in which steps are recorded. Writes benchmarks/replicas.json, an entry for each 
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -19,8 +18,9 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, MODULAR
+from benchmarks.smallest import MODULAR
 from benchmarks.turns import in_turn
 from grokscope.config import RunConfig, override, preset
 from grokscope.tasks import run_task
@@ -78,13 +78,9 @@ def measure(device: str, sizes: list[int], rounds: int, steps: int, *, smallest:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, rounds=3, steps=40, out=Path(__file__).with_name("replicas.json"))
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--replicas", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--smallest", action="store_true", help=HELP)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("replicas.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     measured = measure(given.device, given.replicas, given.rounds, given.steps, smallest=given.smallest)

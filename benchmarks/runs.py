@@ -10,7 +10,6 @@ checkout before cannot be made, today's is measured alone, and why is printed. W
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -26,8 +25,9 @@ from typing import Any
 from rich.console import Console
 
 from benchmarks import before
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import SMALLEST
 from benchmarks.turns import in_turn
 from benchmarks.unavailable import Unavailable
 
@@ -97,11 +97,8 @@ def summary(costs: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, Any
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser = command_line(__doc__, rounds=5, out=Path(__file__).with_name("runs.json"))
     parser.add_argument("--steps", nargs="+", type=int, default=[600, 1], help="how long the run of each command is")
-    parser.add_argument("--smallest", action="store_true", help=HELP)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("runs.json"))
     options = parser.parse_args()
     console, checkouts, left_out = Console(soft_wrap=True, highlight=False), {NOW: before.ROOT}, {}
     try:

@@ -8,7 +8,6 @@ turns in one process. Writes benchmarks/scaling.csv and benchmarks/scaling.png.
 
 from __future__ import annotations
 
-import argparse
 import statistics
 import time
 from pathlib import Path
@@ -19,8 +18,9 @@ import torch
 from matplotlib.figure import Figure
 from rich.console import Console
 
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import SMALLEST
 
 GRID: dict[str, tuple[int, ...]] = {
     "modulus": (29, 59, 97, 197),
@@ -59,10 +59,7 @@ def plot(table: pd.DataFrame) -> Figure:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--smallest", action="store_true", help=HELP)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent, help="the folder of scaling.csv and .png")
+    parser = command_line(__doc__, rounds=9, out=Path(__file__).parent, out_help="the folder of scaling.csv and .png")
     options = parser.parse_args()
     torch.set_num_threads(1)
     from benchmarks.machine import matmul_rate

@@ -9,7 +9,6 @@ what the base does not have. What is not installed is named.
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from benchmarks.command_line import command_line
 from benchmarks.smallest import HELP
 
 ROOT = Path(__file__).parents[1]
@@ -98,8 +98,7 @@ def measure(requirements: list[str], extras: dict[str, list[str]]) -> dict[str, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--smallest", action="store_true", help=f"numpy in place of the package; {HELP}")
+    parser = command_line(__doc__, smallest=f"numpy in place of the package; {HELP}")
     options = parser.parse_args()
     if options.smallest:
         print(json.dumps(measure(["numpy"], {"more": ["pandas"]}), indent=2))

@@ -10,7 +10,6 @@ Writes benchmarks/last.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 from collections.abc import Mapping, Sequence
@@ -19,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from benchmarks.command_line import command_line
 from benchmarks.contestants import CONTESTANTS, WORKLOADS
 from benchmarks.machine import describe, matmul_rate, shape_rates
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import SMALLEST
 from benchmarks.unavailable import Unavailable
 from benchmarks.worker import Worker
 
@@ -198,14 +198,11 @@ def show(console: Console, results: list[dict[str, Any]]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=12)
+    parser = command_line(__doc__, rounds=12, out=Path(__file__).with_name("last.json"))
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
     letters = ", ".join(f"{letter}: {kind.title}" for letter, kind in CONTESTANTS.items())
     parser.add_argument("--contestants", nargs="+", default=list(CONTESTANTS), choices=list(CONTESTANTS), help=letters)
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2])
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("last.json"))
-    parser.add_argument("--smallest", action="store_true", help=HELP)
     options = parser.parse_args()
     console = Console()
     machine = describe()

@@ -19,7 +19,6 @@ any round, without the floor; `other_above_floor`; `other_as_key`).
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +27,7 @@ import numpy as np
 import pandas as pd
 from rich.console import Console
 
+from benchmarks.command_line import command_line
 from benchmarks.smallest import HELP
 from grokscope.analysis.checkpoint.checkpoint import Checkpoint, RunContext
 from grokscope.analysis.checkpoint.null import RelabellingNull
@@ -147,12 +147,10 @@ def strong_table(group: FiniteGroup, strong: tuple[str, ...], rank: int | None, 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, out=Path("reports", "tables"), smallest=HELP.replace("tiny networks", "two of S4"))
     parser.add_argument("--networks", type=int, default=100, help="of each kind")
     parser.add_argument("--tables", type=int, default=500, help="of each kind")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS, metavar="KIND", help=", ".join(KINDS))
-    parser.add_argument("--out", type=Path, default=Path("reports", "tables"))
-    parser.add_argument("--smallest", action="store_true", help=HELP.replace("tiny networks", "two of S4"))
     options = parser.parse_args()
     if options.smallest:
         counted = rows_of({"S4": PLANTS["S4"]}, {}, ["S4"], networks=2, tables=2)

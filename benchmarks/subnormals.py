@@ -10,7 +10,6 @@ seconds are the processor's, so that other work counts little. Writes benchmarks
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
@@ -18,8 +17,9 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, MODULAR
+from benchmarks.smallest import MODULAR
 from benchmarks.turns import in_turn
 from grokscope import subnormals
 from grokscope.config import RunConfig, override, preset
@@ -64,12 +64,8 @@ def measure(times: list[float], rounds: int, steps: int, *, smallest: bool) -> d
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__, rounds=3, steps=10, out=Path(__file__).with_name("subnormals.json"))
     parser.add_argument("--times", type=float, nargs="+", default=[1, 10, 30, 100])
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=10)
-    parser.add_argument("--smallest", action="store_true", help=HELP)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("subnormals.json"))
     given = parser.parse_args()
     torch.set_num_threads(1)
     measured = measure(given.times, given.rounds, given.steps, smallest=given.smallest)

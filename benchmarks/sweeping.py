@@ -9,15 +9,15 @@ benchmarks/sweeping.json.
 
 from __future__ import annotations
 
-import argparse
 import json
 import statistics
 import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from benchmarks.command_line import command_line
 from benchmarks.machine import describe
-from benchmarks.smallest import HELP, SMALLEST
+from benchmarks.smallest import SMALLEST
 from benchmarks.turns import in_turn
 from grokscope.sweeps import Sweep, load_sweep, run_sweep
 
@@ -43,12 +43,8 @@ def seconds(sweep: Sweep, workers: int) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300)
+    parser = command_line(__doc__, rounds=3, steps=300, out=Path(__file__).with_name("sweeping.json"))
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--smallest", action="store_true", help=HELP)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("sweeping.json"))
     given = parser.parse_args()
     with TemporaryDirectory() as folder:
         file = Path(folder, "throughput.toml")
