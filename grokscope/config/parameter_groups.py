@@ -23,6 +23,9 @@ GroupValues = tuple[tuple[GroupName, float], ...]
 Unit = Literal["tensors", "rows"]
 """Whether a norm is that of each tensor, or of each row."""
 
+Held = Literal["none", "tensors", "rows"]
+"""What keeps its norm: nothing, each tensor, or each row."""
+
 Zeros = Literal["free", "held"]
 """What becomes of what is zero at the start, and so has no norm that it could be scaled to: it stays free, or zero."""
 

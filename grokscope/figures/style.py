@@ -74,6 +74,12 @@ def title(ax: Axes, text: str, weight: str = "normal", pad: float = 5, colour: s
     ax.set_title(text, loc="left", size=TITLE, color=colour, weight=weight, pad=pad, parse_math=False)
 
 
+def around(turn: Float[np.ndarray, " place"]) -> list[tuple[float, float, float]]:
+    """A colour for each place on a circle, given as a share of the way around it from 0 to below 1."""
+    hues = sns.color_palette("husl", 256)
+    return [hues[int(256 * t)] for t in turn]
+
+
 def arm_colours(milestones: pd.DataFrame) -> dict[str, str]:
     """The colour of every arm: cold where all its runs have a norm bound, warm where not.
 

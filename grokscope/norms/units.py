@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 from torch import Tensor
 
-from grokscope.config.parameter_groups import Unit, Zeros
+from grokscope.config.parameter_groups import Held, Unit, Zeros
 from grokscope.model import Weights
 from grokscope.norms.rows import bundle_norms, bundles
 
@@ -72,6 +72,11 @@ class Units:
     def _norms(self, weights: Weights, grouped: Sequence[tuple[str, ...]]) -> list[Tensor]:
         of_rows = bundle_norms({name: weights[name].detach() for bundle in grouped for name in bundle}, grouped)
         return of_rows if self._unit == "rows" else [torch.linalg.vector_norm(norms) for norms in of_rows]
+
+
+def units_from(start: Weights | None, names: Iterable[str], held: Held, zeros: Zeros) -> Units | None:
+    """What a setting holds to its norm at the start; None where it holds nothing, or where the start is not known."""
+    return None if start is None or held == "none" else Units(held, names, start, zeros)
 
 
 def _ratio(one: Tensor, other: Tensor) -> Tensor:

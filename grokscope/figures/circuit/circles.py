@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -103,10 +102,8 @@ def _planes(of_basis: pd.DataFrame, prefix: str, *, control: bool = False) -> li
 
 
 def _draw(ax: Axes, plane: _Plane) -> None:
-    hues = sns.color_palette("husl", 256)
-    turn = select.numbers(plane.points, "turn")
     x, y = select.numbers(plane.points, "x"), select.numbers(plane.points, "y")
-    ax.scatter(x, y, s=7, c=[hues[int(256 * t)] for t in turn], linewidths=0)
+    ax.scatter(x, y, s=7, c=style.around(select.numbers(plane.points, "turn")), linewidths=0)
     reach = 1.12 * max(np.abs(x).max(), np.abs(y).max(), 1e-12)
     ax.set(xlim=(-reach, reach), ylim=(-reach, reach), xticks=[], yticks=[], aspect="equal")
     ax.grid(False)

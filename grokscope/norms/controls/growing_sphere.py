@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 
 from grokscope.config.checks import choice, scope_entries
 from grokscope.config.norm_control import NormConfig, declare_control
-from grokscope.config.parameter_groups import Scope, Zeros
-from grokscope.norms.controls.sphere import Held
+from grokscope.config.parameter_groups import Held, Scope, Zeros
 from grokscope.norms.one_control import Control
 
 if TYPE_CHECKING:
@@ -50,11 +49,10 @@ class GrowingSphere(NormConfig):
 
     def build(self, names: Iterable[str], start: Weights | None) -> NormalisedWeights:
         from grokscope.model import in_scope
-        from grokscope.norms.units import Units
+        from grokscope.norms.units import units_from
 
         chosen = in_scope(names, self.growing_sphere_scope, "norms.growing_sphere_scope")
-        unit = "rows" if self.growing_sphere == "rows" else "tensors"
-        return NormalisedWeights(None if start is None else Units(unit, chosen, start, self.growing_sphere_zeros))
+        return NormalisedWeights(units_from(start, chosen, self.growing_sphere, self.growing_sphere_zeros))
 
 
 class NormalisedWeights(Control):

@@ -9,18 +9,16 @@ all, so that what is left of training is the direction of every tensor.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from grokscope.config.checks import choice, positive, scope_entries
 from grokscope.config.norm_control import NormConfig, declare_control
-from grokscope.config.parameter_groups import Scope, Zeros
+from grokscope.config.parameter_groups import Held, Scope, Zeros
 from grokscope.norms.one_control import Control
 
 if TYPE_CHECKING:
     from grokscope.model import Weights
     from grokscope.norms.units import Units
-
-Held = Literal["none", "tensors", "rows"]
 
 
 @declare_control("sphere", switches=("sphere",), order=50)
@@ -45,11 +43,10 @@ class Sphere(NormConfig):
 
     def build(self, names: Iterable[str], start: Weights | None) -> NormSphere:
         from grokscope.model import in_scope
-        from grokscope.norms.units import Units
+        from grokscope.norms.units import units_from
 
         chosen = in_scope(names, self.sphere_scope, "norms.sphere_scope")
-        unit = "rows" if self.sphere == "rows" else "tensors"
-        return NormSphere(None if start is None else Units(unit, chosen, start, self.sphere_zeros), self.sphere_radius)
+        return NormSphere(units_from(start, chosen, self.sphere, self.sphere_zeros), self.sphere_radius)
 
 
 class NormSphere(Control):

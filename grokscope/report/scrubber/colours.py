@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import seaborn as sns
 from jaxtyping import Float
 
 DARK_PAGE = "#16181b"
@@ -23,12 +22,6 @@ def contrast(a: Float[np.ndarray, "3"], b: Float[np.ndarray, "3"]) -> float:
     """Contrast ratio of two sRGB colours with channels from 0 to 255 (WCAG 2, "contrast ratio")."""
     low, high = sorted((_luminance(a), _luminance(b)))
     return (high + 0.05) / (low + 0.05)
-
-
-def around(turn: Float[np.ndarray, " element"]) -> list[str]:
-    """A colour for each place on a circle, as in `figures.embedding_circles`."""
-    hues = sns.color_palette("husl", 256).as_hex()
-    return [hues[int(256 * t)] for t in turn]
 
 
 def _rgb(colour: str) -> Float[np.ndarray, "3"]:

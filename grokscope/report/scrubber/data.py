@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from jaxtyping import Float
+from matplotlib.colors import to_hex
 
 from grokscope.analysis import (
     applicable,
@@ -27,7 +28,7 @@ from grokscope.analysis.circuit.circles import is_cyclic
 from grokscope.capacity import usable_cores
 from grokscope.figures import style
 from grokscope.figures.dynamics.over_steps import PARAMETER_GROUP_COLOUR, PARAMETER_GROUP_TITLE
-from grokscope.report.scrubber.colours import around, both_themes
+from grokscope.report.scrubber.colours import both_themes
 from grokscope.report.scrubber.frames import MOST, common_steps, fraction, shown_at, thinned
 from grokscope.runs.layout import task_label
 
@@ -221,7 +222,7 @@ def _planes(planes: pd.DataFrame | None, spectrum: pd.DataFrame, operation: str,
                 "frequency": int(last["frequency"].iloc[0]),
                 "irrep": irreps.index(irrep),
                 "reach": _rounded(reach),
-                "colours": around(numbers(last, "turn")),
+                "colours": [to_hex(colour) for colour in style.around(numbers(last, "turn"))],
                 "labels": names(last, "label"),
                 **{axis: at[axis].to_numpy(dtype=float).round(decimals).tolist() for axis in "xy"},
             }
