@@ -16,8 +16,8 @@ from grokscope.config import preset
 from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.ledger import WHOLE
 from grokscope.experiments.why_clipping import earlier, page
-from grokscope.experiments.why_clipping.abstract import INSTEAD, REMOVED, abstract, because
-from grokscope.experiments.why_clipping.declared import HELD, families
+from grokscope.experiments.why_clipping.abstract import CONSEQUENCES, REMOVED, abstract, because
+from grokscope.experiments.why_clipping.declared import HELD, NORMS_FREE, families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.lacking import lacking
@@ -145,7 +145,7 @@ def test_one_of_the_ways_to_hold_the_norms_is_enough_and_all_are_needed_to_deny_
 
 
 def test_the_abstract_says_each_number_with_its_n_and_is_short():
-    arms = (*HELD, "step-start-scale-clip", "decay-as-clip", "norms-clip-step-free-scale-free")
+    arms = (*HELD, NORMS_FREE, "decay-as-clip", "norms-clip-step-free-scale-free")
     table = _table(dict.fromkeys(BUDGETS, "as soon"), arms)
     told = " ".join(abstract(table))
     assert "500 steps, 2,000 without, medians over shared seeds; 4.00×, 3.60 to 4.40, n = 5" in told
@@ -236,9 +236,24 @@ def test_a_task_on_which_the_clip_is_not_found_to_be_sooner_is_not_explained():
 
 
 def test_an_arm_is_called_what_it_is():
-    about = families()["two-by-two-by-two"].arms()["step-start-scale-clip"].about
+    about = families()["two-by-two-by-two"].arms()[NORMS_FREE].about
     assert "relative step held at that of the start" in about
-    assert "relative step held at that of the start" in INSTEAD["step-start-scale-clip"]
+    assert "relative step held at that of the start" in CONSEQUENCES
+
+
+def test_the_abstract_says_whether_held_norms_are_needed():
+    """What follows from held norms is given to runs with free norms: later there, some is lost without the norms."""
+    table = _table(dict.fromkeys(BUDGETS, "as soon"))
+    assert "free norms" not in abstract(table)[1]
+    more = pd.DataFrame([_row(task, NORMS_FREE, "later", 2.0) for task in BUDGETS])
+    whole = pd.concat([table, more], ignore_index=True)
+    assert abstract(whole)[1].endswith(
+        "What follows from it, given to runs with free norms (relative step held at that of the start, the clip’s "
+        "logit scale): later on all six tasks (x · y 2.00×, 1.80 to 2.20, n = 5)."
+    )
+    found = hypotheses_table(whole)
+    assert seen(found, "norms", "without") == "some is lost on all six tasks"
+    assert seen(found, "step and scale", "alone") == "not all of it on all six tasks"
 
 
 def test_what_others_found_is_beside_verdicts_of_the_table_alone():
@@ -338,16 +353,19 @@ def test_a_share_has_the_number_of_its_own_seeds():
 def test_methods_are_those_of_the_runs_that_there_are():
     rows = pd.concat([_runs({("sphere-1", seed): 500 for seed in seeds} | {("clip", 0): 500}, task)
                       for task, seeds in (("mul", (0, 1, 2)), ("s5", (0,)), ("mixed", (0,)))])  # fmt: skip
-    told = " ".join(page.methods(rows, summary(rows)))
+    told = " ".join(page.methods(rows, summary(rows), published=True))
     for task in ("mul", "s5", "mixed"):
         size = preset(f"{task}-lion-clip").training.batch_size
         assert f"{size:,}" in told
     assert "have 1 to 3 seeds a task so far; the plan gives them" in told
     assert "residual”" not in told  # the family has no run
-    one = page.methods(*(lambda rows: (rows, summary(rows)))(_runs({("clip", 0): 500})))
+    assert "sphere-rows joined them" in told
+    assert "joined them" not in " ".join(page.methods(rows, summary(rows), published=False))
+    alone = _runs({("clip", 0): 500})
+    one = page.methods(alone, summary(alone), published=False)
     assert "batch 512, as" in one[0]
     standard = _runs({("pre-ln-clip", 0): 500})
-    assert "The family “residual” has the standard one." in page.methods(standard, summary(standard))[0]
+    assert "The family “residual” has the standard one." in page.methods(standard, summary(standard), published=True)[0]
 
 
 def test_the_two_arms_that_are_one_function_stand_beside_each_other():

@@ -9,7 +9,7 @@ import pandas as pd
 
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
-from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, families
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, NORMS_FREE, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES
 from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
 from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
@@ -18,10 +18,11 @@ from grokscope.experiments.wording import TITLES, in_words, joined, span, steps
 INSTEAD = {
     **HELD,
     "growing-sphere-tensors": "the same, relative step free to shrink",
-    "step-start-scale-clip": "relative step held at that of the start and the clip’s logit scale, norms free",
     "decay-as-clip": "decay at the clip’s rates",
 }
 """What runs without a clip were given, by arm."""
+CONSEQUENCES = "relative step held at that of the start, the clip’s logit scale"
+"""What `NORMS_FREE` has: what follows from norms that are held."""
 REMOVED = {"norms-clip-step-free-scale-free": "relative step and logit scale undone"}
 """What was taken from clipped runs, by arm."""
 OPEN, NEVER = "open", "not within the budget on {}"
@@ -35,12 +36,13 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
     Arguments:
         table: of `summary`.
     """
-    given = [told for arm, words in INSTEAD.items() if (told := _over_tasks(table, arm, words))]
-    taken = [told for arm, words in REMOVED.items() if (told := _over_tasks(table, arm, words))]
+    told = _everywhere(table)  # that is in the sentence before
+    given = _each(table, {arm: words for arm, words in INSTEAD.items() if arm != told})
+    taken = _each(table, REMOVED)
     return (
         f"{_speed_up(table)} Each thing that it does is given alone to runs without a clip, or taken from clipped "
         f"ones; {_arms(table)}. As soon means at most {MARGIN:g} times the clip’s steps, with 95% confidence.",
-        because(table),
+        f"{because(table)}{_needed(table)}",
         f"Without a clip: {'; '.join(given)}. With the clip: {'; '.join(taken)}." if given and taken else "",
     )
 
@@ -55,13 +57,15 @@ def because(table: pd.DataFrame) -> str:
     sooner than none, explains nothing: it is named as such.
     """
     reason = HYPOTHESES[0].says
-    found = {task: _found(table, task) for task in names(table, "task")}
-    if set(found) == set(BUDGETS) and set(found.values()) == {"shown"}:
-        ways = {arm: where(table, arm=arm, verdict="as soon") for arm in HELD}
-        everywhere = (arm for arm, rows in ways.items() if set(names(rows, "task")) == set(BUDGETS))
-        arm = next(everywhere, None)
-        ways_of = f"the {in_words(len(HELD))} ways of holding them"
-        how = f", though no one of {ways_of} is shown to be so on all six" if arm is None else _in_numbers(ways[arm])
+    found = _found_by_task(table)
+    if _is_shown(found):
+        arm = _everywhere(table)
+        ways = f"the {in_words(len(HELD))} ways of holding them"
+        how = (
+            f", though no one of {ways} is shown to be so on all six"
+            if arm is None
+            else _in_numbers(where(table, arm=arm))
+        )
         told = f"on each of the six tasks runs given only that are as soon{how}"
         return f"Clipping speeds up grokking because {reason}: {told}."
     parts = [
@@ -79,6 +83,20 @@ def because(table: pd.DataFrame) -> str:
     return f"Clipping speeds up grokking, as far as these runs say, because {reason}: {'; '.join(parts)}."
 
 
+def _everywhere(table: pd.DataFrame) -> str | None:
+    """The first arm that holds the norms and is as soon on all six tasks, where the clip is shown to be sooner."""
+    if not _is_shown(_found_by_task(table)):
+        return None
+    tasks_of = {arm: set(names(where(table, arm=arm, verdict="as soon"), "task")) for arm in HELD}
+    return next((arm for arm, tasks in tasks_of.items() if tasks == set(BUDGETS)), None)
+
+
+def _needed(table: pd.DataFrame) -> str:
+    """Whether held norms are needed, beside what follows from them; empty before there are runs without."""
+    told = _over_tasks(table, NORMS_FREE)
+    return f" What follows from it, given to runs with free norms ({CONSEQUENCES}): {told}." if told else ""
+
+
 def _in_numbers(rows: pd.DataFrame) -> str:
     """An arm that is as soon on all tasks: what it is, its ratios and the highest end, and runs that do not grok."""
     ratios, ends, seeds = (numbers(rows, name) for name in ("ratio", "high", "shared"))
@@ -93,6 +111,14 @@ def _in_numbers(rows: pd.DataFrame) -> str:
 
 NO_SPEED_UP = "no speed-up"
 """Of a task on which the norms held are as soon as the clip, which is not found to be sooner than none."""
+
+
+def _found_by_task(table: pd.DataFrame) -> dict[str, str]:
+    return {task: _found(table, task) for task in names(table, "task")}
+
+
+def _is_shown(found: Mapping[str, str]) -> bool:
+    return set(found) == set(BUDGETS) and set(found.values()) == {"shown"}
 
 
 def _found(table: pd.DataFrame, task: str) -> str:
@@ -141,7 +167,12 @@ def _arms(table: pd.DataFrame) -> str:
     return f"{told}, {several} of them on more than one task and {ran.count(len(BUDGETS))} on all six"
 
 
-def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
+def _each(table: pd.DataFrame, words: Mapping[str, str]) -> list[str]:
+    """Some arms that have runs, each in its words, with what is said of it."""
+    return [f"{of_arm}, {told}" for arm, of_arm in words.items() if (told := _over_tasks(table, arm))]
+
+
+def _over_tasks(table: pd.DataFrame, arm: str) -> str:
     """Where an arm is as soon and later, and where no run of it groks, with its ratio on the main task.
 
     What fewer than five seeds say is an indication.
@@ -159,7 +190,7 @@ def _over_tasks(table: pd.DataFrame, arm: str, words: str) -> str:
         parts.append(f"{OPEN} elsewhere" if parts else OPEN)
     main = where(rows, task=MAIN).to_dict("records")
     beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""
-    return f"{words}, {', '.join(parts)}{beside}"
+    return f"{', '.join(parts)}{beside}"
 
 
 def _tasks(rows: pd.DataFrame) -> str:

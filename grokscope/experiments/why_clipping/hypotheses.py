@@ -13,6 +13,7 @@ from typing import Literal
 import pandas as pd
 
 from grokscope.analysis import names, where
+from grokscope.experiments.why_clipping.declared import NORMS_FREE
 from grokscope.experiments.why_clipping.families.one_shot import FROM, LENGTHS, STEPS
 from grokscope.experiments.why_clipping.families.sites import WORDS
 from grokscope.experiments.why_clipping.wording import listed, ratio_in_words
@@ -58,7 +59,10 @@ HYPOTHESES = (
             "growing-sphere-rows": "weight normalisation by row, fixed gain",
             "growing-sphere-rows-step": "the same, relative step held",
         },
-        {"norms-free-step-clip-scale-clip": "free norms, step and scale as clipped"},
+        {
+            "norms-free-step-clip-scale-clip": "free norms, step and scale as clipped",
+            NORMS_FREE: "free norms, step of the start, scale as clipped",
+        },
     ),
     Hypothesis(
         "forgetting",
@@ -101,7 +105,7 @@ HYPOTHESES = (
         "step and scale",
         "it keeps steps large and the logits small, both together",
         {
-            "step-start-scale-clip": "relative step of the start, scale of a clipped run",
+            NORMS_FREE: "relative step of the start, scale of a clipped run",
             "norms-free-step-clip-scale-clip": "both of a clipped run",
         },
         {"norms-clip-step-free-scale-free": "clip, both of a free run"},

@@ -6,17 +6,24 @@ import pandas as pd
 
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
-from grokscope.experiments.why_clipping.declared import HELD
+from grokscope.experiments.why_clipping.declared import HELD, NORMS_FREE
 from grokscope.experiments.why_clipping.tasks import MAIN, TaskSize, base
 from grokscope.experiments.wording import TITLES, in_words, joined, span
 
+LOOKS = (
+    " sphere-rows joined them after the first seeds of the others had been seen, verdicts on S5 were looked at before "
+    f"it had all of its seeds, and {NORMS_FREE} was given as many as the others after its first ones had been seen."
+)
+"""What was looked at on the way of the published experiment, and so chose its runs."""
 
-def methods(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...]:
+
+def methods(rows: pd.DataFrame, table: pd.DataFrame, *, published: bool) -> tuple[str, ...]:
     """How runs were made and compared, as far as there are any.
 
     Arguments:
         rows: of every run that has ended.
         table: of `summary`.
+        published: whether they are of the published experiment.
     """
     hours = float(numbers(rows, "observed_seconds").sum()) / 3600
     standard = " The family “residual” has the standard one." if len(where(table, family="residual")) else ""
@@ -34,8 +41,8 @@ def methods(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...]:
         f"shared seeds, of its time over the clip’s is at most {MARGIN:g}; later, if the lower end is above that. The "
         "ends are those of a t test of logarithms. Where some runs are censored they are those of the signed-rank "
         "test, which hold whenever those runs would have grokked: the lower one needs five seeds, and the upper one "
-        f"ten if one run of the arm is censored.{_decisive(table)} A share of the speed-up is in logarithms, 0% at the "
-        "projection alone and 100% at the clip.",
+        f"ten if one run of the arm is censored.{_decisive(table, published)} A share of the speed-up is in "
+        "logarithms, 0% at the projection alone and 100% at the clip.",
         f"{len(rows)} runs, {hours:.1f} hours of training on one core. Rows of all of them are in runs.csv, and what "
         "is missing is trained by the command above, here or from these rows on another machine.",
     )
@@ -51,18 +58,24 @@ def _batches(table: pd.DataFrame) -> str:
     return f"batch {most:,}{f' ({joined(others)})' if others else ''}{varied}"
 
 
-def _decisive(table: pd.DataFrame) -> str:
+def _decisive(table: pd.DataFrame, published: bool) -> str:
     """How many seeds the decisive arms have, and how many they will."""
-    seeds = sorted(int(n) for arm in HELD for n in where(table, arm=arm)["n"])
+    seeds = _seeds(table, *HELD)
     if not seeds:
         return ""
+    free = _seeds(table, NORMS_FREE)
+    needed = f" Whether held norms are needed, {NORMS_FREE} decides ({span(free[0], free[-1])} seeds)." if free else ""
     return (
         f" The {in_words(len(HELD))} arms that decide ({joined(list(HELD))}) have {span(seeds[0], seeds[-1])} seeds a "
         "task so far; the plan gives them at least five, and as many as 80% power needs at the spread of those, at "
-        "most 40. Each is tested on its own, at 95%, and no correction is made for their number; sphere-rows joined "
-        "them after the first seeds of the others had been seen, and verdicts on S5 were looked at before it had all "
-        "of its seeds."
+        f"most 40.{needed} Each is tested on its own, at 95%, and no correction is made for their number."
+        f"{LOOKS if published else ''}"
     )
+
+
+def _seeds(table: pd.DataFrame, *arms: str) -> list[int]:
+    """How many seeds some arms have on each task, in order."""
+    return sorted(int(n) for arm in arms for n in where(table, arm=arm)["n"])
 
 
 def twins(rows: pd.DataFrame) -> tuple[str, ...]:

@@ -74,7 +74,7 @@ def write_why_clipping(
         "sources": [
             {"cite": one.cite, "title": one.title, "where": one.where, "beside": one.beside(table)} for one in SOURCES
         ],
-        "methods": (*methods(rows, table), *twins(rows)),
+        "methods": (*methods(rows, table, published=scale == "published"), *twins(rows)),
         "families": sections,
         "earlier": before,
     }

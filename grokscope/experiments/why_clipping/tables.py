@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from grokscope.analysis import where
-from grokscope.experiments.why_clipping.declared import CLIP, FREE
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, NORMS_FREE
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, seen
 from grokscope.experiments.why_clipping.summary import MEDIATORS
 from grokscope.experiments.why_clipping.tasks import MAIN
@@ -26,7 +26,7 @@ LADDER = {
     "decay-as-clip": "decay at the clip’s rates",
     "replay-tensor": "the clip’s shrinking, by tensor",
     "replay-all-mean": "one constant shrinking",
-    "step-start-scale-clip": "step of the start, clip’s logit scale",
+    NORMS_FREE: "step of the start, clip’s logit scale",
     "relative-step": "relative step alone",
     FREE: "projection alone",
 }

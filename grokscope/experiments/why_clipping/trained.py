@@ -23,7 +23,7 @@ from grokscope.config import override, setting
 from grokscope.experiments.ledger import FILE, TRACES, PlannedRun, planned, published_rows, rows_of
 from grokscope.experiments.table import TINY, TINY_TASKS
 from grokscope.experiments.why_clipping import watched
-from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, Family, families, known_arms
+from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, NORMS_FREE, Family, families, known_arms
 from grokscope.experiments.why_clipping.families import decay, ends
 from grokscope.experiments.why_clipping.setting import TRACE_SEED, TRACED, Setting, Traced
 from grokscope.experiments.why_clipping.summary import MEDIATORS, summary
@@ -36,7 +36,7 @@ from grokscope.sweeps import Job
 CARRIERS = (
     *HELD,
     *("sphere-rows-zeros", "growing-sphere-tensors", "growing-sphere-rows-step"),
-    *("relative-step", "step-start-scale-clip"),
+    *("relative-step", NORMS_FREE),
     *("replay-tensor", "replay-all-mean", "decay-as-clip", "norms-clip-step-free-scale-free"),
 )
 """The arms that are run on the other tasks too, beside those of families that name them."""
@@ -56,7 +56,7 @@ class Scale:
     name: str
     seeds: tuple[int, ...]
     other_seeds: tuple[int, ...]
-    """On the tasks beside the main one, of the ends and what decides."""
+    """On the tasks beside the main one, of the ends and of what decides whether held norms are enough, and needed."""
     few_seeds: int
     """How many of those the other arms have there."""
     sizes: Mapping[str, TaskSize]
@@ -239,7 +239,8 @@ class Study:
         for family in filter(self._is_chosen, families().values()) if place < len(seeds) else ():
             for name, arm, settings in known_arms(family, setting):
                 on_task = task in family.tasks or name in CARRIERS
-                most = len(seeds) if task == MAIN or name in (*ENDS, *HELD) or self.seeds else self.scale.few_seeds
+                has_all = task == MAIN or name in (*ENDS, *HELD, NORMS_FREE) or self.seeds
+                most = len(seeds) if has_all else self.scale.few_seeds
                 if on_task and place < min(arm.n_seeds or most, most):
                     yield seeds[place], family.name, name, settings
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from grokscope.experiments.why_clipping.declared import Arm, Settings, declare_family
+from grokscope.experiments.why_clipping.declared import NORMS_FREE, Arm, Settings, declare_family
 from grokscope.experiments.why_clipping.families.ends import clipped
 from grokscope.experiments.why_clipping.families.spheres import EVERYTHING
 from grokscope.experiments.why_clipping.setting import Setting, Traced
@@ -53,7 +53,7 @@ def cube() -> dict[str, Arm]:
         follows = tuple(dict.fromkeys(one for one in (step, scale) if one != norms))
         about = f"row norms {words[norms]}, relative step {words[step]}, scale of the logits {words[scale]}"
         arms[f"norms-{norms}-step-{step}-scale-{scale}"] = Arm(about, settings, follows)
-    arms["step-start-scale-clip"] = Arm(
+    arms[NORMS_FREE] = Arm(
         "no clip; relative step held at that of the start, scale of the logits as in a clipped run",
         lambda setting: {"norms.relative_step": "start", "loss.follow": setting.reference("clip")},
         follows=("clip",),
