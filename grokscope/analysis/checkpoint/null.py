@@ -101,18 +101,24 @@ class RelabellingNull:
     def test(self, table: Float[np.ndarray, "element unit"], without: Sequence[int] = ()) -> Significance:
         """The power of every irrep in a table, whether labelled by operand or by answer, with its null.
 
-        A table that is constant over the elements has no power anywhere, and no keys.
+        A table that is constant over the elements has no power anywhere, and no keys. One with a number that is not
+        finite has no keys either; its powers and thresholds are NaN.
 
         Arguments:
             table: of any units.
             without: irreps that are taken out of the table first. Powers and thresholds are then shares of what is
                 left, where these irreps have power 0 and p_value 1; if nothing is left, so have all.
         """
+        tested = np.setdiff1d(np.arange(1, len(self.spans)), without)
         centred = np.asarray(table, dtype=np.float64)
+        scale = np.abs(centred).max(initial=0.0)
+        if not np.isfinite(scale):
+            return self._unknown(tested)
+        # To at most 1 by a power of two, so that no square overflows or vanishes and no bit of a share changes.
+        centred = np.ldexp(centred, -int(np.frexp(scale)[1]))
         centred = centred - centred.mean(0)
-        scale = np.abs(table).max(initial=0.0)
         whole = float(np.square(centred).sum())
-        if whole <= (64 * np.finfo(np.float64).eps * scale) ** 2 * table.size:
+        if whole <= (64 * np.finfo(np.float64).eps * np.frexp(scale)[0]) ** 2 * table.size:
             return self._nothing()
         for irrep in without:
             basis = self.group.irreps[irrep].basis()
@@ -121,7 +127,6 @@ class RelabellingNull:
         total = float(np.trace(gram))
         if without and total <= ROUNDING * whole:
             return self._nothing()
-        tested = np.setdiff1d(np.arange(1, len(self.spans)), without)
         if not len(tested):
             return self._nothing()
         gram = gram / total
@@ -141,6 +146,11 @@ class RelabellingNull:
     def _nothing(self) -> Significance:
         count = len(self.spans)
         return Significance(np.zeros(count), np.ones(count), np.ones(count))
+
+    def _unknown(self, tested: Int[np.ndarray, " irrep"]) -> Significance:
+        result = self._nothing()
+        result.power[tested] = result.threshold[tested] = np.nan
+        return result
 
     def _power(
         self, gram: Float[np.ndarray, "element element"], relabellings: Int[np.ndarray, "draw element"]

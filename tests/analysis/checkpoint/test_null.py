@@ -71,6 +71,29 @@ def test_a_constant_table_has_no_power_and_no_keys(table: np.ndarray) -> None:
     assert (found.p_value == 1).all()
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [np.inf, -np.inf, np.nan])
+def test_a_table_with_a_number_that_is_not_finite_has_no_keys_and_no_known_power(number: float) -> None:
+    table = np.random.default_rng(0).normal(size=(7, 3))
+    table[2, 1] = number
+    found = RelabellingNull(CyclicGroup(7)).test(table, without=(2,))
+    assert not len(found.keys)
+    assert np.isnan(found.power[[1, 3]]).all()
+    assert np.isnan(found.threshold[[1, 3]]).all()
+    assert found.power[[0, 2]].tolist() == [0.0, 0.0]
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("exponent", [-1000, -300, 300, 1000])
+def test_powers_are_shares_whatever_the_size_of_the_table(exponent: int) -> None:
+    """Squares of 2^1000 and of 2^-1000 are beyond what float64 holds."""
+    table, null = np.random.default_rng(0).normal(size=(7, 3)), RelabellingNull(CyclicGroup(7))
+    for without in ((), (2,)):
+        near, far = null.test(table, without), null.test(np.ldexp(table, exponent), without)
+        for of in ("power", "threshold", "p_value"):
+            assert np.array_equal(getattr(near, of), getattr(far, of))
+
+
 @pytest.mark.parametrize("n", [2, 3], ids=["Z2", "Z3"])
 def test_a_group_with_one_irrep_has_no_keys_for_all_labels_are_alike(n: int) -> None:
     found = RelabellingNull(CyclicGroup(n)).test(np.random.default_rng(0).normal(size=(n, 4)))
