@@ -16,7 +16,7 @@ from grokscope.analysis import names, where
 from grokscope.experiments.why_clipping.declared import NORMS_FREE
 from grokscope.experiments.why_clipping.families.one_shot import FROM, LENGTHS, STEPS
 from grokscope.experiments.why_clipping.families.sites import WORDS
-from grokscope.experiments.why_clipping.wording import listed, ratio_in_words
+from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
 
 Question = Literal["alone", "without"]
 QUESTIONS: tuple[Question, ...] = ("alone", "without")
@@ -183,7 +183,8 @@ VERDICTS: dict[Question, dict[str, str]] = {
 def seen(found: pd.DataFrame, hypothesis: str, question: Question, arm: str | None = None) -> str:
     """What was seen in words, over tasks: `all of it on x * y; cannot tell on x + y`, or `not tested`.
 
-    Of several arms of a task the best counts: if one of them is as soon as the clip, that is what stands there.
+    Of several arms of a task the best counts: if one of them is as soon as the clip, that is what stands there. What
+    fewer than five seeds say is `indicated`.
     """
     rows = where(found, hypothesis=hypothesis, question=question)
     rows = rows if arm is None else where(rows, arm=arm)
@@ -192,12 +193,16 @@ def seen(found: pd.DataFrame, hypothesis: str, question: Question, arm: str | No
     best = {task: _best(where(rows, task=task)) for task in names(rows, "task")}
     parts = []
     for verdict, word in VERDICTS[question].items():
-        tasks = [task for task, of_task in best.items() if of_task == verdict]
-        if tasks:
-            parts.append(f"{word} on {listed(tasks)}")
+        for few in (False, True):
+            tasks = [task for task, of_task in best.items() if of_task == (verdict, few)]
+            if tasks:
+                parts.append(f"{word}{' (indicated)' if few else ''} on {listed(tasks)}")
     return "; ".join(parts)
 
 
-def _best(rows: pd.DataFrame) -> str:
+def _best(rows: pd.DataFrame) -> tuple[str, bool]:
+    """The best verdict on one task, and whether fewer than five seeds say so."""
     verdicts = set(names(rows, "verdict"))
-    return "as soon" if "as soon" in verdicts else "later" if verdicts == {"later"} else "cannot tell"
+    verdict = "as soon" if "as soon" in verdicts else "later" if verdicts == {"later"} else "cannot tell"
+    told = verdict != "cannot tell"
+    return verdict, told and bool(where(rows, verdict=verdict)["seeds"].max() < FEW)
