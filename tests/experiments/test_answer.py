@@ -119,7 +119,7 @@ def test_the_answer_is_given_without_reserve_if_it_holds_on_all_six_tasks_alone(
     )
     censored = _table(dict.fromkeys(BUDGETS, "as soon"))
     censored.loc[(censored["arm"] == next(iter(HELD))) & (censored["task"] == "s5"), ["n", "reached"]] = 39, 36
-    assert "n = 5 a task; on S5 36 of 39 runs grok in the budget, with which the others count)." in because(censored)
+    assert "n = 5 a task; 36 of 39 runs grok on S5 in the budget, with which the others count)." in because(censored)
     either = _table(dict.fromkeys(BUDGETS, "as soon"))
     for arm, task in zip(HELD, ("s5", "add", "div"), strict=True):
         either.loc[(either["arm"] == arm) & (either["task"] == task), "verdict"] = "cannot tell"
@@ -203,7 +203,10 @@ def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
     assert "relative step free to shrink, not within the budget on S5 (n = 1), open elsewhere (x · y" in given
     partly = [*_ends("mul"), _row("mul", arm, "as soon"), _row("s5", arm, "as soon", 1.1, reached=3, n=5)]
     told = abstract(pd.DataFrame([*partly, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
-    assert "as soon on x · y and S5 (on S5 3 of 5 runs grok in the budget)" in told
+    assert "as soon on x · y and S5 (3 of 5 runs grok on S5 in the budget)" in told
+    two = [*partly, _row("div", arm, "as soon", 1.1, reached=4, n=5)]
+    told = abstract(pd.DataFrame([*two, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
+    assert "(3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget)" in told
     assert f"{REMOVED[next(iter(REMOVED))]}, open (x · y" in told
 
 

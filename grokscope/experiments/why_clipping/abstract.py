@@ -200,13 +200,13 @@ def _tasks(rows: pd.DataFrame) -> str:
 
 
 def _partly(rows: pd.DataFrame) -> str:
-    """How many runs grok on the tasks where some do and some do not: `on S5 36 of 39 runs grok in the budget`."""
+    """How many runs grok where some do and some do not: `3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget`."""
+    some = [row for row in rows.to_dict("records") if 0 < row["reached"] < row["n"]]
     told = [
-        f"on {TITLES[row['task']]} {row['reached']} of {row['n']} runs grok in the budget"
-        for row in rows.to_dict("records")
-        if 0 < row["reached"] < row["n"]
+        f"{row['reached']} of {row['n']}{'' if place else ' runs grok'} on {TITLES[row['task']]}"
+        for place, row in enumerate(some)
     ]
-    return joined(told)
+    return f"{joined(told)} in the budget" if told else ""
 
 
 def _phrase(row: Mapping[Hashable, Any]) -> str:
