@@ -204,6 +204,9 @@ def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
     partly = [*_ends("mul"), _row("mul", arm, "as soon"), _row("s5", arm, "as soon", 1.1, reached=3, n=5)]
     told = abstract(pd.DataFrame([*partly, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
     assert "as soon on x · y and S5 (3 of 5 runs grok on S5 in the budget)" in told
+    none = [*partly, _row("div", arm, "later", 2.6, reached=0, n=5)]
+    told = abstract(pd.DataFrame([*none, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
+    assert "later on x / y (0 of 5 runs grok on x / y in the budget)" in told
     two = [*partly, _row("div", arm, "as soon", 1.1, reached=4, n=5)]
     told = abstract(pd.DataFrame([*two, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
     assert "(3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget)" in told

@@ -200,8 +200,11 @@ def _tasks(rows: pd.DataFrame) -> str:
 
 
 def _partly(rows: pd.DataFrame) -> str:
-    """How many runs grok where some do and some do not: `3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget`."""
-    some = [row for row in rows.to_dict("records") if 0 < row["reached"] < row["n"]]
+    """How many runs grok where not all do: `3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget`.
+
+    Where none does, and nothing can be told, `NEVER` says so.
+    """
+    some = [row for row in rows.to_dict("records") if row["reached"] < row["n"] and _phrase(row) != NEVER]
     told = [
         f"{row['reached']} of {row['n']}{'' if place else ' runs grok'} on {TITLES[row['task']]}"
         for place, row in enumerate(some)
