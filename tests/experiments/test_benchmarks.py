@@ -12,7 +12,9 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MODULES = sorted(
-    path.stem for path in (ROOT / "benchmarks").glob("*.py") if "import argparse" in path.read_text(encoding="utf-8")
+    path.stem
+    for path in (ROOT / "benchmarks").glob("*.py")
+    if "command_line(__doc__" in path.read_text(encoding="utf-8")
 )
 
 
