@@ -34,14 +34,14 @@ def by_arm(names: Sequence[str]) -> list[str]:
 
 def _in_spans(seeds: Iterable[int]) -> Iterator[str]:
     """Numbers in their order, three and more that follow each other by their ends."""
-    spans: list[list[int]] = []
+    rows: list[list[int]] = []
     for seed in sorted(set(seeds)):
-        if spans and seed == spans[-1][-1] + 1:
-            spans[-1].append(seed)
+        if rows and seed == rows[-1][-1] + 1:
+            rows[-1].append(seed)
         else:
-            spans.append([seed])
-    for span in spans:
-        yield f"{span[0]} to {span[-1]}" if len(span) > 2 else ", ".join(map(str, span))
+            rows.append([seed])
+    for row in rows:
+        yield span(row[0], row[-1]) if len(row) > 2 else ", ".join(map(str, row))
 
 
 def span(least: int, most: int) -> str:

@@ -36,8 +36,8 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
     Arguments:
         table: of `summary`.
     """
-    told = _everywhere(table)  # that is in the sentence before
-    given = _each(table, {arm: words for arm, words in INSTEAD.items() if arm != told})
+    answer = _everywhere(table) if _is_shown(_found_by_task(table)) else None  # that is in the sentence before
+    given = _each(table, {arm: words for arm, words in INSTEAD.items() if arm != answer})
     taken = _each(table, REMOVED)
     return (
         f"{_speed_up(table)} Each thing that it does is given alone to runs without a clip, or taken from clipped "
@@ -84,9 +84,7 @@ def because(table: pd.DataFrame) -> str:
 
 
 def _everywhere(table: pd.DataFrame) -> str | None:
-    """The first arm that holds the norms and is as soon on all six tasks, where the clip is shown to be sooner."""
-    if not _is_shown(_found_by_task(table)):
-        return None
+    """The first arm that holds the norms and is as soon on all six tasks."""
     tasks_of = {arm: set(names(where(table, arm=arm, verdict="as soon"), "task")) for arm in HELD}
     return next((arm for arm, tasks in tasks_of.items() if tasks == set(BUDGETS)), None)
 
@@ -118,6 +116,7 @@ def _found_by_task(table: pd.DataFrame) -> dict[str, str]:
 
 
 def _is_shown(found: Mapping[str, str]) -> bool:
+    """Whether the answer is given without reserve."""
     return set(found) == set(BUDGETS) and set(found.values()) == {"shown"}
 
 

@@ -204,5 +204,4 @@ def _best(rows: pd.DataFrame) -> tuple[str, bool]:
     """The best verdict on one task, and whether fewer than five seeds say so."""
     verdicts = set(names(rows, "verdict"))
     verdict = "as soon" if "as soon" in verdicts else "later" if verdicts == {"later"} else "cannot tell"
-    told = verdict != "cannot tell"
-    return verdict, told and bool(where(rows, verdict=verdict)["seeds"].max() < FEW)
+    return verdict, verdict != "cannot tell" and bool(where(rows, verdict=verdict)["seeds"].max() < FEW)
