@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -30,9 +31,23 @@ def environment() -> Environment:
         loader=PackageLoader("grokscope", TEMPLATES),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=unbroken,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def unbroken(value: object) -> object:
+    """A value that a page shows, with no line broken inside a product or sum of two letters, as in x · y.
+
+    Their spaces become no-break spaces. Markup is left as it is, since scripts and addresses are written so.
+    """
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _FORMULA.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), value)
+
+
+_FORMULA = re.compile(r"\b[A-Za-z] [·*/+−-] [A-Za-z]\b")
 
 
 def pictures(images: Mapping[str, bytes]) -> dict[str, Picture]:

@@ -506,7 +506,7 @@ def test_everything_in_its_order_and_every_source_on_a_page_of_at_most_five_mega
     heads = ["ladder", "hypotheses", "tasks", "literature", "methods", "arms", "earlier"]
     places = [page.index(f'<h2 id="{head}">') for head in heads]
     assert places == sorted(places)
-    text = html.unescape(page)
+    text = html.unescape(page).replace("\N{NO-BREAK SPACE}", " ")
     table = pd.read_csv(REPORT / "mechanism.csv").astype({"shared": "Int64"}).fillna({"statement": ""})
     for source in SOURCES:
         assert source.where in text
