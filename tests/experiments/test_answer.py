@@ -16,7 +16,7 @@ from grokscope.config import preset
 from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.ledger import WHOLE
 from grokscope.experiments.why_clipping import earlier, page
-from grokscope.experiments.why_clipping.abstract import CONSEQUENCES, REMOVED, abstract, because
+from grokscope.experiments.why_clipping.abstract import BESIDE, CONSEQUENCES, abstract, because
 from grokscope.experiments.why_clipping.declared import HELD, NORMS_FREE, families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
@@ -146,11 +146,11 @@ def test_one_of_the_ways_to_hold_the_norms_is_enough_and_all_are_needed_to_deny_
 
 
 def test_the_abstract_says_each_number_with_its_n_and_is_short():
-    arms = (*HELD, NORMS_FREE, "decay-as-clip", "norms-clip-step-free-scale-free")
+    arms = tuple(dict.fromkeys((*HELD, NORMS_FREE, *BESIDE)))
     table = _table(dict.fromkeys(BUDGETS, "as soon"), arms)
     told = " ".join(abstract(table))
     assert "500 steps, 2,000 without, medians over shared seeds; 4.00×, 3.60 to 4.40, n = 5" in told
-    assert len(re.findall("[A-Za-z’]{2,}", told)) <= 210  # some 200 words, and numbers
+    assert len(re.findall("[A-Za-z’]{2,}", told)) <= 195  # and numbers
 
 
 def test_the_headline_is_of_shared_seeds_and_as_strong_as_its_verdict():
@@ -194,23 +194,45 @@ def _runs(times: dict[tuple[str, int], int | None], task: str = "mul", event: st
 
 
 def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
-    arm = "growing-sphere-tensors"
-    rows = [*_ends("mul"), _row("mul", arm, "cannot tell"), _row("s5", arm, "cannot tell", 2.6, reached=0, n=1)]
-    given = abstract(pd.DataFrame([*rows, _row("mul", next(iter(REMOVED)), "later")]))[2]
-    few = _row("add", arm, "as soon", 1.05, shared=2)
-    told = abstract(pd.DataFrame([*rows, few, _row("mul", next(iter(REMOVED)), "later")]))[2]
-    assert "indicated as soon on x + y, not within the budget on S5 (n = 1), open elsewhere (x · y" in told
-    assert "relative step free to shrink, not within the budget on S5 (n = 1), open elsewhere (x · y" in given
-    partly = [*_ends("mul"), _row("mul", arm, "as soon"), _row("s5", arm, "as soon", 1.1, reached=3, n=5)]
-    told = abstract(pd.DataFrame([*partly, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
-    assert "as soon on x · y and S5 (3 of 5 runs grok on S5 in the budget)" in told
-    none = [*partly, _row("div", arm, "later", 2.6, reached=0, n=5)]
-    told = abstract(pd.DataFrame([*none, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
-    assert "later on x / y (0 of 5 runs grok on x / y in the budget)" in told
-    two = [*partly, _row("div", arm, "as soon", 1.1, reached=4, n=5)]
-    told = abstract(pd.DataFrame([*two, _row("mul", next(iter(REMOVED)), "cannot tell")]))[2]
-    assert "(3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget)" in told
-    assert f"{REMOVED[next(iter(REMOVED))]}, open (x · y" in told
+    def told(*rows: dict[str, object]) -> str:
+        return abstract(pd.DataFrame([*_ends("mul"), *rows]).astype({"shared": "Int64"}))[1]
+
+    on_main, none = _row("mul", NORMS_FREE, "cannot tell"), _row("s5", NORMS_FREE, "cannot tell", 2.6, reached=0, n=1)
+    few = _row("add", NORMS_FREE, "as soon", 1.05, shared=2)
+    assert "): not within the budget on S5 (n = 1), open elsewhere (x · y 1.00×" in told(on_main, none)
+    assert "): indicated as soon on x + y, not within the budget on S5 (n = 1), open" in told(on_main, none, few)
+    partly = [_row("mul", NORMS_FREE, "as soon"), _row("s5", NORMS_FREE, "as soon", 1.1, reached=3)]
+    assert "as soon on x · y and S5 (3 of 5 runs grok on S5 in the budget)" in told(*partly)
+    later = _row("div", NORMS_FREE, "later", 2.6, reached=0)
+    assert "later on x / y (0 of 5 runs grok on x / y in the budget)" in told(*partly, later)
+    two = _row("div", NORMS_FREE, "as soon", 1.1, reached=4)
+    assert "(3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget)" in told(*partly, two)
+    assert "): open (x · y" in told(on_main)
+
+
+def test_the_abstract_tells_other_arms_of_the_main_task_by_their_verdicts():
+    """All that are there once, those of one verdict together; the arm that answers is in the sentence before."""
+    table = _table(dict.fromkeys(BUDGETS, "as soon"), ("sphere-1",))
+    assert abstract(table)[2] == ""
+    more = [
+        _row("mul", "sphere-rows", "as soon"),
+        _row("mul", "growing-sphere-step", "as soon", 1.05, shared=3),
+        _row("mul", "growing-sphere-tensors", "as soon", 1.1),
+        _row("mul", "decay-as-clip", "cannot tell", 1.3),
+        _row("mul", "norms-clip-step-free-scale-free", "later", 2.0),
+        _row("s5", "decay-as-clip", "later", 3.0),
+    ]
+    told = abstract(pd.concat([table, pd.DataFrame(more)], ignore_index=True).astype({"shared": "Int64"}))[2]
+    words = list(BESIDE.values())
+    assert told == (
+        f"On x · y, as soon: {words[1]} (1.00×, 0.90 to 1.10, n = 5) and {words[3]} (1.10×, 0.99 to 1.21, n = 5); "
+        f"indicated as soon: {words[2]} (1.05×, 0.95 to 1.16, n = 3); "
+        f"later: {words[5]} (2.00×, 1.80 to 2.20, n = 5); "
+        f"open: {words[4]} (1.30×, 1.17 to 1.43, n = 5)."
+    )
+    never = _row("mul", "decay-as-clip", "cannot tell", 2.6, reached=0, n=1, shared=1, low=np.nan)
+    told = abstract(pd.DataFrame([*_ends("mul"), never]).astype({"shared": "Int64"}))[2]
+    assert told == f"On x · y, not within the budget: {words[4]} (2.60×, n = 1)."
 
 
 def test_the_abstract_counts_the_arms_that_have_runs():

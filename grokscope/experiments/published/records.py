@@ -1,9 +1,9 @@
 """How soon can one grok? The soonest method that we know for each task, tuned on seeds of its own.
 
-Candidates are Muon with every tensor held at its norm after the projection, at some learning rates and bounds. Each is
-tried on two tuning seeds of a task and the best of them on three more. The best of those is reported on other seeds,
-beside Scion in its ball, which is the soonest method without a norm control of ours, and the published medians of Lion
-with projection and clip.
+Candidates are Muon with every tensor held at its norm after the projection, at some learning rates (its own, and that
+of Adam, which trains embeddings, unembedding, biases and gains) and bounds. Each is tried on two tuning seeds of a task
+and the best of them on three more. The best of those is reported on other seeds, beside Scion in its ball, which is the
+soonest method without a norm control of ours, and the published medians of Lion with projection and clip.
 """
 
 from __future__ import annotations
@@ -40,12 +40,15 @@ TUNING, REPORTED = "tuning", "reported"
 TRIED, TRIED_AGAIN = (100, 101), (102, 103, 104)
 """Tuning seeds: of every candidate, and of those that are kept."""
 KEPT = 2
-RATES, SCALES = (0.05, 0.1), (0.8, 1.0)
-"""Learning rates of Muon, and bounds of the projection over the published bound on row norms."""
+CANDIDATES: tuple[tuple[float, float, float], ...] = (
+    *product((0.05, 0.1), (0.8, 1.0), (3e-3,)),
+    *product((0.05, 0.07, 0.1), (1.0,), (1e-2,)),
+)
+"""Learning rate of Muon, bound of the projection over the published bound on row norms, learning rate of Adam. Those at
+3e-3 were tried first, and those at 1e-2 were added when none of them was at half of the published median on x / y."""
 SCION = "scion"
 HELD: Mapping[str, Any] = {
     **MUON,
-    "optimizer.adam_lr": 3e-3,
     "norms.sphere": "tensors",
     "norms.max_norm": None,
     "norms.init_rows": "all",
@@ -61,8 +64,13 @@ SMALL = Size(seeds=(0, 1), parts=("mul", "s5"), settings={**TINY, "training.step
 def candidates(task: str) -> dict[str, dict[str, Any]]:
     """What each candidate sets, by its name."""
     return {
-        f"muon-{rate:g}-x{scale:g}": {**HELD, "optimizer.lr": rate, "norms.init_norm": scale * bound(task)}
-        for rate, scale in product(RATES, SCALES)
+        f"muon-{rate:g}-x{scale:g}{'' if of_adam == 3e-3 else f'-adam-{of_adam:g}'}": {
+            **HELD,
+            "optimizer.lr": rate,
+            "optimizer.adam_lr": of_adam,
+            "norms.init_norm": scale * bound(task),
+        }
+        for rate, scale, of_adam in CANDIDATES
     }
 
 

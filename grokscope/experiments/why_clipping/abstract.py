@@ -1,4 +1,4 @@
-"""The answer in some 200 words, put together from the tables, so that it says what they say."""
+"""The answer in fewer than 200 words, put together from the tables, so that it says what they say."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from grokscope.experiments.why_clipping.tasks import BUDGETS, MAIN
 from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_words
 from grokscope.experiments.wording import TITLES, in_words, joined, span, steps
 
-INSTEAD = {
+BESIDE = {
     **HELD,
-    "growing-sphere-tensors": "the same, relative step free to shrink",
-    "decay-as-clip": "decay at the clip’s rates",
+    "growing-sphere-step": "fixed-gain weight normalisation, which forgets nothing, with the relative step held",
+    "growing-sphere-tensors": "the same with that step free to shrink",
+    "decay-as-clip": "weight decay at the clip’s rates",
+    "norms-clip-step-free-scale-free": "the clip with relative step and logit scale undone",
 }
-"""What runs without a clip were given, by arm."""
+"""What is told of the main task beside the answer, by arm: other ways of holding norms, and what might replace them."""
 CONSEQUENCES = "relative step held at that of the start, the clip’s logit scale"
 """What `NORMS_FREE` has: what follows from norms that are held."""
-REMOVED = {"norms-clip-step-free-scale-free": "relative step and logit scale undone"}
-"""What was taken from clipped runs, by arm."""
 OPEN, NEVER = "open", "not within the budget on {}"
 PHRASES = ("as soon on {}", "indicated as soon on {}", "later on {}", "indicated later on {}", NEVER)
 """What is said of an arm on its tasks, in the order in which it is said; `OPEN` of all others."""
@@ -37,13 +37,11 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
         table: of `summary`.
     """
     answer = _everywhere(table) if _is_shown(_found_by_task(table)) else None  # that is in the sentence before
-    given = _each(table, {arm: words for arm, words in INSTEAD.items() if arm != answer})
-    taken = _each(table, REMOVED)
     return (
         f"{_speed_up(table)} Each thing that it does is given alone to runs without a clip, or taken from clipped "
         f"ones; {_arms(table)}. As soon means at most {MARGIN:g} times the clip’s steps, with 95% confidence.",
         f"{because(table)}{_needed(table)}",
-        f"Without a clip: {'; '.join(given)}. With the clip: {'; '.join(taken)}." if given and taken else "",
+        _beside(where(table, task=MAIN), {arm: words for arm, words in BESIDE.items() if arm != answer}),
     )
 
 
@@ -166,9 +164,14 @@ def _arms(table: pd.DataFrame) -> str:
     return f"{told}, {several} of them on more than one task and {ran.count(len(BUDGETS))} on all six"
 
 
-def _each(table: pd.DataFrame, words: Mapping[str, str]) -> list[str]:
-    """Some arms that have runs, each in its words, with what is said of it."""
-    return [f"{of_arm}, {told}" for arm, of_arm in words.items() if (told := _over_tasks(table, arm))]
+def _beside(table: pd.DataFrame, words: Mapping[str, str]) -> str:
+    """Some arms of the main task with their ratios, those of one verdict together; empty without runs."""
+    rows = [(words_of, row) for arm, words_of in words.items() for row in where(table, arm=arm).to_dict("records")]
+    told = []
+    for phrase in (*PHRASES, OPEN):
+        of = [f"{said} ({ratio_in_words(row, brackets=False)})" for said, row in rows if _phrase(row) == phrase]
+        told += [f"{phrase.removesuffix(' on {}')}: {joined(of)}"] if of else []
+    return f"On {TITLES[MAIN]}, {'; '.join(told)}." if told else ""
 
 
 def _over_tasks(table: pd.DataFrame, arm: str) -> str:

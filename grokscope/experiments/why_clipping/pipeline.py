@@ -44,11 +44,11 @@ def why_clipping(request: Request) -> Outcome:
         failed += train_in_rounds(NAME, study.more(), study.runs, study.file, request, study.rows)
     request.say("reading the runs that are looked at closely")
     closely = watched.tables(study.watched(), study.runs, study.out)
-    rows = study.rows()
+    planned = study.plan()
+    rows = study.rows(planned)
     if not len(rows):
         raise ValueError(f"no run of {NAME} in {study.runs} has ended: train some (without --report-only)")
     table = summary(rows)
-    planned = study.plan()
     ended = set(rows["run"])
     missing = {
         name: [one.job.name for one in planned if one.part == name and one.job.name not in ended] for name in families()

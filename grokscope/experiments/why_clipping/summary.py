@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log, nan
 
 import numpy as np
 import pandas as pd
 
 from grokscope.analysis import names, numbers, where
-from grokscope.analysis.timing import medians, non_inferiority
+from grokscope.analysis.timing import Event, medians, non_inferiority
 from grokscope.experiments.why_clipping.declared import Arm, families
 from grokscope.experiments.why_clipping.wording import FEW
 from grokscope.experiments.wording import joined
@@ -38,15 +38,18 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """
     lines = []
     rows = rows.loc[rows["part"].isin(list(families()))]
+    events: set[Event] = {"grok", *(arm.event for family in families().values() for arm in family.arms().values())}
     for task in names(rows, "task"):
         of_task = where(rows, task=task)
+        times = {event: medians(of_task, event).set_index("arm") for event in events}
         for family in families().values():
             about = family.arms()
             for arm in filter(about.__contains__, names(where(of_task, part=family.name), "arm")):
                 runs = where(of_task, arm=arm)
                 line = {"family": family.name, "task": task, "arm": arm}
                 line |= {"about": about[arm].about, "against": about[arm].against, "event": about[arm].event}
-                lines.append(line | _times(runs, about[arm]) | _compared(of_task, arm, about[arm]) | _mediators(runs))
+                line |= _times(times, arm, about[arm].event)
+                lines.append(line | _compared(of_task, arm, about[arm]) | _mediators(runs))
     return pd.DataFrame(lines, columns=COLUMNS).astype(dict.fromkeys(_WHOLE, "Int64"))
 
 
@@ -54,14 +57,13 @@ _WHOLE = ("shared", "seeds_needed", "share_seeds")
 """Columns of whole numbers, which may be missing."""
 
 
-def _times(runs: pd.DataFrame, arm: Arm) -> dict[str, object]:
-    (found,) = medians(runs, arm.event).to_dict("records")
-    (first,) = medians(runs).to_dict("records")
+def _times(times: Mapping[Event, pd.DataFrame], name: str, event: Event) -> dict[str, object]:
+    found = times[event].loc[name]
     return {
         "n": int(found["n"]),
         "reached": int(found["events"]),
         "median": found["median"],
-        "first_median": first["median"],
+        "first_median": times["grok"].loc[name, "median"],
     }
 
 

@@ -211,9 +211,13 @@ class Study:
         run = open_run(self.runs / self.traced(task, of).name)
         run.trace.save(self.settings()[task].trace_file(of))
 
-    def rows(self) -> pd.DataFrame:
-        """A row for every run that has ended, whichever were asked for."""
-        return self._rows(self.plan(), others=True)
+    def rows(self, plan: Sequence[PlannedRun] | None = None) -> pd.DataFrame:
+        """A row for every run that has ended, whichever were asked for.
+
+        Arguments:
+            plan: what `plan` returns, where that is known.
+        """
+        return self._rows(self.plan() if plan is None else plan, others=True)
 
     def _rows(self, plan: Sequence[PlannedRun], *, others: bool = False) -> pd.DataFrame:
         rows = rows_of(plan, self.runs, published_rows(self.file), milestones_of, others=others)
