@@ -386,7 +386,7 @@ def test_methods_are_those_of_the_runs_that_there_are():
     for task in ("mul", "s5", "mixed"):
         size = preset(f"{task}-lion-clip").training.batch_size
         assert f"{size:,}" in told
-    assert "have 1 to 3 seeds a task so far; the plan gives them" in told
+    assert "; 1 to 3 seeds a task so far) the plan gives sphere-1 as many seeds as" in told
     assert "residual”" not in told  # the family has no run
     assert "sphere-rows joined them" in told
     assert "joined them" not in " ".join(page.methods(rows, summary(rows), published=False))

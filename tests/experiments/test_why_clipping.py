@@ -18,7 +18,7 @@ from grokscope.experiments import ledger
 from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.ledger import digest
 from grokscope.experiments.why_clipping import declared, page, trained, watched
-from grokscope.experiments.why_clipping.declared import HELD, Arm, declare_family, families
+from grokscope.experiments.why_clipping.declared import HELD, TESTED, Arm, declare_family, families
 from grokscope.experiments.why_clipping.families.decay import GROUPS, removal
 from grokscope.experiments.why_clipping.setting import NotYet, Setting
 from grokscope.experiments.why_clipping.summary import summary
@@ -396,21 +396,20 @@ def test_the_spread_of_rows_is_that_of_the_matrix_whose_rows_differ_most(finishe
     assert milestones_of(run)["row_spread_at_end"] == pytest.approx(max(spreads), rel=1e-12)
 
 
-FIRST, *_, LAST = HELD
-
-
-def test_what_decides_gets_as_many_seeds_as_its_verdict_needs(study):
+def test_what_is_tested_gets_as_many_seeds_as_its_verdict_needs(study):
     assert study.more() == []  # nothing is known of the spread yet
     chosen = study.arms("mul", stage="decisive")
     assert len(chosen) == (1 + len(HELD)) * 5
-    chosen = [run for run in chosen if run.arm != LAST]  # one of them has not begun
-    # Times of which ln(T / T_clip) has a standard deviation of 0.2 for the first arm, and of nothing for the others.
+    *_, last = HELD
+    chosen = [run for run in chosen if run.arm != last]  # one of them has not begun
+    # Of ln(T / T_clip) the standard deviation is 0.2 for the arm that is tested, and more for the others.
     apart = np.array([-0.3, -0.1, 0.0, 0.1, 0.3])
     apart *= 0.2 / apart.std(ddof=1)
     rows = []
     for run in chosen:
         seed = run.job.config.seed
-        time = round(1000 * exp(apart[seed])) if run.arm == FIRST else 1000 + seed
+        times = 2 if run.arm in HELD and run.arm != TESTED else 1 if run.arm == TESTED else 0
+        time = round(1000 * exp(times * apart[seed]))
         rows.append(
             dict.fromkeys(ledger.WHOLE, time)
             | {"run": run.job.name, "part": run.part, "task": "mul", "arm": run.arm, "seed": seed, "config": run.key[1]}
@@ -422,7 +421,7 @@ def test_what_decides_gets_as_many_seeds_as_its_verdict_needs(study):
     more = study.more()
     needed = seeds_needed(0.2)
     assert 5 < needed < 40
-    assert {(run.task, run.arm) for run in more} == {("mul", arm) for arm in ("clip", FIRST)}
+    assert {(run.task, run.arm) for run in more} == {("mul", arm) for arm in ("clip", TESTED)}
     assert {run.job.config.seed for run in more} == set(range(5, needed))
     # The same config but for its seed, so that pairs of one seed share weights, split and order.
     clip = next(run.job.config for run in chosen if run.arm == "clip")

@@ -20,6 +20,8 @@ HELD = {
     "growing-sphere-step": "weight normalisation of fixed gain, relative step held, which forgets nothing",
 }
 """The arms that decide, in words: without a clip, they hold the norms of the function alone."""
+TESTED = "sphere-1"
+"""The one of them that gets as many seeds as its verdict needs, on every task."""
 NORMS_FREE = "step-start-scale-clip"
 """The arm that decides whether they are needed: without a clip, it has what follows from held norms, and free norms."""
 

@@ -6,13 +6,14 @@ import pandas as pd
 
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
-from grokscope.experiments.why_clipping.declared import HELD, NORMS_FREE
+from grokscope.experiments.why_clipping.declared import HELD, NORMS_FREE, TESTED
 from grokscope.experiments.why_clipping.tasks import MAIN, TaskSize, base
 from grokscope.experiments.wording import TITLES, in_words, joined, span
 
 LOOKS = (
-    " sphere-rows joined them after the first seeds of the others had been seen, verdicts on S5 were looked at before "
-    f"it had all of its seeds, and {NORMS_FREE} was given as many as the others after its first ones had been seen."
+    " sphere-rows joined them after the first seeds of the others had been seen, and each was to have as many seeds as "
+    f"it needs until verdicts on all tasks had been seen. Those on S5 were looked at before {TESTED} had all of its "
+    f"seeds there, and {NORMS_FREE} was given five a task after its first ones had been seen."
 )
 """What was looked at on the way of the published experiment, and so chose its runs."""
 
@@ -66,10 +67,10 @@ def _decisive(table: pd.DataFrame, published: bool) -> str:
     free = _seeds(table, NORMS_FREE)
     needed = f" Whether held norms are needed, {NORMS_FREE} decides ({span(free[0], free[-1])} seeds)." if free else ""
     return (
-        f" The {in_words(len(HELD))} arms that decide ({joined(list(HELD))}) have {span(seeds[0], seeds[-1])} seeds a "
-        "task so far; the plan gives them at least five, and as many as 80% power needs at the spread of those, at "
-        f"most 40.{needed} Each is tested on its own, at 95%, and no correction is made for their number."
-        f"{LOOKS if published else ''}"
+        f" Of the {in_words(len(HELD))} arms that decide ({joined(list(HELD))}; {span(seeds[0], seeds[-1])} seeds a "
+        f"task so far) the plan gives {TESTED} as many seeds as 80% power needs at the spread of its first ones, at "
+        f"most 40, and the others five.{needed} Each is tested on its own, at 95%, and no correction is made for their "
+        f"number.{LOOKS if published else ''}"
     )
 
 

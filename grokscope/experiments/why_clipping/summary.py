@@ -41,7 +41,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     events: set[Event] = {"grok", *(arm.event for family in families().values() for arm in family.arms().values())}
     for task in names(rows, "task"):
         of_task = where(rows, task=task)
-        times = {event: medians(of_task, event).set_index("arm") for event in events}
+        times: dict[Event, pd.DataFrame] = {event: medians(of_task, event).set_index("arm") for event in events}
         for family in families().values():
             about = family.arms()
             for arm in filter(about.__contains__, names(where(of_task, part=family.name), "arm")):

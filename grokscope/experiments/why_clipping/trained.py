@@ -2,7 +2,7 @@
 
 Traces are of a seed that no arm has, the tuning is on seeds of its own. The clip and the arms that decide come first,
 the first seed of them on all tasks, then the second, and so on; then, in the same order, the arms that carry the answer
-beside them; then as many more seeds of what decides as its verdicts need; and at last all others, on the main task.
+beside them; then all others, on the main task; and at last as many more seeds of what is tested as its verdicts need.
 """
 
 from __future__ import annotations
@@ -23,7 +23,16 @@ from grokscope.config import override, setting
 from grokscope.experiments.ledger import FILE, TRACES, PlannedRun, planned, published_rows, rows_of
 from grokscope.experiments.table import TINY, TINY_TASKS
 from grokscope.experiments.why_clipping import watched
-from grokscope.experiments.why_clipping.declared import CLIP, FREE, HELD, NORMS_FREE, Family, families, known_arms
+from grokscope.experiments.why_clipping.declared import (
+    CLIP,
+    FREE,
+    HELD,
+    NORMS_FREE,
+    TESTED,
+    Family,
+    families,
+    known_arms,
+)
 from grokscope.experiments.why_clipping.families import decay, ends
 from grokscope.experiments.why_clipping.setting import TRACE_SEED, TRACED, Setting, Traced
 from grokscope.experiments.why_clipping.summary import MEDIATORS, summary
@@ -150,27 +159,25 @@ class Study:
         ]
 
     def more(self) -> list[PlannedRun]:
-        """More seeds of what answers the question, on every task: as many as the spread of the first ones asks for.
+        """More seeds of the arm that is tested and of the clip: as many as the spread of the first ones asks for.
 
-        So many that each arm of `HELD`, if it is in truth as soon as the clip, is found to be with 80% power; none
-        before its first seeds have ended, and 40 of an arm at most.
+        So many that the arm, if it is in truth as soon as the clip, is found to be with 80% power on every task; none
+        before its first seeds have ended, and 40 of a task at most.
         """
         if self.seeds:
             return []
-        found = summary(self._rows(self.arms(stage="decisive")))
+        found = where(summary(self._rows(self.arms(stage="decisive"))), arm=TESTED)
         plan, settings_of = [], self.settings()
         for task in self.scale.sizes:
             seeds = self.scale.seeds if task == MAIN else self.scale.other_seeds
-            rows = found.loc[(found["task"] == task) & found["arm"].isin(list(HELD)) & found["seeds_needed"].notna()]
-            rows = rows.loc[numbers(rows, "shared") >= len(seeds)]
+            rows = where(found, task=task)
+            rows = rows.loc[rows["seeds_needed"].notna() & (numbers(rows, "shared") >= len(seeds))]
+            needed = rows["seeds_needed"].clip(upper=self.scale.most_seeds).max() if len(rows) else 0
             known = {arm: (family, settings) for _, family, arm, settings in self._on(settings_of[task], 0)}
-            needed = dict(zip(names(rows, "arm"), rows["seeds_needed"].clip(upper=self.scale.most_seeds), strict=True))
-            needed[CLIP] = max(needed.values(), default=0)
             plan += [
                 self._planned(known[arm][0], task, arm, seed, known[arm][1])
-                for seed in range(len(seeds), needed[CLIP])
-                for arm in (CLIP, *HELD)
-                if seed < needed.get(arm, 0)
+                for seed in range(len(seeds), needed)
+                for arm in (CLIP, TESTED)
             ]
         return plan
 
