@@ -29,13 +29,19 @@ def by_arm(names: Sequence[str]) -> list[str]:
     for name in names:
         arm, _, seed = name.rpartition("-seed")
         seeds.setdefault(arm, []).append(int(seed))
-    return [f"{arm} (seed{'s' if len(of) > 1 else ''} {', '.join(_in_spans(of))})" for arm, of in seeds.items()]
+    return [f"{arm} ({of_seeds(of)})" for arm, of in seeds.items()]
+
+
+def of_seeds(seeds: Iterable[int]) -> str:
+    """Some seeds in a sentence: `seed 0`, or `seeds 0, 1, 4 to 9`."""
+    chosen = sorted(set(seeds))
+    return f"seed{'s' if len(chosen) > 1 else ''} {', '.join(_in_spans(chosen))}"
 
 
 def _in_spans(seeds: Iterable[int]) -> Iterator[str]:
-    """Numbers in their order, three and more that follow each other by their ends."""
+    """Numbers that rise, three and more that follow each other by their ends."""
     rows: list[list[int]] = []
-    for seed in sorted(set(seeds)):
+    for seed in seeds:
         if rows and seed == rows[-1][-1] + 1:
             rows[-1].append(seed)
         else:

@@ -12,7 +12,7 @@ from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import Event, medians, non_inferiority
 from grokscope.experiments.why_clipping.declared import Arm, families
 from grokscope.experiments.why_clipping.wording import FEW
-from grokscope.experiments.wording import joined
+from grokscope.experiments.wording import of_seeds
 
 MEDIATORS = ("signal_at_grok", "memory_at_grok", "noise_val_at_grok", "norm_at_end", "row_spread_at_end")
 """What the clip might act through, as every run records it."""
@@ -98,13 +98,12 @@ def _no_reference(runs: pd.DataFrame, seeds: Sequence[int], arm: Arm) -> str:
         return f"no run of {arm.against} has ended"
     if not seeds:
         return f"no seed has ended in {arm.against} too"
-    of_seeds = runs.loc[runs["seed"].isin(seeds)]
-    without = sorted(of_seeds.loc[of_seeds[f"{arm.event}_step"].isna(), "seed"])
+    shared = runs.loc[runs["seed"].isin(seeds)]
+    without = shared.loc[shared[f"{arm.event}_step"].isna(), "seed"].tolist()
     if not without or len(seeds) >= FEW:
         return ""
     did = "did not memorise" if arm.event == "memorisation" else "did not grok"
-    seeds_without = f"seed{'s' if len(without) > 1 else ''} {joined([*map(str, without)])}"
-    return f"{arm.against} {did} within its budget on {seeds_without}"
+    return f"{arm.against} {did} within its budget on {of_seeds(without)}"
 
 
 def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
