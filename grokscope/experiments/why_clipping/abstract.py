@@ -16,11 +16,15 @@ from grokscope.experiments.why_clipping.wording import FEW, listed, ratio_in_wor
 from grokscope.experiments.wording import TITLES, in_words, joined, span, steps
 
 BESIDE = {
-    **HELD,
-    "growing-sphere-step": "fixed-gain weight normalisation, which forgets nothing, with the relative step held",
-    "growing-sphere-tensors": "the same with that step free to shrink",
+    "sphere-1": HELD["sphere-1"],
+    "sphere-rows": HELD["sphere-rows"],
+    "growing-sphere-tensors": "fixed-gain weight normalisation that forgets nothing",
+    "norms-clip-step-free-scale-clip": "the clip with its relative step undone",
+    "norms-clip-step-clip-scale-free": "the clip with its logit scale undone",
+    "norms-clip-step-free-scale-free": "the clip with both undone",
+    "relative-step": "the starting relative step alone",
+    "norms-free-step-free-scale-clip": "the clip’s logit scale alone",
     "decay-as-clip": "weight decay at the clip’s rates",
-    "norms-clip-step-free-scale-free": "the clip with relative step and logit scale undone",
 }
 """What is told of the main task beside the answer, by arm: other ways of holding norms, and what might replace them."""
 CONSEQUENCES = "relative step held at that of the start, the clip’s logit scale"
@@ -38,7 +42,7 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
     """
     answer = _everywhere(table) if _is_shown(_found_by_task(table)) else None  # that is in the sentence before
     return (
-        f"{_speed_up(table)} Each thing that it does is given alone to runs without a clip, or taken from clipped "
+        f"{_speed_up(table)} Each thing that it does is given alone to unclipped runs, or taken from clipped "
         f"ones; {_arms(table)}. As soon means at most {MARGIN:g} times the clip’s steps, with 95% confidence.",
         f"{because(table)}{_needed(table)}",
         _beside(where(table, task=MAIN), {arm: words for arm, words in BESIDE.items() if arm != answer}),
@@ -161,7 +165,7 @@ def _arms(table: pd.DataFrame) -> str:
     if max(ran, default=0) < 2:
         return f"{told}, on one task" if ran else told
     several = sum(count > 1 for count in ran)
-    return f"{told}, {several} of them on more than one task and {ran.count(len(BUDGETS))} on all six"
+    return f"{told}, {several} on several tasks"
 
 
 def _beside(table: pd.DataFrame, words: Mapping[str, str]) -> str:
