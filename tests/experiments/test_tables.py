@@ -46,8 +46,8 @@ PLANNED = {
     "operations": 2,
     "presets": 2,
     "readings": 4,
-    # Four candidates on two tuning seeds, the best two on three more, and the best of those and Scion on one.
-    "records": 4 * 2 + 2 * 3 + 2,
+    # Nine candidates on two tuning seeds, the best two on three more, and the best of those and Scion on one.
+    "records": 9 * 2 + 2 * 3 + 2,
     "s5-irreps": 1,
     "which-tensor": 3,
 }
