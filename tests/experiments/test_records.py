@@ -105,6 +105,28 @@ def test_what_another_machine_has_trained_is_gone_on_from(tmp_path, monkeypatch,
     assert {path.name: path.read_bytes() for path in out.iterdir()} == committed
 
 
+def test_what_was_the_best_of_fewer_candidates_is_not_reported():
+    """A task whose best is not known keeps what was reported of it, and seeds that are not planned count."""
+    names = list(records.candidates("mul"))
+    times: dict[tuple[str, int], int | None] = {(names[1], seed): 200 for seed in range(100, 105)}
+    known = [run for stage in records.stages(PLAN, lambda runs: _rows(runs, times)) for run in stage]
+    of_mul = [run for run in known if run.task == "mul"]
+    lines = [
+        {"part": part, "task": task, "arm": arm, "seed": seed}
+        for part, task, arm, seed in [
+            ("tuning", "mul", names[1], 100),
+            ("reported", "mul", names[0], 0),
+            ("reported", "mul", names[1], 7),
+            ("reported", "mul", "scion", 0),
+            ("reported", "add", names[0], 0),
+        ]
+    ]
+    told = records.reported(pd.DataFrame(lines), of_mul)
+    assert told.to_dict("records") == lines[2:]
+    tuning = [run for run in of_mul if run.part == "tuning"]
+    assert records.reported(pd.DataFrame(lines), tuning).to_dict("records") == lines[1:]
+
+
 def test_the_results_page_says_what_the_committed_table_says():
     root = Path(__file__).parents[2] / "reports"
     lines = (root / "README.md").read_text()

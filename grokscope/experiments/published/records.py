@@ -196,12 +196,27 @@ def records(request: Request) -> Outcome:
         if request.training:
             failed += train_in_rounds(NAME, stage, plan.runs, file, request, rows_now)
     rows = rows_now()
-    table = summary(where(rows, part=REPORTED))
+    table = summary(reported(rows, known))
     if not len(table):
         raise ValueError(f"no run of {NAME} in {plan.runs} that is reported has ended: train some")
     request.say("writing the tables")
     publication = Publication({NAME: table, f"{NAME}-runs": rows}, shown=table)
     return published_outcome(publication, request, [one.job.name for one in known], set(rows["run"]), failed)
+
+
+def reported(rows: pd.DataFrame, known: Sequence[PlannedRun]) -> pd.DataFrame:
+    """The rows that are reported: where the best of a task is known, without those of what was the best of fewer.
+
+    Arguments:
+        known: the runs that have been asked for, of all parts.
+    """
+    found = where(rows, part=REPORTED)
+    best: dict[str, set[str]] = {}
+    for one in known:
+        if one.part == REPORTED:
+            best.setdefault(one.task, set()).add(one.arm)
+    runs = zip(found["task"], found["arm"], strict=True)
+    return found.loc[[task not in best or arm in best[task] for task, arm in runs]]
 
 
 def summary(times: pd.DataFrame) -> pd.DataFrame:
