@@ -16,13 +16,14 @@ from filelock import FileLock, Timeout
 from grokscope.config import RunConfig, differences
 from grokscope.disk.files import TEMPORARY, json_bytes, sync_directory, write_atomic
 from grokscope.runs import layout
+from grokscope.runs.closing import seal_closed
 from grokscope.runs.environment import environment, other_rounding
 from grokscope.runs.errors import RunError, RunLocked, run_errors
 from grokscope.runs.file_record import FileRecord
 from grokscope.runs.manifest import read_manifest
 from grokscope.runs.metrics import metric_rows
 from grokscope.runs.probes import probe_lines
-from grokscope.runs.record import Record, new_record, read_record, read_status, write_status
+from grokscope.runs.record import ENDED, Record, new_record, read_record, read_status, write_status
 from grokscope.runs.seals import Seals, SealWriter, read_seals
 from grokscope.runs.state import refuse_unsealed_state
 from grokscope.runs.task_file import write_task
@@ -171,6 +172,31 @@ def _remove_leftovers(*folders: Path) -> None:
         for leftover in folder.glob(f"*{TEMPORARY}"):
             if leftover.is_symlink() or not leftover.is_dir():  # a folder of that name is nothing that we began
                 leftover.unlink()
+
+
+def seal_ended(path: str | os.PathLike[str], config: RunConfig) -> None:
+    """Seal a run that has ended and is not sealed, since it was killed between its status and its seal.
+
+    Nothing happens to one that is sealed, that is older than seals, or that another process is leaving right now.
+    Raises `RunError` where it is damaged or cannot be written to.
+    """
+    run = layout.check_path(path)
+    with suppress(RunLocked):
+        if _is_open(run):
+            lock = locked(run)
+            try:
+                status = read_status(run)
+                if _is_open(run) and status.state in ENDED:
+                    with run_errors(f"write {run / layout.SEALS}"):
+                        seal_closed(run, config, status.state, status.step)
+            finally:
+                lock.release()
+
+
+def _is_open(run: Path) -> bool:
+    """Whether a run has seals, and none of its end."""
+    seals = read_seals(run)
+    return seals is not None and seals.closing is None
 
 
 def is_locked(path: str | os.PathLike[str]) -> bool:

@@ -28,6 +28,7 @@ from grokscope.runs import (
     run_name,
 )
 from grokscope.runs.layout import check_new_path, is_run
+from grokscope.runs.opening import seal_ended
 from grokscope.stopping import asked, at_boundaries, check
 from grokscope.tasks import Task, run_task, with_task
 from grokscope.training.callbacks import CallbackError, Callbacks
@@ -123,6 +124,8 @@ def resume(
 ) -> Run:
     """Continue an interrupted run from its last saved state; a finished one is returned as it is.
 
+    One that was killed between its last file and the seal of its end is sealed.
+
     A machine, versions or threads that may round otherwise are a warning, and are recorded in the run from there on
     (`Run.environments`); with `strict` they are an error. A run that was trained with callables (see `train`) needs the
     same ones again. Raises `ConfigError`, naming them, where they are not given or others are.
@@ -138,7 +141,8 @@ def resume(
             + ("Branch off it to train on" if run.status in ENDED else "Its import was cut short: import it again")
         )
     if run.status in ENDED:
-        return run
+        seal_ended(path, run.config)
+        return open_run(path)
     config, given, listeners = run.config, Given(optimizer, transform, norm_control), Callbacks(callbacks)
     given.check(config, f"the run {path}")
     check_room(config, path, f"training {run.name}")

@@ -96,7 +96,7 @@ def _assert_same(run: Run, whole: Run) -> None:
     assert run.digests == whole.digests
     columns = [name for name in whole.metrics if name != "seconds"]
     assert run.metrics[columns].equals(whole.metrics[columns])
-    assert all(finding.verdict == "ok" for finding in verify_run(run.path))
+    assert [finding for finding in verify_run(run.path) if finding.verdict != "ok"] == []
     assert not list(run.path.rglob("*.tmp"))
 
 
@@ -119,8 +119,8 @@ def _rounds(
             _assert_survivors_are_whole(path)
         if not (path / "config.json").exists():
             assert launcher.run(path, config) == 0
-        elif open_run(path).status != "finished":
-            assert open_run(path).status == "interrupted"
+        else:  # one that had finished may lack the seal of its end
+            assert open_run(path).status in ("interrupted", "finished")
             assert launcher.run(path) == 0
         _assert_same(open_run(path), whole)
     assert killed >= rounds // 2

@@ -10,6 +10,7 @@ import torch
 import grokscope.training.loop as loop
 from grokscope.runs import RunError, open_run, reopen_run, verify_run
 from grokscope.runs.environment import environment
+from grokscope.runs.opening import locked
 from grokscope.training import Trainer, resume, train
 
 
@@ -170,6 +171,37 @@ def test_a_finished_run_is_returned_as_it_is(trained):
     before = {p: p.stat().st_mtime_ns for p in run.path.rglob("*")}
     assert resume(run.path, progress=False).digests == run.digests
     assert {p: p.stat().st_mtime_ns for p in run.path.rglob("*")} == before
+
+
+def _files(run) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
+
+
+def test_a_run_that_was_killed_before_the_seal_of_its_end_is_sealed(trained):
+    """A kill after the status and before the last seal leaves files of which nothing is recorded."""
+    run = trained()
+    before, seals = _files(run), run.path / "seals.jsonl"
+    seals.write_bytes(b"".join(before["seals.jsonl"].splitlines(keepends=True)[:-1]))
+    assert {finding.verdict for finding in verify_run(run.path)} == {"ok", "unsealed"}
+    assert resume(run.path).status == "finished"
+    assert {finding.verdict for finding in verify_run(run.path)} == {"ok"}
+    again = _files(run)
+    assert again | {"seals.jsonl": b""} == before | {"seals.jsonl": b""}
+    resume(run.path)
+    assert _files(run) == again
+
+
+def test_a_run_that_its_process_is_leaving_is_left_to_it(trained):
+    run = trained()
+    seals = run.path / "seals.jsonl"
+    lines = seals.read_bytes().splitlines(keepends=True)
+    seals.write_bytes(b"".join(lines[:-1]))
+    lock = locked(run.path)
+    try:
+        assert resume(run.path).status == "finished"
+    finally:
+        lock.release()
+    assert seals.read_bytes() == b"".join(lines[:-1])
 
 
 def test_a_changed_config_is_refused_naming_the_settings(trained, config):
