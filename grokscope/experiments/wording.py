@@ -34,8 +34,8 @@ def by_arm(names: Sequence[str]) -> list[str]:
 
 def of_seeds(seeds: Iterable[int]) -> str:
     """Some seeds in a sentence: `seed 0`, or `seeds 0, 1, 4 to 9`."""
-    chosen = sorted(set(seeds))
-    return f"seed{'s' if len(chosen) > 1 else ''} {', '.join(_in_spans(chosen))}"
+    rising = sorted(set(seeds))
+    return f"seed{'s' if len(rising) > 1 else ''} {', '.join(_in_spans(rising))}"
 
 
 def _in_spans(seeds: Iterable[int]) -> Iterator[str]:

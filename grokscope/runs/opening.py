@@ -174,10 +174,11 @@ def _remove_leftovers(*folders: Path) -> None:
                 leftover.unlink()
 
 
-def seal_ended(path: str | os.PathLike[str], config: RunConfig) -> None:
+def seal_ended(path: str | os.PathLike[str], config: RunConfig) -> bool:
     """Seal a run that has ended and is not sealed, since it was killed between its status and its seal.
 
-    Nothing happens to one that is sealed, that is older than seals, or that another process is leaving right now.
+    Returns whether it has been. Nothing happens to one that is sealed already, that is older than seals, or that
+    another process is leaving right now.
     Raises `RunError` where it is damaged or cannot be written to.
     """
     run = layout.check_path(path)
@@ -189,8 +190,10 @@ def seal_ended(path: str | os.PathLike[str], config: RunConfig) -> None:
                 if _is_open(run) and status.state in ENDED:
                     with run_errors(f"write {run / layout.SEALS}"):
                         seal_closed(run, config, status.state, status.step)
+                    return True
             finally:
                 lock.release()
+    return False
 
 
 def _is_open(run: Path) -> bool:

@@ -141,8 +141,7 @@ def resume(
             + ("Branch off it to train on" if run.status in ENDED else "Its import was cut short: import it again")
         )
     if run.status in ENDED:
-        seal_ended(path, run.config)
-        return open_run(path)
+        return open_run(path) if seal_ended(path, run.config) else run
     config, given, listeners = run.config, Given(optimizer, transform, norm_control), Callbacks(callbacks)
     given.check(config, f"the run {path}")
     check_room(config, path, f"training {run.name}")

@@ -172,7 +172,7 @@ class Study:
             seeds = self.scale.seeds if task == MAIN else self.scale.other_seeds
             rows = where(found, task=task)
             rows = rows.loc[rows["seeds_needed"].notna() & (numbers(rows, "shared") >= len(seeds))]
-            needed = rows["seeds_needed"].clip(upper=self.scale.most_seeds).max() if len(rows) else 0
+            needed = max(rows["seeds_needed"].clip(upper=self.scale.most_seeds), default=0)
             known = {arm: (family, settings) for _, family, arm, settings in self._on(settings_of[task], 0)}
             plan += [
                 self._planned(known[arm][0], task, arm, seed, known[arm][1])
