@@ -27,11 +27,14 @@ def places(jobs: tuple[Job, ...], out: Path) -> list[Place]:
             continue
         try:
             config = read_record(place.path).config
-            place.before = look(place)
         except RunError as error:
             place.give_up(str(error))
             continue
         check_config(place.path, config, job.config)
+        try:
+            place.before = look(place)
+        except RunError as error:
+            place.give_up(str(error))
     if not all(place.over for place in jobs_in_place):
         check_folder(out, RunError)
     return jobs_in_place
@@ -52,10 +55,14 @@ def log_file(logs: Path, place: Place) -> Path:
 
 
 def look(place: Place) -> bool:
-    """Take in that the run has ended, if it has; returns whether it has. Raises `RunError` if it cannot be read."""
+    """Take in that the run has ended, if it has, and seal it where a kill left that undone.
+
+    Returns whether it has ended. Raises `RunError` if it cannot be read, or be sealed.
+    """
     status = place.job.ended(place.path)
     if status is None:
         return False
+    place.job.settle(place.path)
     place.standing = "finished" if status.state == "finished" else "diverged"
     place.step, place.reason = status.step or 0, status.reason
     return True

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from grokscope.config import ConfigError, RunConfig, from_dict, load_again, loaded_plugins, to_dict
 from grokscope.runs import ENDED, is_locked, run_name
 from grokscope.runs.layout import is_run
+from grokscope.runs.opening import seal_ended
 from grokscope.runs.record import Status, read_status
 
 
@@ -51,6 +52,13 @@ class Work(ABC):
         Raises `RunError` where that cannot be read.
         """
         return None
+
+    def settle(self, path: Path) -> None:
+        """Do what is left of work that has ended, where its process was killed a moment too soon.
+
+        Raises `RunError` where that is impossible.
+        """
+        return
 
     def is_held(self, path: Path) -> bool:
         """Whether another process does this work. Raises `RunError` where that cannot be read."""
@@ -93,6 +101,10 @@ class Job(Work):
         """The status of a run that has finished or diverged."""
         status = read_status(path) if is_run(path) else None
         return status if status is not None and status.state in ENDED else None
+
+    def settle(self, path: Path) -> None:
+        """Seal the run's end."""
+        seal_ended(path, self.config)
 
     def is_held(self, path: Path) -> bool:
         """Whether another process trains the run."""

@@ -78,6 +78,33 @@ def test_a_sweep_trains_what_train_trains_and_a_second_one_repeats_nothing(sweep
     assert not list((out / "logs").iterdir())
 
 
+def unsealed(run: Run) -> bytes:
+    """The seals of a run without that of its end, as a kill after its status leaves them on disk."""
+    seals = run.path / "seals.jsonl"
+    lines = seals.read_bytes().splitlines(keepends=True)
+    seals.write_bytes(b"".join(lines[:-1]))
+    assert {finding.verdict for finding in verify_run(run.path)} == {"ok", "unsealed"}
+    return seals.read_bytes()
+
+
+def test_a_run_that_was_killed_before_the_seal_of_its_end_is_sealed_by_the_next_sweep(sweep_file, tmp_path):
+    sweep = load_sweep(sweep_file(rest="[arms.a]"))
+    (outcome,) = run_sweep(sweep, tmp_path, workers=1)
+    unsealed(open_run(outcome.path))
+    (again,) = run_sweep(sweep, tmp_path, workers=1)
+    assert (again.standing, again.attempts, again.before) == ("finished", 0, True)
+    assert {finding.verdict for finding in verify_run(again.path)} == {"ok"}
+
+
+def test_a_run_of_other_settings_is_not_sealed(sweep_file, tmp_path):
+    sweep = load_sweep(sweep_file(rest="[arms.a]"))
+    (outcome,) = run_sweep(sweep, tmp_path, workers=1)
+    seals = unsealed(open_run(outcome.path))
+    with pytest.raises(RunError, match="other settings"):
+        run_sweep(load_sweep(sweep_file(rest="[arms.a]\nlr = 1e-4")), tmp_path, workers=1)
+    assert (outcome.path / "seals.jsonl").read_bytes() == seals
+
+
 def test_a_run_of_other_settings_is_refused_before_anything_starts(sweep_file, tmp_path):
     sweep, out = load_sweep(sweep_file(rest=TWO_ARMS)), tmp_path / "out"
     job = sweep.jobs[1]
