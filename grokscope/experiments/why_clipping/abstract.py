@@ -1,4 +1,4 @@
-"""The answer in fewer than 200 words, put together from the tables, so that it says what they say."""
+"""The answer in 150 words, put together from the tables, so that it says what they say."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BESIDE = {
     "norms-free-step-free-scale-clip": "the clip’s logit scale alone",
     "decay-as-clip": "weight decay at the clip’s rates",
 }
-"""What is told of the main task beside the answer, by arm: other ways of holding norms, and what might replace them."""
+"""What is told beside the abstract, by arm: other ways of holding norms, and what might replace them."""
 CONSEQUENCES = "relative step held at that of the start, the clip’s logit scale"
 """What `NORMS_FREE` has: what follows from norms that are held."""
 OPEN, NEVER = "open", "not within the budget on {}"
@@ -40,13 +40,30 @@ def abstract(table: pd.DataFrame) -> tuple[str, ...]:
     Arguments:
         table: of `summary`.
     """
-    answer = _everywhere(table) if _is_shown(_found_by_task(table)) else None  # that is in the sentence before
     return (
         f"{_speed_up(table)} Each thing that it does is given alone to unclipped runs, or taken from clipped "
         f"ones; {_arms(table)}. As soon means at most {MARGIN:g} times the clip’s steps, with 95% confidence.",
         f"{because(table)}{_needed(table)}",
-        _beside(where(table, task=MAIN), {arm: words for arm, words in BESIDE.items() if arm != answer}),
     )
+
+
+def beside(table: pd.DataFrame) -> str:
+    """The main task beside the abstract: `BESIDE` with ratios, those of one verdict together; empty without runs.
+
+    The arm that answers is left out: it is in the abstract.
+
+    Arguments:
+        table: of `summary`.
+    """
+    answer = _everywhere(table) if _is_shown(_found_by_task(table)) else None
+    of_main = where(table, task=MAIN)
+    told_of = {arm: words for arm, words in BESIDE.items() if arm != answer}
+    rows = [(words, row) for arm, words in told_of.items() for row in where(of_main, arm=arm).to_dict("records")]
+    told = []
+    for phrase in (*PHRASES, OPEN):
+        of = [f"{words} ({ratio_in_words(row, brackets=False)})" for words, row in rows if _phrase(row) == phrase]
+        told += [f"{phrase.removesuffix(' on {}')}: {joined(of)}"] if of else []
+    return f"On {TITLES[MAIN]}, {'; '.join(told)}." if told else ""
 
 
 def because(table: pd.DataFrame) -> str:
@@ -102,10 +119,9 @@ def _in_numbers(rows: pd.DataFrame) -> str:
     ratios, ends, seeds = (numbers(rows, name) for name in ("ratio", "high", "shared"))
     n = span(int(seeds.min()), int(seeds.max()))
     partly = _partly(rows)
-    counted = f"; {partly}, with which the others count" if partly else ""
     return (
-        f" ({HELD[names(rows, 'arm')[0]]}: {ratios.min():.2f} to {ratios.max():.2f} times the clip’s steps, with 95% "
-        f"confidence at most {ends.max():.2f}, n = {n} a task{counted})"
+        f" ({HELD[names(rows, 'arm')[0]]}: {ratios.min():.2f} to {ratios.max():.2f} times the clip’s steps, at most "
+        f"{ends.max():.2f}, n = {n} a task{f'; {partly}' if partly else ''})"
     )
 
 
@@ -166,16 +182,6 @@ def _arms(table: pd.DataFrame) -> str:
         return f"{told}, on one task" if ran else told
     several = sum(count > 1 for count in ran)
     return f"{told}, {several} on several tasks"
-
-
-def _beside(table: pd.DataFrame, words: Mapping[str, str]) -> str:
-    """Some arms of the main task with their ratios, those of one verdict together; empty without runs."""
-    rows = [(words_of, row) for arm, words_of in words.items() for row in where(table, arm=arm).to_dict("records")]
-    told = []
-    for phrase in (*PHRASES, OPEN):
-        of = [f"{said} ({ratio_in_words(row, brackets=False)})" for said, row in rows if _phrase(row) == phrase]
-        told += [f"{phrase.removesuffix(' on {}')}: {joined(of)}"] if of else []
-    return f"On {TITLES[MAIN]}, {'; '.join(told)}." if told else ""
 
 
 def _over_tasks(table: pd.DataFrame, arm: str) -> str:

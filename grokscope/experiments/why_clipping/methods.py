@@ -36,8 +36,8 @@ def methods(rows: pd.DataFrame, table: pd.DataFrame, *, published: bool) -> tupl
         f"a block overwrites the stream.{standard}",
         "Arms of one seed share initial weights, split and batch order. Networks are evaluated once an epoch; a grok "
         "is sustained if validation accuracy is at least 0.95 there and at the next five evaluations. A run ends 200 "
-        "steps later, or at its budget, where it is censored. Runs that follow another run follow one of seed 200, "
-        "which no arm has; what is tuned is tuned on seeds 100 and 101.",
+        "steps later, or at its budget, where it is censored and counts with that. Runs that follow another run follow "
+        "one of seed 200, which no arm has; what is tuned is tuned on seeds 100 and 101.",
         "An arm is as soon as the clip if the upper end of a one-sided 95% interval of the geometric mean, over "
         f"shared seeds, of its time over the clip’s is at most {MARGIN:g}; later, if the lower end is above that. The "
         "ends are those of a t test of logarithms. Where some runs are censored they are those of the signed-rank "

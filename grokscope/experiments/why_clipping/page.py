@@ -15,7 +15,7 @@ from grokscope.disk.tables import csv_bytes
 from grokscope.experiments.ledger import FILE
 from grokscope.experiments.shown import Shown
 from grokscope.experiments.why_clipping import earlier, watched
-from grokscope.experiments.why_clipping.abstract import abstract
+from grokscope.experiments.why_clipping.abstract import abstract, beside
 from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.lacking import lacking
@@ -62,7 +62,8 @@ def write_why_clipping(
     before = earlier_claims(out, table)
     values = {
         "title": TITLE,
-        "abstract": tuple(filter(None, abstract(table))),
+        "abstract": abstract(table),
+        "beside": beside(table),
         "small": scale == "small",
         "command": COMMAND + ("" if scale == "published" else f" --scale {scale}"),
         "opening": opening,
@@ -78,14 +79,14 @@ def write_why_clipping(
         "families": sections,
         "earlier": before,
     }
-    beside = {
+    files = {
         FILE: csv_bytes(rows),
         TABLE: csv_bytes(table),
         HYPOTHESES_FILE: csv_bytes(found),
         SUMMARY: summary_in_markdown(table, found).encode(),
     } | {watched.file_of(name): csv_bytes(made) for name, made in closely.items()}
     plates = [*opening, *ladder, *regime, *(plate for one in sections for plate in one.plates)]
-    return write_page(out, "why_clipping.html.j2", plates, values, beside)
+    return write_page(out, "why_clipping.html.j2", plates, values, files)
 
 
 def watched_plates(closely: Mapping[str, pd.DataFrame]) -> tuple[Plate, ...]:
@@ -201,8 +202,8 @@ def earlier_claims(out: Path, table: pd.DataFrame) -> list[dict[str, object]]:
 
 
 def summary_in_markdown(table: pd.DataFrame, found: pd.DataFrame) -> str:
-    """The abstract, and what was seen of every hypothesis, as the README has them."""
-    told = filter(None, abstract(table))
+    """The abstract, the arms beside it, and what was seen of every hypothesis, as the README has them."""
+    told = filter(None, (*abstract(table), beside(table)))
     rows = [
         (one.says, *(seen(found, one.name, question) for question in QUESTIONS))
         for one in HYPOTHESES
