@@ -40,6 +40,8 @@ TUNING, REPORTED = "tuning", "reported"
 TRIED, TRIED_AGAIN = (100, 101), (102, 103, 104)
 """Tuning seeds: of every candidate, and of those that are kept."""
 KEPT = 2
+ADAM = 3e-3
+"""The learning rate of Adam that goes without saying in the name of a candidate."""
 
 
 class Candidate(NamedTuple):
@@ -55,13 +57,13 @@ class Candidate(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What its runs are called: `muon-0.1-x1-adam-0.01-drop-0.25`; Adam's rate is left out at 3e-3."""
-        adam = "" if self.of_adam == 3e-3 else f"-adam-{self.of_adam:g}"
+        """What its runs are called: `muon-0.1-x1-adam-0.01-drop-0.25`; that of Adam is left out where it is `ADAM`."""
+        adam = "" if self.of_adam == ADAM else f"-adam-{self.of_adam:g}"
         return f"muon-{self.rate:g}-x{self.scale:g}{adam}{'' if self.drop is None else f'-drop-{self.drop:g}'}"
 
 
 CONSTANT = (
-    *(Candidate(rate, scale, 3e-3) for rate, scale in product((0.05, 0.1), (0.8, 1.0))),
+    *(Candidate(rate, scale, ADAM) for rate, scale in product((0.05, 0.1), (0.8, 1.0))),
     *(Candidate(rate, 1.0, 1e-2) for rate in (0.05, 0.07, 0.1)),
 )
 DROPPED = tuple(Candidate(0.1, 1.0, 1e-2, drop) for drop in (0.25, 0.4))
