@@ -51,6 +51,10 @@ CARRIERS = (
 """The arms that are run on the other tasks too, beside those of families that name them."""
 ENDS = (CLIP, FREE)
 """What those arms are compared with."""
+DECIDING = (*ENDS, *HELD, NORMS_FREE)
+"""The arms that have all seeds on every task, and alone are run on `SLOW`."""
+SLOW = "mixed"
+"""The task whose runs take a quarter of an hour."""
 Stage = Literal["decisive", "carrying", "others"]
 """What is trained first, second and last."""
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -65,7 +69,7 @@ class Scale:
     name: str
     seeds: tuple[int, ...]
     other_seeds: tuple[int, ...]
-    """On the tasks beside the main one, of the ends and of what decides whether held norms are enough, and needed."""
+    """On the tasks beside the main one, of `DECIDING`."""
     few_seeds: int
     """How many of those the other arms have there."""
     sizes: Mapping[str, TaskSize]
@@ -240,7 +244,7 @@ class Study:
         """Whether an arm of a task is left out until something is measured on its traces."""
         tuned = Setting(task, self.runs, self.out, {"decay": 1.0})
         chosen = list(filter(self._is_chosen, families().values()))
-        on_task = {name for family in chosen for name in family.arms() if task in family.tasks or name in CARRIERS}
+        on_task = {name for family in chosen for name in family.arms() if _is_on(task, family, name)}
         return bool(on_task - {name for family in chosen for name, _, _ in known_arms(family, tuned)})
 
     def _on(self, setting: Setting, place: int) -> Iterator[tuple[int, str, str, dict[str, Any]]]:
@@ -249,10 +253,9 @@ class Study:
         seeds = self.seeds or (self.scale.seeds if task == MAIN else self.scale.other_seeds)
         for family in filter(self._is_chosen, families().values()) if place < len(seeds) else ():
             for name, arm, settings in known_arms(family, setting):
-                on_task = task in family.tasks or name in CARRIERS
-                has_all = task == MAIN or name in (*ENDS, *HELD, NORMS_FREE) or self.seeds
+                has_all = task == MAIN or name in DECIDING or self.seeds
                 most = len(seeds) if has_all else self.scale.few_seeds
-                if on_task and place < min(arm.n_seeds or most, most):
+                if _is_on(task, family, name) and place < min(arm.n_seeds or most, most):
                     yield seeds[place], family.name, name, settings
 
     def _is_chosen(self, family: Family) -> bool:
@@ -274,6 +277,11 @@ class Study:
         means = {arm: float(logs[(rows["arm"] == arm).to_numpy()].mean()) for arm in names(rows, "arm")}
         best = min(means, key=means.__getitem__)
         return {"decay": float(best.removeprefix("decay-"))}
+
+
+def _is_on(task: str, family: Family, arm: str) -> bool:
+    """Whether an arm is run on a task."""
+    return task in family.tasks or arm in (DECIDING if task == SLOW else CARRIERS)
 
 
 def _stage(arm: str) -> Stage:
