@@ -199,7 +199,7 @@ def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
 
     on_main, none = _row("mul", NORMS_FREE, "cannot tell"), _row("s5", NORMS_FREE, "cannot tell", 2.6, reached=0, n=1)
     few = _row("add", NORMS_FREE, "as soon", 1.05, shared=2)
-    assert "): not within the budget on S5 (n = 1), open elsewhere (x · y 1.00×" in told(on_main, none)
+    assert "): not within the budget on S5 (n = 1), open elsewhere; x · y 1.00×" in told(on_main, none)
     assert "): indicated as soon on x + y, not within the budget on S5 (n = 1), open" in told(on_main, none, few)
     partly = [_row("mul", NORMS_FREE, "as soon"), _row("s5", NORMS_FREE, "as soon", 1.1, reached=3)]
     assert "as soon on x · y and S5 (3 of 5 runs grok on S5 in the budget)" in told(*partly)
@@ -207,7 +207,7 @@ def test_the_abstract_names_the_tasks_on_which_no_run_of_an_arm_groks():
     assert "later on x / y (0 of 5 runs grok on x / y in the budget)" in told(*partly, later)
     two = _row("div", NORMS_FREE, "as soon", 1.1, reached=4)
     assert "(3 of 5 runs grok on S5 and 4 of 5 on x / y in the budget)" in told(*partly, two)
-    assert "): open (x · y" in told(on_main)
+    assert "): open; x · y" in told(on_main)
 
 
 def test_other_arms_of_the_main_task_are_told_beside_the_abstract_by_their_verdicts():
@@ -275,7 +275,7 @@ def test_the_abstract_says_whether_held_norms_are_needed():
     whole = pd.concat([table, more], ignore_index=True)
     assert abstract(whole)[1].endswith(
         "What follows from it, given to runs with free norms (relative step held at that of the start, the clip’s "
-        "logit scale): later on all six tasks (x · y 2.00×, 1.80 to 2.20, n = 5)."
+        "logit scale): later on all six tasks; x · y 2.00×, 1.80 to 2.20, n = 5."
     )
     found = hypotheses_table(whole)
     assert seen(found, "norms", "without") == "some is lost on all six tasks"

@@ -201,8 +201,8 @@ def _over_tasks(table: pd.DataFrame, arm: str) -> str:
     if len(where(said, phrase=OPEN)):
         parts.append(f"{OPEN} elsewhere" if parts else OPEN)
     main = where(rows, task=MAIN).to_dict("records")
-    beside = f" ({TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)})" if main else ""
-    return f"{', '.join(parts)}{beside}"
+    of_main = [f"{TITLES[MAIN]} {ratio_in_words(main[0], brackets=False)}"] if main else []
+    return "; ".join([", ".join(parts), *of_main])
 
 
 def _tasks(rows: pd.DataFrame) -> str:
