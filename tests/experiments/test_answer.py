@@ -17,6 +17,7 @@ from grokscope.experiments.experiment import Request, experiment
 from grokscope.experiments.ledger import WHOLE
 from grokscope.experiments.why_clipping import earlier, page
 from grokscope.experiments.why_clipping.abstract import CONSEQUENCES, abstract, because, beside
+from grokscope.experiments.why_clipping.by_site import by_site
 from grokscope.experiments.why_clipping.declared import HELD, NORMS_FREE, families
 from grokscope.experiments.why_clipping.effects import in_words
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
@@ -233,6 +234,34 @@ def test_other_arms_of_the_main_task_are_told_beside_the_abstract_by_their_verdi
     never = _row("mul", "decay-as-clip", "cannot tell", 2.6, reached=0, n=1, shared=1, low=np.nan)
     told = beside(pd.DataFrame([*_ends("mul"), never]).astype({"shared": "Int64"}))
     assert told == "On x · y, not within the budget: weight decay at the clip’s rates (2.60×, n = 1)."
+
+
+def test_what_each_site_gives_alone_and_costs_is_multiplied_beside_the_whole():
+    """Planted: times over those of the clip are products of the factors of the sites that are free, and of noise."""
+    factors = {"scores": 1.2, "pre-activations": 1.5, "written": 1.1, "stream": 1.3, "final-gain": 1.4}
+    noise, whole = {0: 400, 1: 500, 2: 640}, np.prod(list(factors.values()))
+    times: dict[tuple[str, int], float | None] = {}
+    for seed, base in noise.items():
+        times |= {("sphere-1", seed): base, ("free", seed): base * whole}
+        times |= {(f"only-{site}", seed): base * whole / factor for site, factor in factors.items()}
+        times |= {(f"but-{site}", seed): base * factor * (1 + seed / 10) for site, factor in factors.items()}
+    rows = _runs({at: None if time is None else round(time * 1000) for at, time in times.items()})
+    told = by_site(rows)
+    assert "all norms held at once give 3.60× (3.60 to 3.60) over the projection alone." in told
+    assert (
+        "1.20× (attention scores), 1.50× (pre-activations of the MLP), 1.10× (what is written to the stream), "
+        "1.30× (the stream) and 1.40× (the final gain): multiplied 3.60× (3.60 to 3.60), which is 1.00 times" in told
+    )
+    # A site freed costs its factor and 1, 1.1 and 1.2 of seeds 0 to 2, to the fifth power if they are multiplied.
+    more = 5 * np.log([1, 1.1, 1.2])
+    half = stats.t.ppf(0.95, 2) * more.std(ddof=1) / np.sqrt(3)
+    mean, low, high = np.exp([more.mean(), more.mean() - half, more.mean() + half])
+    assert f"costs {1.2 * mean**0.2:.2f}×, {1.5 * mean**0.2:.2f}×, {1.1 * mean**0.2:.2f}×" in told
+    ends = f"multiplied {whole * mean:.2f}× ({whole * low:.2f} to {whole * high:.2f}), which is {mean:.2f} times"
+    assert f"{ends} ({low:.2f} to {high:.2f}) the whole (n = 3)." in told
+    assert by_site(rows.loc[~((rows["arm"] == "but-stream") & (rows["seed"] > 0))]) == ""
+    rows.loc[(rows["arm"] == "only-scores") & (rows["seed"] == 1), "sustained_grok_step"] = pd.NA
+    assert by_site(rows) == ""
 
 
 def test_the_abstract_counts_the_arms_that_have_runs():

@@ -12,6 +12,7 @@ watched     the two ends, looked at closely
 summary     ratios to the clip, and what each says
 hypotheses  what each explanation predicts for which arm, and what was seen
 abstract    the answer in some sentences
+by_site     how the speed-up is spread over the network
 lacking     which runs do not grok though norms are held
 literature  what others found
 earlier     ten claims of an earlier experiment, put right

@@ -16,6 +16,7 @@ from grokscope.experiments.ledger import FILE
 from grokscope.experiments.shown import Shown
 from grokscope.experiments.why_clipping import earlier, watched
 from grokscope.experiments.why_clipping.abstract import abstract, beside
+from grokscope.experiments.why_clipping.by_site import by_site
 from grokscope.experiments.why_clipping.declared import CLIP, FREE, Family, families
 from grokscope.experiments.why_clipping.hypotheses import HYPOTHESES, QUESTIONS, hypotheses_table, seen
 from grokscope.experiments.why_clipping.lacking import lacking
@@ -64,6 +65,7 @@ def write_why_clipping(
         "title": TITLE,
         "abstract": abstract(table),
         "beside": beside(table),
+        "by_site": by_site(rows),
         "small": scale == "small",
         "command": COMMAND + ("" if scale == "published" else f" --scale {scale}"),
         "opening": opening,
@@ -83,7 +85,7 @@ def write_why_clipping(
         FILE: csv_bytes(rows),
         TABLE: csv_bytes(table),
         HYPOTHESES_FILE: csv_bytes(found),
-        SUMMARY: summary_in_markdown(table, found).encode(),
+        SUMMARY: summary_in_markdown(rows, table, found).encode(),
     } | {watched.file_of(name): csv_bytes(made) for name, made in closely.items()}
     plates = [*opening, *ladder, *regime, *(plate for one in sections for plate in one.plates)]
     return write_page(out, "why_clipping.html.j2", plates, values, files)
@@ -201,14 +203,14 @@ def earlier_claims(out: Path, table: pd.DataFrame) -> list[dict[str, object]]:
     return [{"claim": replace(one, now=one.today(table)), "shown": one.shown(published)} for one in earlier.EARLIER]
 
 
-def summary_in_markdown(table: pd.DataFrame, found: pd.DataFrame) -> str:
-    """The abstract, the arms beside it, and what was seen of every hypothesis, as the README has them."""
-    told = filter(None, (*abstract(table), beside(table)))
-    rows = [
+def summary_in_markdown(rows: pd.DataFrame, table: pd.DataFrame, found: pd.DataFrame) -> str:
+    """The abstract, what stands beside it, and what was seen of every hypothesis, as the README has them."""
+    told = filter(None, (*abstract(table), beside(table), by_site(rows)))
+    answers = [
         (one.says, *(seen(found, one.name, question) for question in QUESTIONS))
         for one in HYPOTHESES
         if len(where(found, hypothesis=one.name))
     ]
     columns = ("clipping speeds up grokking because", "given that alone, a run has", "without it")
-    lines = [*(line for sentence in told for line in (sentence, "")), *markdown(columns, rows)]
+    lines = [*(line for sentence in told for line in (sentence, "")), *markdown(columns, answers)]
     return "\n".join(lines) + "\n"
