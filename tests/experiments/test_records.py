@@ -55,14 +55,32 @@ def test_candidates_are_tuned_on_seeds_of_their_own_and_the_best_is_reported_on_
     assert [{run.task for run in stage} for stage in of_add] == [{"add"}] * 3
 
 
+def test_what_was_among_the_best_before_counts_with_all_its_seeds():
+    """The fourth of the candidates, that is third of two seeds, has five already, and is the soonest on them."""
+    first, second, _, known, *_ = records.candidates("mul")
+    times: dict[tuple[str, int], int | None] = {(arm, seed): 300 for arm in (first, second) for seed in range(100, 105)}
+    times |= {(known, 100): 310, (known, 101): 310} | {(known, seed): 200 for seed in (102, 103, 104)}
+
+    def ended(runs: Sequence[PlannedRun]) -> pd.DataFrame:
+        return _rows([run for run in runs if run.job.config.seed < 102 or run.arm in (first, second, known)], times)
+
+    _, again, reported, *_ = records.stages(PLAN, ended)
+    assert {run.arm for run in again} == {first, second}
+    assert {run.arm for run in reported} == {known, "scion"}
+
+
 @pytest.mark.parametrize(("ended", "stages"), [(0, 1), (17, 1), (18, 2), (23, 2), (24, 3)])
 def test_a_task_stops_where_the_best_is_not_known(ended, stages):
     """Of 18 runs of the first round and 6 of the second; the next task is begun all the same."""
 
-    def rows(runs: Sequence[PlannedRun]) -> pd.DataFrame:
-        return _rows(runs[: ended if runs[0].task == "mul" else 0], {})
+    made: list[list[PlannedRun]] = []
 
-    made = list(records.stages(PLAN, rows))
+    def rows(runs: Sequence[PlannedRun]) -> pd.DataFrame:
+        of_mul = [run.job.name for stage in made for run in stage if run.task == "mul"]
+        return _rows([run for run in runs if run.job.name in of_mul[:ended]], {})
+
+    for stage in records.stages(PLAN, rows):
+        made.append(stage)
     assert [stage[0].task for stage in made] == ["mul"] * stages + ["add"]
 
 

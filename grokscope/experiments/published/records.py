@@ -136,9 +136,10 @@ def config(task: str, arm: str, seed: int, settings: Mapping[str, Any]) -> RunCo
 def stages(plan: Plan, rows: Callable[[Sequence[PlannedRun]], pd.DataFrame]) -> Iterator[list[PlannedRun]]:
     """What is trained, task by task: two rounds of tuning, and what is reported.
 
-    Every candidate on two tuning seeds; the best of them on three more; the best of those, and Scion, on the others. A
-    stage is asked for when the one before it has been trained. Where a run of that has not ended, the best is not
-    known, and the task stops there.
+    Every candidate on two tuning seeds; the best of them on three more; the best of those, and Scion, on the others.
+    One that was among the best of fewer candidates before, and so has all five seeds, counts with them. A stage is
+    asked for when the one before it has been trained. Where a run of that has not ended, the best is not known, and
+    the task stops there.
 
     Arguments:
         rows: the rows of some planned runs, of those that have ended.
@@ -151,10 +152,10 @@ def stages(plan: Plan, rows: Callable[[Sequence[PlannedRun]], pd.DataFrame]) -> 
             continue
         again = [_planned(plan, TUNING, task, arm, seed) for arm in ranked(found)[:KEPT] for seed in TRIED_AGAIN]
         yield again
-        found = rows([*tuning, *again])
-        if len(found) < len(tuning) + len(again):
+        if len(rows(again)) < len(again):
             continue
-        (best, *_) = ranked(found, of=len(TRIED) + len(TRIED_AGAIN))
+        on_all = [_planned(plan, TUNING, task, arm, seed) for arm in candidates(task) for seed in TRIED_AGAIN]
+        (best, *_) = ranked(rows([*tuning, *on_all]), of=len(TRIED) + len(TRIED_AGAIN))
         yield [_planned(plan, REPORTED, task, arm, seed) for arm in (best, SCION) for seed in plan.seeds]
 
 
