@@ -10,11 +10,12 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import forked
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "grokscope"
@@ -36,7 +37,11 @@ from grokscope.cli import main
 from grokscope.experiments import experiments
 from grokscope.experiments.why_clipping.declared import families
 from grokscope.experiments.why_clipping.trained import PUBLISHED, Study
+from grokscope.report import draw
 from pathlib import Path
+
+known = draw.plates()  # drawing all of them takes half a minute
+draw.plates = lambda: {name: known[name] for name in ("weight_norms", "negative_weights_over_training")}
 
 config = gs.preset(
     "mul-lion-clip", steps=6, modulus=5, n_layers=1, d_model=8, n_heads=1, d_mlp=8, batch_size=4, init_rows="none",
@@ -91,7 +96,7 @@ def used(tmp_path_factory) -> dict[str, object]:
         (folder / f"{name}.py").write_text(recipe["code"])
     before = digest_of_package()
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(folder), str(ROOT)])}
-    done = subprocess.run([sys.executable, "-c", USE], cwd=folder, env=environment, capture_output=True, text=True)
+    done = forked.run([sys.executable, "-c", USE], cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr
     assert digest_of_package() == before
     return json.loads(done.stdout.strip().splitlines()[-1])

@@ -16,6 +16,7 @@ import grokscope as gs
 from grokscope.cli import main
 from grokscope.cli.settings import split_plugins
 from grokscope.config import ConfigError, load_plugins, loaded_plugins, read_settings
+from tests import forked
 
 ROOT = Path(gs.__file__).parents[1]
 PLUGIN = '''
@@ -100,7 +101,7 @@ def grokscope(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     """The command, in a process of its own that is started in a folder."""
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-P", "-m", "grokscope.cli", *words]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    return forked.run(command, cwd=folder, env=environment)
 
 
 @pytest.fixture(scope="module")
@@ -230,7 +231,7 @@ def test_a_plugin_beside_its_file_is_found_by_the_command_that_is_named(folder, 
     assert words == ["grokscope", "report", "mine", "one", "--plugin", "my_rules"]
     command = [sys.executable, "-P", "-m", "grokscope.cli", "verify", "one", "--plugin", "my_rules"]
     environment = os.environ | {"PYTHONPATH": place.removeprefix("PYTHONPATH=")}
-    checked = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    checked = forked.run(command, cwd=tmp_path, env=environment)
     assert (checked.returncode, "not compared" in checked.stdout) == (0, False)
 
 
@@ -262,7 +263,7 @@ def python(folder: Path, code: str, *words: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "RAY_USAGE_STATS_ENABLED": "0"}
     environment["RAY_raylet_start_wait_time_s"] = "120"  # a busy machine
     command = [sys.executable, "-P", "-c", code, *words]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    done = forked.run(command, cwd=folder, env=environment)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout
 

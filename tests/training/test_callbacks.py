@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import torch
 import grokscope as gs
 from grokscope.config import ConfigError
 from grokscope.training import Callback, CallbackError, TensorBoard, WandB, branch, resume, train
+from tests import forked
 from tests.training.test_resume import _same_runs
 
 
@@ -176,10 +176,8 @@ sys.exit(main(["train", "mul-lion-clip", "--log", sys.argv[1], "--out", sys.argv
 
 @pytest.mark.parametrize("package", ["tensorboard", "wandb"])
 def test_a_package_that_is_not_there_is_told_in_one_line_before_anything_is_written(tmp_path, package):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, package, str(tmp_path / "run")],
-        capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(Path(gs.__file__).parents[1])},
-    )  # fmt: skip
+    environment = os.environ | {"PYTHONPATH": str(Path(gs.__file__).parents[1])}
+    done = forked.run([sys.executable, "-c", WITHOUT, package, str(tmp_path / "run")], env=environment)
     assert done.returncode == 2
     (line,) = done.stderr.strip().splitlines()
     assert f"{package} is not installed" in line

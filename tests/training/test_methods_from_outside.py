@@ -9,13 +9,13 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 import grokscope
+from tests import forked
 
 ROOT = Path(grokscope.__file__).parent
 
@@ -196,7 +196,7 @@ def folder(tmp_path: Path) -> Path:
 def python(folder: Path, code: str, *words: str, code_expected: int = 0) -> str:
     paths = os.pathsep.join([str(folder), str(ROOT.parent)])
     environment = os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run([sys.executable, "-c", code, *words], env=environment, capture_output=True, text=True)
+    done = forked.run([sys.executable, "-c", code, *words], env=environment)
     assert done.returncode == code_expected, done.stderr
     return done.stdout
 
@@ -259,7 +259,7 @@ def test_toys_are_told_apart_from_what_is_there(folder):
     def refused(code: str) -> str:
         paths = os.pathsep.join([str(folder), str(ROOT.parent)])
         environment = os.environ | {"PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
-        done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+        done = forked.run([sys.executable, "-c", code], env=environment)
         assert done.returncode == 1
         return done.stderr.splitlines()[-1]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -15,6 +15,7 @@ import grokscope
 from grokscope.config import ConfigError, override, preset
 from grokscope.model import build, require_hooked_transformer
 from grokscope.training import train
+from tests import forked
 
 BLOCKED = """
 import sys
@@ -80,9 +81,7 @@ SETTINGS = {
 
 
 def test_everything_but_the_model_itself_works_where_transformer_lens_cannot_be_imported(tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, json.dumps(SETTINGS)], capture_output=True, text=True, cwd=tmp_path
-    )
+    done = forked.run([sys.executable, "-c", WITHOUT, json.dumps(SETTINGS)], env=os.environ, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
     assert found.pop("tables") > 5

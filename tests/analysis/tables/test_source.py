@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from grokscope.analysis.tables.source import files_of, imports
+from tests import forked
 
 PACKAGE = Path(__file__).parents[3] / "grokscope"
 RUN = """
@@ -47,14 +48,9 @@ def test_a_table_is_made_again_after_an_edit_two_imports_away_and_after_no_other
     code = RUN.format(home="circuit.keys", name="keys")
 
     def analyse(*how: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-c", code, str(run.path), *how],
-            env={"PYTHONPATH": str(copied), "PATH": "", "OMP_NUM_THREADS": "1"},
-            cwd=copied,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        environment = {"PYTHONPATH": str(copied), "PATH": "", "OMP_NUM_THREADS": "1"}
+        done = forked.run([sys.executable, "-c", code, str(run.path), *how], env=environment, cwd=copied)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     assert analyse("make") == "not kept"
@@ -177,7 +173,8 @@ def test_what_was_typed_counts_with_the_functions_and_constants_that_it_uses(wri
 
     def kept(factor: int, unused: int) -> str:
         code = NOTEBOOK.format(factor=factor, unused=unused)
-        done = subprocess.run([sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, check=True)
+        done = forked.run([sys.executable, "-c", code, str(run.path)], env=os.environ)
+        assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     assert kept(2, 0) == "False"
@@ -222,5 +219,6 @@ show()
 
 def test_what_a_cell_changes_counts_in_the_tables_that_earlier_cells_declared(write_run) -> None:
     code = [sys.executable, "-c", CHANGED_IN_A_NOTEBOOK, str(write_run().path)]
-    done = subprocess.run(code, capture_output=True, text=True, check=True)
+    done = forked.run(code, env=os.environ)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == ["2.0 2.0 2.0", "3.0 3.0 3.0", "3.0 5.0 5.0"]
