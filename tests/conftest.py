@@ -19,7 +19,7 @@ from beartype import beartype
 from hypothesis import HealthCheck, settings
 from jaxtyping import AbstractArray, install_import_hook
 
-pytest_plugins = ["tests.browser", "tests.light_report", "tests.ray_nodes"]
+pytest_plugins = ["tests.browser", "tests.light_report", "tests.light_workers", "tests.ray_nodes"]
 
 torch.set_num_threads(1)
 

@@ -100,6 +100,7 @@ def corrupt(path):
     (Path(path) / "manifest.jsonl").write_text("?\n")
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_runs_side_by_side_have_the_tables_of_runs_one_after_the_other(grokscope, three_runs):
     for path in three_runs:
         assert grokscope("analyze", path, "--only", "keys", "dynamics").code == 0
@@ -115,6 +116,7 @@ def test_runs_side_by_side_have_the_tables_of_runs_one_after_the_other(grokscope
     assert "3 of 3 runs analysed" in done.out
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_broken_run_is_named_at_the_end_and_the_others_are_analysed(grokscope, three_runs):
     corrupt("b/run")
     done = grokscope("analyze", *three_runs, "absent", "--only", "keys", "--workers", "2")

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import threading
 import time
 
@@ -10,8 +9,9 @@ import pytest
 
 import grokscope as gs
 from grokscope.cli.demo import Arm, run_demo
+from grokscope.sweeps.process import WorkerProcess
 
-SMALL = {"steps": 20, "modulus": 13, "d_model": 16, "d_mlp": 16, "n_heads": 2, "batch_size": 32}
+SMALL = {"steps": 20, "modulus": 13, "d_model": 16, "d_mlp": 16, "n_heads": 2, "batch_size": 32, "every": 20}
 ARMS = (Arm("clipped", "mul-lion-clip", SMALL), Arm("unclipped", "mul-lion", SMALL | {"steps": 40}))
 
 
@@ -20,6 +20,7 @@ def folders(tmp_path):
     return tmp_path / "checkpoints", tmp_path / "report"
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_demo_trains_both_arms_writes_the_report_and_is_not_repeated(folders, capsys, monkeypatch, request):
     checkpoints, report = folders
     page, found = run_demo(ARMS, checkpoints, report)
@@ -33,14 +34,14 @@ def test_a_demo_trains_both_arms_writes_the_report_and_is_not_repeated(folders, 
     def no_more(*_, **__):
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr("subprocess.Popen", no_more)
+    monkeypatch.setattr("grokscope.sweeps.local.WorkerProcess", no_more)
     request.getfixturevalue("light_report")  # the figures have been drawn once
     again = run_demo(ARMS, checkpoints, report)
     assert again == (page, found)
     assert "clipped: already there" in capsys.readouterr().out
 
 
-@pytest.mark.usefixtures("light_report")
+@pytest.mark.usefixtures("light_report", "light_workers")
 def test_a_half_done_demo_is_continued(folders, capsys):
     checkpoints, report = folders
     clipped = ARMS[0]
@@ -79,6 +80,7 @@ def test_a_run_that_cannot_be_read_is_named_before_anything_is_trained(folders, 
     assert not report.exists()
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_an_interrupt_stops_both_cleanly_and_says_how_to_go_on(folders, capsys):
     checkpoints, report = folders
     arms = [Arm(arm.label, arm.preset, SMALL | {"steps": 100_000, "every": 10_000}) for arm in ARMS]
@@ -98,22 +100,23 @@ def test_an_interrupt_stops_both_cleanly_and_says_how_to_go_on(folders, capsys):
     assert not report.exists()
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_worker_that_fails_says_why_and_stops_the_other(folders, monkeypatch):
     checkpoints, report = folders
     bad = Arm("bad", "mul-lion-clip", SMALL | {"device": "cuda:99"})
     endless = Arm("endless", "mul-lion", SMALL | {"steps": 10**6})
     started = []
 
-    class Recorded(subprocess.Popen):
-        def __init__(self, *args, **kwargs):
-            super().__init__(*args, **kwargs)
+    class Recorded(WorkerProcess):
+        def __init__(self, *order):
+            super().__init__(*order)
             started.append(self)
 
-    monkeypatch.setattr(subprocess, "Popen", Recorded)
+    monkeypatch.setattr("grokscope.sweeps.local.WorkerProcess", Recorded)
     with pytest.raises(ChildProcessError, match=r"bad: .*cuda:99"):
         run_demo((bad, endless), checkpoints, report)
     assert len(started) == 3  # one is tried a second time
-    assert all(process.returncode is not None for process in started)
+    assert all(process.exit_code() is not None for process in started)
     assert not report.exists()
 
 

@@ -127,6 +127,7 @@ def test_a_sound_run_that_was_interrupted_is_resumed_by_what_verify_names(groksc
     assert told(grokscope("verify", "stopped")) == ["analyze", "stopped"]
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_sweep_is_listed_before_and_after_it_is_trained(grokscope, tiny, tmp_path, monkeypatch):
     # Measuring takes seconds, and has tests of its own.
     unmeasured = partial(estimate.estimate, most_kinds=0)

@@ -70,6 +70,7 @@ def test_an_experiment_says_so_once_and_has_its_results(grokscope, run, read_onl
     assert "lion-clip" in done.out
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_of_several_runs_those_are_named_whose_tables_are_not_kept(grokscope, tiny, run):
     assert grokscope("train", "mul-lion-clip", *tiny, "--seed", "1", "--out", "other").code == 0
     Path("run/analysis").write_text("a file where the folder should be")

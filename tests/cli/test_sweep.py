@@ -22,6 +22,7 @@ def tiny_file(tmp_path):
     return "tiny.toml"
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_sweep_tells_a_line_per_run_and_goes_on_where_it_was(grokscope, tiny_file, tmp_path):
     done = grokscope("sweep", tiny_file, "--workers", "2")
     assert done.code == 0, done.err
@@ -68,6 +69,7 @@ def test_a_run_that_fails_by_a_mistake_in_a_program_is_reported_with_the_end_of_
     assert done.out.count(reason) == 2
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_failed_run_is_reported_and_makes_the_exit_code_2(grokscope, tiny_file, tmp_path):
     occupied = tmp_path / "out/mul-p7-custom-seed0"
     occupied.mkdir(parents=True)

@@ -93,6 +93,7 @@ def test_a_branch_that_diverges_makes_the_exit_code_3(again, grokscope, tmp_path
     assert f"wild has diverged: {open_run(tmp_path / 'wild').reason}" in done.err
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_diverged_run_of_a_sweep_is_a_result_and_no_failure(grokscope, tmp_path):
     (tmp_path / "wild.toml").write_text(
         'seeds = [0]\n[settings]\ntask = { name = "mul", modulus = 7 }\n'

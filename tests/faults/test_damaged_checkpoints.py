@@ -56,6 +56,7 @@ def test_an_analysis_goes_on_with_the_others_and_names_it(damaged, trained, tmp_
     assert "step_00000010.safetensors has changed" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_runs_side_by_side_go_on_too(damaged, trained, tmp_path, capsys):
     shutil.copytree(trained, tmp_path / "other")
     assert main(["analyze", "run", "other", "--only", "norm_trajectories", "--workers", "1", "--out", "t"]) == 0
