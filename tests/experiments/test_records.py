@@ -96,6 +96,7 @@ def test_a_run_without_a_grok_comes_last_and_counts_with_its_budget():
     assert records.ranked(_rows(of_two[:3], times), of=2) == [one]
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_what_another_machine_has_trained_is_gone_on_from(tmp_path, monkeypatch, capsys):
     """Rows stand for runs; those of a task that is not asked for stay; what is interrupted has its rows."""
     out = tmp_path / "out"

@@ -22,7 +22,10 @@ from grokscope.runs import Run, open_run
 from grokscope.sweeps import Job, load_sweep
 from tests.analysis.timing_tables import simulated
 
-pytestmark = pytest.mark.timeout(900)  # seconds of training, and whatever else the machine does
+pytestmark = [
+    pytest.mark.timeout(900),  # seconds of training, and whatever else the machine does
+    pytest.mark.usefixtures("light_workers"),
+]
 
 ROOT = Path(__file__).parents[2]
 TABLES = ROOT / "reports" / "tables"
@@ -85,6 +88,7 @@ def test_every_table_of_the_readme_has_its_experiment():
 
 
 @pytest.mark.parametrize("name", WRITTEN)
+@pytest.mark.usefixtures("light_report")  # figures of such runs are drawn in tests/figures and tests/report
 def test_it_runs_at_its_smallest_size_and_again_without_training(name, tmp_path, monkeypatch, capsys):
     assert run(name, tmp_path) == 0
     told = capsys.readouterr().out

@@ -123,6 +123,7 @@ def test_arguments_that_make_no_sense_are_refused(sweep_file, tmp_path, argument
         run_sweep(load_sweep(sweep_file()), tmp_path / "out", **arguments)
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_run_that_cannot_be_trained_fails_alone_and_is_reported(sweep_file, tmp_path):
     sweep, out = load_sweep(sweep_file(rest=TWO_ARMS)), tmp_path / "out"
     (out / sweep.jobs[0].name).mkdir(parents=True)
@@ -155,6 +156,7 @@ def test_a_worker_takes_run_after_run_and_none_leaves_a_trace_in_the_next(sweep_
     assert "thesis.tex" in (out / "logs" / f"{broken.name}.log").read_text()
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_diverged_run_is_an_end_and_no_failure(sweep_file, tmp_path):
     sweep = load_sweep(sweep_file(rest='[arms.wild]\nlr = 1e15\noptimizer.name = "sgd"'))
     (outcome,) = run_sweep(sweep, tmp_path / "out")
@@ -205,6 +207,7 @@ def test_a_hung_worker_is_killed_and_its_run_goes_on(sweep_file, tmp_path):
     assert_same(open_run(outcome.path), open_run(tmp_path / "direct" / outcome.name))
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_run_that_another_process_holds_is_waited_for_and_then_trained(sweep_file, tmp_path):
     sweep = load_sweep(sweep_file())
     holder = create_run(tmp_path / "out" / sweep.jobs[0].name, sweep.jobs[0].config)
@@ -221,6 +224,7 @@ def test_a_run_that_another_process_holds_is_waited_for_and_then_trained(sweep_f
     assert (outcome.standing, outcome.attempts, outcome.before) == ("finished", 1, False)
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_a_run_that_another_sweep_means_to_resume_as_it_ends_has_not_failed(sweep_file, tmp_path, monkeypatch):
     blind = iter([True])
 
