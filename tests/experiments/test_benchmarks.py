@@ -116,6 +116,7 @@ def test_a_difference_of_tables_is_told_as_a_share_of_the_largest_number():
     assert difference(pd.Series(["a"]), pd.Series(["b"])) == float("inf")
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_sweeping_trains_every_run_with_one_worker_and_with_two(monkeypatch, tmp_path):
     file = tmp_path / "sweeping.json"
     run(monkeypatch, "sweeping", *["--rounds", "1", "--steps", "20", "--runs", "2", "--smallest", "--out"], str(file))

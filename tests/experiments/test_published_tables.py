@@ -29,6 +29,7 @@ from grokscope.experiments.published_tables.summary import (
     summary,
 )
 from grokscope.experiments.published_tables.trained import TABLES, Arm, residual_arms, sizes
+from tests.light_workers import forking_workers
 
 
 def _runs(times, budget=1000, arm="lion", task="mul", bound=2.0):
@@ -218,7 +219,8 @@ def finished(tmp_path_factory):
     """The small scale of one table, from training to page."""
     folder = tmp_path_factory.mktemp("published")
     request = Request(scale="small", only=("quarter",), runs=folder / "runs", out=folder / "out", workers=1)
-    outcome = experiment("published-tables").start(request)
+    with forking_workers():
+        outcome = experiment("published-tables").start(request)
     return request, outcome
 
 
@@ -305,6 +307,7 @@ def test_rows_that_cannot_be_read_and_tables_that_there_are_not_are_refused(tmp_
         experiment("published-tables").start(Request(scale="small", runs=tmp_path, out=tmp_path, training=False))
 
 
+@pytest.mark.usefixtures("light_workers")
 def test_seeds_of_an_arm_are_trained_side_by_side_where_a_device_is_named(tmp_path):
     """On the processor here. The rows are those that run directories give, but for rounding and without seconds."""
     folders = {"runs": tmp_path / "runs", "out": tmp_path / "together", "only": ("reliability",)}

@@ -37,6 +37,7 @@ from grokscope.runs import open_run
 from grokscope.sweeps import Sweep, run_sweep
 from grokscope.tasks import build_task
 from grokscope.training import train
+from tests.light_workers import forking_workers
 
 
 @pytest.fixture
@@ -307,7 +308,8 @@ def finished(tmp_path_factory):
     """The small scale of some families, from traces to tables."""
     folder = tmp_path_factory.mktemp("why-clipping")
     request = Request(scale="small", only=FEW, runs=folder / "runs", out=folder / "out", workers=1, seeds=(0,))
-    outcome = experiment("why-clipping").start(request)
+    with forking_workers():
+        outcome = experiment("why-clipping").start(request)
     return request, outcome
 
 
@@ -341,7 +343,8 @@ def closely(tmp_path_factory) -> Study:
     """The two ends at the small scale, trained to be looked at."""
     folder = tmp_path_factory.mktemp("closely")
     study = Study(SMALL, folder / "runs", folder / "out")
-    run_sweep(Sweep("closely", tuple(one.job for one in study.watched())), study.runs, 1)
+    with forking_workers():
+        run_sweep(Sweep("closely", tuple(one.job for one in study.watched())), study.runs, 1)
     return study
 
 
