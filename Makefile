@@ -52,9 +52,8 @@ demo: $(BASE) ## Train a clipped and an unclipped network, and write reports/dem
 browser: $(INSTALLED) ## Install the browser that the tests need, where there is none
 	@$(PY) tests/find_browser.py
 
-# Each worker begins with a part of the tests in their order: so what the tests of a file share is seldom made twice.
 test: $(INSTALLED) browser ## Run the fast tests
-	@$(PY) -m pytest -n $(WORKERS) --dist worksteal --durations 25
+	@$(PY) -m pytest -n $(WORKERS) --durations 25
 
 test-slow: $(INSTALLED) browser ## Run the slow reproductions too (tens of minutes)
 	@$(PY) -m pytest -n $(WORKERS) -m slow --timeout 3600

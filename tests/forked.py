@@ -15,6 +15,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import chdir
+from functools import cache
 from multiprocessing.reduction import DupFd
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -54,7 +55,9 @@ class ForkedPython:
         files = [DupFd(descriptor) for descriptor in (orders, stdout.fileno(), stderr.fileno(), told)]
         passed = None if pass_fd is None else DupFd(pass_fd)
         folder = os.path.abspath(cwd)
-        self._process = _forks.Process(target=_be, args=(words, dict(env), folder, files, passed), daemon=True)
+        self._process = _forks.Process(
+            target=_be, args=(words, dict(env), folder, _installed(), files, passed), daemon=True
+        )
         with chdir(ROOT):  # the first one starts the process that is forked from, which imports modules of the tests
             self._process.start()
         os.close(orders)
@@ -90,7 +93,17 @@ def run(
         return subprocess.CompletedProcess(command, code, out.read(), err.read())
 
 
-def _be(words: list[str], env: dict[str, str], cwd: str, files: list[Any], passed: Any) -> None:
+@cache
+def _installed() -> tuple[str, ...]:
+    """The path of a process of its own, without folders that it is given: packages lengthen that of the tests."""
+    command = [sys.executable, "-P", "-c", "import sys; print(*sys.path, sep='\\n')"]
+    done = subprocess.run(command, env=os.environ | {"PYTHONPATH": ""}, capture_output=True, text=True, check=True)
+    return tuple(done.stdout.splitlines())
+
+
+def _be(
+    words: list[str], env: dict[str, str], cwd: str, installed: tuple[str, ...], files: list[Any], passed: Any
+) -> None:
     """In the fork: be that command."""
     os.setsid()
     *standard, told = (file.detach() for file in files)
@@ -109,7 +122,6 @@ def _be(words: list[str], env: dict[str, str], cwd: str, files: list[Any], passe
     if passed is not None:
         arguments[-1] = arguments[-1].format(passed.detach())
     named = [place for place in env.get("PYTHONPATH", "").split(os.pathsep) if place]
-    installed = [place for place in sys.path if place not in ("", *named)]
     sys.path[:] = [*([] if safe else [""]), *named, *installed]
     sys.argv = ["-c", *arguments]
     try:

@@ -22,6 +22,7 @@ ENDS = ("", "sys.exit(3)", "sys.exit('no')", "raise ValueError('no')", "os.kill(
 @pytest.mark.parametrize("end", ENDS)
 def test_a_fork_has_the_arguments_the_folder_and_the_end_of_a_process_of_its_own(tmp_path, monkeypatch, safe, end):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend("/lengthened/by/ray")  # the path of the tests, which is not inherited
     environment = os.environ | {"GIVEN": "x", "PYTHONPATH": f"{tmp_path}/a{os.pathsep}{forked.ROOT}"}
     command = [sys.executable, *safe, "-c", CODE + end, "b", "-c"]
     own = subprocess.run(
