@@ -51,8 +51,8 @@ class ForkedPython:
         python, *words = command
         assert python == sys.executable
         orders, writer = os.pipe()
-        ready, told = os.pipe()
-        files = [DupFd(descriptor) for descriptor in (orders, stdout.fileno(), stderr.fileno(), told)]
+        ready, begun = os.pipe()
+        files = [DupFd(descriptor) for descriptor in (orders, stdout.fileno(), stderr.fileno(), begun)]
         passed = None if pass_fd is None else DupFd(pass_fd)
         folder = os.path.abspath(cwd)
         self._process = _forks.Process(
@@ -61,7 +61,7 @@ class ForkedPython:
         with chdir(ROOT):  # the first one starts the process that is forked from, which imports modules of the tests
             self._process.start()
         os.close(orders)
-        os.close(told)
+        os.close(begun)
         os.read(ready, 1)  # it has a session of its own: before that, its group could not be killed
         os.close(ready)
         self.pid = self._process.pid
@@ -106,9 +106,9 @@ def _be(
 ) -> None:
     """In the fork: be that command."""
     os.setsid()
-    *standard, told = (file.detach() for file in files)
-    os.write(told, b".")
-    os.close(told)
+    *standard, begun = (file.detach() for file in files)
+    os.write(begun, b".")
+    os.close(begun)
     for place, descriptor in enumerate(standard):
         os.dup2(descriptor, place)
         os.close(descriptor)

@@ -24,6 +24,7 @@ from grokscope.sweeps import Board, Place, load_sweep, run_sweep
 from grokscope.sweeps.directory import look
 from grokscope.sweeps.local import default_workers
 from grokscope.training import train
+from tests.training.test_resume import unsealed
 
 ROOT = Path(grokscope.__file__).parents[1]
 TWO_ARMS = "[arms.a]\n[arms.b]\nlr = 1e-4"
@@ -76,15 +77,6 @@ def test_a_sweep_trains_what_train_trains_and_a_second_one_repeats_nothing(sweep
     assert [(outcome.standing, outcome.attempts, outcome.before) for outcome in again] == [("finished", 0, True)] * 2
     assert contents(out) == before
     assert not list((out / "logs").iterdir())
-
-
-def unsealed(run: Run) -> bytes:
-    """The seals of a run without that of its end, as a kill after its status leaves them on disk."""
-    seals = run.path / "seals.jsonl"
-    lines = seals.read_bytes().splitlines(keepends=True)
-    seals.write_bytes(b"".join(lines[:-1]))
-    assert {finding.verdict for finding in verify_run(run.path)} == {"ok", "unsealed"}
-    return seals.read_bytes()
 
 
 def test_a_run_that_was_killed_before_the_seal_of_its_end_is_sealed_by_the_next_sweep(sweep_file, tmp_path):

@@ -177,12 +177,19 @@ def _files(run) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in run.path.rglob("*") if path.is_file()}
 
 
+def unsealed(run) -> bytes:
+    """The seals of a run without that of its end, as a kill after its status leaves them on disk."""
+    seals = run.path / "seals.jsonl"
+    seals.write_bytes(b"".join(seals.read_bytes().splitlines(keepends=True)[:-1]))
+    assert {finding.verdict for finding in verify_run(run.path)} == {"ok", "unsealed"}
+    return seals.read_bytes()
+
+
 def test_a_run_that_was_killed_before_the_seal_of_its_end_is_sealed(trained):
     """A kill after the status and before the last seal leaves files of which nothing is recorded."""
     run = trained()
-    before, seals = _files(run), run.path / "seals.jsonl"
-    seals.write_bytes(b"".join(before["seals.jsonl"].splitlines(keepends=True)[:-1]))
-    assert {finding.verdict for finding in verify_run(run.path)} == {"ok", "unsealed"}
+    before = _files(run)
+    unsealed(run)
     assert resume(run.path).status == "finished"
     assert {finding.verdict for finding in verify_run(run.path)} == {"ok"}
     again = _files(run)
@@ -193,15 +200,13 @@ def test_a_run_that_was_killed_before_the_seal_of_its_end_is_sealed(trained):
 
 def test_a_run_that_its_process_is_leaving_is_left_to_it(trained):
     run = trained()
-    seals = run.path / "seals.jsonl"
-    lines = seals.read_bytes().splitlines(keepends=True)
-    seals.write_bytes(b"".join(lines[:-1]))
+    seals = unsealed(run)
     lock = locked(run.path)
     try:
         assert resume(run.path).status == "finished"
     finally:
         lock.release()
-    assert seals.read_bytes() == b"".join(lines[:-1])
+    assert (run.path / "seals.jsonl").read_bytes() == seals
 
 
 def test_a_changed_config_is_refused_naming_the_settings(trained, config):

@@ -109,13 +109,12 @@ def _compared(apart: _Apart, margin: float, level: float) -> dict[str, object]:
     n = len(apart.seen)
     mean = float(apart.seen.mean())
     spread = float(apart.seen.std(ddof=1)) if n > 1 else nan
-    half = float(scipy.stats.t.ppf(level, n - 1)) * spread / sqrt(n) if n > 1 else nan
     reference_is_open, arm_is_open = bool(np.isinf(apart.least).any()), bool(np.isinf(apart.most).any())
     if reference_is_open or arm_is_open:
         low, high = exp(signed_rank_bound(apart.least, level)), exp(-signed_rank_bound(-apart.most, level))
         high = inf if isnan(high) else high
     else:
-        low, high = exp(mean - half), exp(mean + half)
+        low, high = t_ends(apart.seen, level)
     verdict = "as soon" if high <= margin else "later" if low > margin else "cannot tell"
     censored = "a run is censored" if n == 1 else "some runs are censored"
     said = {
@@ -137,6 +136,20 @@ def _compared(apart: _Apart, margin: float, level: float) -> dict[str, object]:
         "verdict": verdict,
         "statement": "; ".join(said),
     }
+
+
+def t_ends(logs: Float[np.ndarray, " seed"], level: float = LEVEL) -> tuple[float, float]:
+    """The ends of the geometric mean of what these are the logarithms of, each one-sided at `level`.
+
+        exp(mean d -+ t(level, n - 1) sd(d) / sqrt(n))
+
+    NaN for one value.
+    """
+    n = len(logs)
+    if n < 2:
+        return nan, nan
+    mean, half = float(logs.mean()), float(scipy.stats.t.ppf(level, n - 1)) * float(logs.std(ddof=1)) / sqrt(n)
+    return exp(mean - half), exp(mean + half)
 
 
 def signed_rank_bound(apart: Float[np.ndarray, " seed"], level: float = LEVEL) -> float:

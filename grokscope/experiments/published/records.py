@@ -173,15 +173,15 @@ def ranked(rows: pd.DataFrame, of: int | None = None) -> list[str]:
         rows: of one task, on tuning seeds.
         of: count those alone that have so many runs.
     """
-    found = {}
+    standings = {}
     for arm in names(rows, "arm"):
         of_arm = where(rows, arm=arm)
         steps = numbers(of_arm, "sustained_grok_step")
         if of in (None, len(steps)):
             censored = np.isnan(steps)
             mean = float(np.log(np.where(censored, numbers(of_arm, "budget"), steps)).mean())
-            found[arm] = (int(censored.sum()), mean, arm)
-    return sorted(found, key=found.__getitem__)
+            standings[arm] = (int(censored.sum()), mean, arm)
+    return sorted(standings, key=standings.__getitem__)
 
 
 def records(request: Request) -> Outcome:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import scipy
 from jaxtyping import Float
 
-from grokscope.analysis import numbers, where
-from grokscope.analysis.timing.outcomes import LEVEL
-from grokscope.experiments.why_clipping.declared import FREE, TESTED, families
+from grokscope.analysis import where
+from grokscope.analysis.timing.non_inferiority import t_ends
+from grokscope.experiments.why_clipping.declared import FREE, TESTED
 from grokscope.experiments.why_clipping.families.sites import SITES, WORDS
+from grokscope.experiments.why_clipping.summary import of_arms, steps_by_seed
 from grokscope.experiments.why_clipping.tasks import MAIN
 from grokscope.experiments.wording import TITLES, interval, joined
 
@@ -29,12 +29,12 @@ def by_site(rows: pd.DataFrame) -> str:
     Arguments:
         rows: of every run that has ended.
     """
-    of_task = where(rows.loc[rows["part"].isin(list(families()))], task=MAIN)
-    steps = pd.DataFrame({arm: _steps(where(of_task, arm=arm)) for arm in (FREE, TESTED, *ALONE, *LOST)})
-    found = steps.dropna(how="any")
-    if len(found) < 2 or found.lt(0).to_numpy().any():
+    of_task = where(of_arms(rows), task=MAIN)
+    steps_of = {arm: steps_by_seed(of_task, arm) for arm in (FREE, TESTED, *ALONE, *LOST)}
+    seeds = sorted(set.intersection(*map(set, steps_of.values())))
+    logs = {arm: np.log([steps[seed] for seed in seeds]) for arm, steps in steps_of.items()}
+    if len(seeds) < 2 or np.isnan(list(logs.values())).any():
         return ""
-    logs = {arm: np.log(found[arm].to_numpy()) for arm in found}
     whole = logs[FREE] - logs[TESTED]
     alone = np.array([logs[FREE] - logs[arm] for arm in ALONE])
     lost = np.array([logs[arm] - logs[TESTED] for arm in LOST])
@@ -45,13 +45,8 @@ def by_site(rows: pd.DataFrame) -> str:
         f"({_ends(whole)}) over the projection alone. Those of one site give {gains}: multiplied {_ratio(given)} "
         f"({_ends(given)}), which is {_times(given - whole)} the whole. One site freed, in that order, costs "
         f"{joined([_ratio(loss) for loss in lost])}: multiplied {_ratio(cost)} ({_ends(cost)}), which is "
-        f"{_times(cost - whole)} the whole (n = {len(found)})."
+        f"{_times(cost - whole)} the whole (n = {len(seeds)})."
     )
-
-
-def _steps(runs: pd.DataFrame) -> pd.Series:
-    """Steps to the sustained grok by seed; -1 where there is none."""
-    return pd.Series(numbers(runs, "sustained_grok_step"), index=numbers(runs, "seed")).fillna(-1)
 
 
 def _ratio(logs: Float[np.ndarray, " seed"]) -> str:
@@ -64,5 +59,4 @@ def _times(logs: Float[np.ndarray, " seed"]) -> str:
 
 def _ends(logs: Float[np.ndarray, " seed"]) -> str:
     """The ends of a geometric mean: `1.93 to 3.03`."""
-    half = scipy.stats.t.ppf(LEVEL, len(logs) - 1) * logs.std(ddof=1) / np.sqrt(len(logs))
-    return interval(np.exp(logs.mean() - half), np.exp(logs.mean() + half), "{:.2f}".format)
+    return interval(*t_ends(logs), "{:.2f}".format)

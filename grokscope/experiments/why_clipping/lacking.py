@@ -9,7 +9,8 @@ import pandas as pd
 
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing import Event, medians
-from grokscope.experiments.why_clipping.declared import CLIP, HELD, families
+from grokscope.experiments.why_clipping.declared import CLIP, HELD
+from grokscope.experiments.why_clipping.summary import of_arms, steps_by_seed
 from grokscope.experiments.why_clipping.tables import LADDER
 from grokscope.experiments.wording import TITLES, joined, steps
 
@@ -23,7 +24,7 @@ def lacking(rows: pd.DataFrame) -> tuple[str, ...]:
     Arguments:
         rows: of every run that has ended.
     """
-    arms = rows.loc[rows["part"].isin(list(families()))]
+    arms = of_arms(rows)
     sentences: list[str] = []
     for task in TITLES:
         of_task = where(arms, task=task)
@@ -34,14 +35,14 @@ def lacking(rows: pd.DataFrame) -> tuple[str, ...]:
 
 def _without(of_task: pd.DataFrame, arm: str) -> str:
     """Which runs of an arm do not grok though the clip does with their seeds, and what other arms do there."""
-    own, clip = _steps_by_seed(of_task, arm), _steps_by_seed(of_task, CLIP)
+    own, clip = steps_by_seed(of_task, arm), steps_by_seed(of_task, CLIP)
     missed = [seed for seed, step in own.items() if isnan(step) and not isnan(clip.get(seed, nan))]
     if not missed:
         return ""
     grok = sum(not isnan(step) for step in own.values())
     budget = int(numbers(where(of_task, arm=arm), "budget").max())
     (median,) = medians(where(of_task, arm=CLIP), EVENT)["median"]
-    others = {other: _steps_by_seed(of_task, other) for other in HELD if other != arm}
+    others = {other: steps_by_seed(of_task, other) for other in HELD if other != arm}
     beside = [f"{LADDER[other]}: {told}" for other, steps_of in others.items() if (told := _on(steps_of, missed))]
     there = f" Other ways there: {'; '.join(beside)}." if beside else ""
     return (
@@ -49,13 +50,6 @@ def _without(of_task: pd.DataFrame, arm: str) -> str:
         f"On the seeds of the others the clip takes {_on(clip, missed)}; its median is {steps(median)} (n = "
         f"{len(clip)}).{there}"
     )
-
-
-def _steps_by_seed(of_task: pd.DataFrame, arm: str) -> dict[int, float]:
-    """Steps to the sustained grok by seed, NaN where there is none."""
-    runs = where(of_task, arm=arm)
-    of_seeds = zip(numbers(runs, "seed"), numbers(runs, f"{EVENT}_step"), strict=True)
-    return {int(seed): float(step) for seed, step in sorted(of_seeds)}
 
 
 def _on(steps_of: dict[int, float], seeds: list[int]) -> str:

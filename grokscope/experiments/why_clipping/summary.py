@@ -23,6 +23,22 @@ COLUMNS = [
 ]  # fmt: skip
 
 
+def of_arms(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of arms: without those of the tuning, and of the ends that are looked at closely."""
+    return rows.loc[rows["part"].isin(list(families()))]
+
+
+def steps_by_seed(of_task: pd.DataFrame, arm: str) -> dict[int, float]:
+    """Steps of an arm's runs to the sustained grok by seed, NaN where there is none.
+
+    Arguments:
+        of_task: rows of arms, of one task.
+    """
+    runs = where(of_task, arm=arm)
+    of_seeds = zip(numbers(runs, "seed"), numbers(runs, "sustained_grok_step"), strict=True)
+    return {int(seed): float(step) for seed, step in sorted(of_seeds)}
+
+
 def summary(rows: pd.DataFrame) -> pd.DataFrame:
     """A row for each arm and task that has runs.
 
@@ -37,7 +53,7 @@ def summary(rows: pd.DataFrame) -> pd.DataFrame:
     they are known; statement: why there is no ratio, or what of it is not known.
     """
     lines = []
-    rows = rows.loc[rows["part"].isin(list(families()))]
+    rows = of_arms(rows)
     events: set[Event] = {"grok", *(arm.event for family in families().values() for arm in family.arms().values())}
     for task in names(rows, "task"):
         of_task = where(rows, task=task)
