@@ -28,7 +28,8 @@ help: ## List the targets
 
 install: $(INSTALLED) ## Create the virtual environment with pinned versions
 
-# A stamp is made last, so an installation that was cut short is done again.
+# A stamp is made last, so an installation that was cut short is done again. Modules are compiled when they are first
+# imported: most of what is installed never is, and compiling all of it takes over a minute.
 $(BASE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "grokscope needs Python >= 3.11; '$(PYTHON)' is not. Name one: make PYTHON=python3.12" >&2; exit 1; }
@@ -36,14 +37,14 @@ $(BASE): pyproject.toml constraints.txt
 	  sys.exit(shutil.disk_usage(next(path for path in parents if path.exists())).free < 4e9)' || { \
 	  echo "an installation takes up to 4 GB, and this disk has less. Use another: make VENV=/path/to/venv" >&2; exit 1; }
 	@$(PY) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
-	$(PY) -m pip install $(TORCH) $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) || { \
+	$(PY) -m pip install $(TORCH) --no-compile $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) || { \
 	  echo "$(TORCH) has not been installed; the line above says why. Another index may have it for this machine:" >&2; \
 	  echo "make TORCH_INDEX=URL. docs/install.md has what else can be done" >&2; exit 1; }
-	$(PY) -m pip install -c constraints.txt -e .
+	$(PY) -m pip install -c constraints.txt -e . --no-compile
 	@touch $@
 
 $(INSTALLED): $(BASE)
-	$(PY) -m pip install -c constraints.txt -e '.[dev]'
+	$(PY) -m pip install -c constraints.txt -e '.[dev]' --no-compile
 	@touch $@
 
 demo: $(BASE) ## Train a clipped and an unclipped network, and write reports/demo/index.html

@@ -14,6 +14,7 @@ from benchmarks.load.nodes import NODE, started
 def ray_module(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """Ray, shut down afterwards."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # at its 15, tasks starve beside tests that need all cores
     ray = pytest.importorskip("ray")
     yield ray
     ray.shutdown()

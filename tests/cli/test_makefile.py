@@ -62,12 +62,12 @@ def test_the_first_call_installs_torch_first_and_the_second_nothing(make, tmp_pa
 
 def test_the_demo_installs_what_a_run_needs_and_no_tools(make, tmp_path):
     lines = [line for line in make("-n", "demo").stdout.splitlines() if "pip install" in line]
-    assert lines[1:] == [".venv/bin/python -m pip install -c constraints.txt -e ."]
+    assert lines[1:] == [".venv/bin/python -m pip install -c constraints.txt -e . --no-compile"]
     (tmp_path / ".venv").mkdir()
     (tmp_path / ".venv/.base").touch()
     assert "pip install" not in make("-n", "demo").stdout
     lines = [line for line in make("-n", "test").stdout.splitlines() if "pip install" in line]
-    assert lines == [".venv/bin/python -m pip install -c constraints.txt -e '.[dev]'"]
+    assert lines == [".venv/bin/python -m pip install -c constraints.txt -e '.[dev]' --no-compile"]
 
 
 @pytest.mark.parametrize(("target", "command"), [("docs", "build"), ("gallery", "gallery")])
@@ -149,7 +149,7 @@ def test_changed_requirements_are_installed_again(make, tmp_path, name):
 def test_another_index_is_for_torch_alone(make):
     lines = make("-n", "test", "TORCH_INDEX=https://index.invalid/cpu").stdout.splitlines()
     assert [line.removesuffix(" || { \\") for line in lines if "index.invalid" in line] == [
-        ".venv/bin/python -m pip install torch==2.13.0 --index-url https://index.invalid/cpu"
+        ".venv/bin/python -m pip install torch==2.13.0 --no-compile --index-url https://index.invalid/cpu"
     ]
 
 
