@@ -38,7 +38,7 @@ def environment() -> Environment:
 
 
 def unbroken(value: object) -> object:
-    """A value that a page shows, with no line broken inside a product or sum of two letters, as in x · y.
+    """A value that a page shows, with no line broken inside x · y and the like, nor inside n = 5.
 
     Their spaces become no-break spaces. Markup is left as it is, since scripts and addresses are written so.
     """
@@ -47,7 +47,7 @@ def unbroken(value: object) -> object:
     return _FORMULA.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), value)
 
 
-_FORMULA = re.compile(r"\b[A-Za-z] [·*/+−-] [A-Za-z]\b")
+_FORMULA = re.compile(r"\b[A-Za-z] (?:[·*/+−-] [A-Za-z]\b|[=<>≤≥] [−-]?\d)")
 
 
 def pictures(images: Mapping[str, bytes]) -> dict[str, Picture]:

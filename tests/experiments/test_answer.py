@@ -426,12 +426,15 @@ def test_methods_are_those_of_the_runs_that_there_are():
 def test_the_two_arms_that_are_one_function_stand_beside_each_other():
     rows = [
         {"task": "mul", "arm": arm, "seed": seed, "sustained_grok_step": step}
-        for arm, of_seeds in {"scale-embeddings": (1200, 1500, None), "rate-embeddings": (1210, None, 900)}.items()
+        for arm, of_seeds in {
+            "scale-embeddings": (1200, 1500, None, 7),
+            "rate-embeddings": (1210, None, 900, 9),
+        }.items()
         for seed, step in enumerate(of_seeds)
     ]
     table = pd.DataFrame(rows).astype({"sustained_grok_step": "Int64"})
     (told,) = twins(table)
-    assert "1,200 and 1,210 (n = 1)" in told
+    assert "1,200 and 1,210; 7 and 9 (n = 2)" in told
     assert twins(table.loc[table["arm"] == "scale-embeddings"]) == ()
 
 

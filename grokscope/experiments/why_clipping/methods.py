@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from math import isnan
+
 import pandas as pd
 
 from grokscope.analysis import names, numbers, where
 from grokscope.analysis.timing.non_inferiority import MARGIN
 from grokscope.experiments.why_clipping.declared import HELD, NORMS_FREE, TESTED
+from grokscope.experiments.why_clipping.summary import steps_by_seed
 from grokscope.experiments.why_clipping.tasks import MAIN, TaskSize, base
 from grokscope.experiments.wording import TITLES, in_words, joined, span
 
@@ -82,18 +85,16 @@ def _seeds(table: pd.DataFrame, *arms: str) -> list[int]:
 
 def twins(rows: pd.DataFrame) -> tuple[str, ...]:
     """The built-in check: two arms that are one function, by their steps; nothing where they share no seed."""
-    steps_of = {
-        arm: where(rows, task=MAIN, arm=arm).set_index("seed")["sustained_grok_step"].dropna().astype(int)
-        for arm in ("scale-embeddings", "rate-embeddings")
-    }
-    scaled, faster = steps_of.values()
-    seeds = sorted(set(scaled.index) & set(faster.index))
-    if not seeds:
+    of_task = where(rows, task=MAIN)
+    scaled, faster = (steps_by_seed(of_task, arm) for arm in ("scale-embeddings", "rate-embeddings"))
+    both = [(scaled[seed], faster[seed]) for seed in scaled if seed in faster]
+    known = [pair for pair in both if not any(map(isnan, pair))]
+    if not known:
         return ()
-    pairs = joined([f"{scaled[seed]:,} and {faster[seed]:,}" for seed in seeds])
+    pairs = "; ".join(f"{one:,.0f} and {other:,.0f}" for one, other in known)
     return (
         "A check that is built in: embeddings scaled down before the first step, and embeddings that learn faster by "
         "as much, are one function where a norm follows and steps do not see a gradient’s size, but for LayerNorm’s "
         f"epsilon and rounding. Steps to the sustained grok on {TITLES[MAIN]}, seed by seed: {pairs} (n = "
-        f"{len(seeds)}).",
+        f"{len(known)}).",
     )
