@@ -29,7 +29,7 @@ help: ## List the targets
 install: $(INSTALLED) ## Create the virtual environment with pinned versions
 
 # A stamp is made last, so an installation that was cut short is done again. Modules are compiled when they are first
-# imported: most of what is installed never is, and compiling all of it takes over a minute.
+# imported: most of what is installed never is.
 $(BASE): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "grokscope needs Python >= 3.11; '$(PYTHON)' is not. Name one: make PYTHON=python3.12" >&2; exit 1; }
