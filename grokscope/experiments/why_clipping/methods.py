@@ -15,9 +15,9 @@ from grokscope.experiments.wording import TITLES, in_words, joined, span
 
 LOOKS = (
     " sphere-rows joined them after the first seeds of the others had been seen, and each was to have as many seeds as "
-    f"it needs until verdicts on all tasks had been seen. Those on S5 and x − y were looked at before {TESTED} had all of "
-    f"its seeds there, and {NORMS_FREE} was given five a task after its first ones had been seen. On mixed, whose runs "
-    "take a quarter of an hour, no arm is run but these and what they are compared with."
+    f"it needs until verdicts on all tasks had been seen. Those on S5 and x − y were looked at before {TESTED} had all "
+    f"of its seeds there, and {NORMS_FREE} was given five a task after its first ones had been seen. On mixed, whose "
+    "runs take a quarter of an hour, no arm is run but these and what they are compared with."
 )
 """What was looked at on the way of the published experiment and so chose its runs, and what was left out."""
 
