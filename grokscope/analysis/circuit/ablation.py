@@ -287,9 +287,6 @@ def _operand_part(
     basis, n = transform.basis, transform.basis.n
     width = transform.left.shape[-1] if onward is None else onward.shape[1]
     taken = torch.zeros((len(sample.pairs), width), dtype=torch.float64)
-    if not len(irreps):
-        return taken
-    spans, coefficients = [], []
     for place, irrep in enumerate(irreps):
         span = basis.spans[irrep]
         blocks = [x.double() for x in (transform.left[span], transform.right[span], diagonal[int(irrep)])]
@@ -300,13 +297,9 @@ def _operand_part(
             blocks = [removed.other(place, part, block, of_part) for part, (block, of_part) in sizes]
         if onward is not None:
             blocks = [block @ onward for block in blocks]
-        spans.append(span)
-        coefficients += [blocks[0] / n**0.5, blocks[1] / n**0.5, blocks[2]]
-    of_all = torch.cat(coefficients)
-    for some in in_blocks(len(taken), len(of_all)):
-        a, b = basis.F[sample.left[some]], basis.F[sample.right[some]]
-        functions = []
-        for span in spans:
-            functions += [a[:, span], b[:, span], (a[:, span, None] * b[:, None, span]).flatten(1)]
-        torch.mm(torch.cat(functions, 1), of_all, out=taken[some])
+        coefficients = torch.cat([blocks[0] / n**0.5, blocks[1] / n**0.5, blocks[2]])
+        for some in in_blocks(len(taken), len(coefficients)):
+            of_a, of_b = basis.F[sample.left[some], span], basis.F[sample.right[some], span]
+            of_both = (of_a[:, :, None] * of_b[:, None, :]).flatten(1)
+            taken[some].addmm_(torch.cat([of_a, of_b, of_both], 1), coefficients)
     return taken

@@ -28,14 +28,14 @@ def of_arms(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.loc[rows["part"].isin(list(families()))]
 
 
-def steps_by_seed(of_task: pd.DataFrame, arm: str) -> dict[int, float]:
-    """Steps of an arm's runs to the sustained grok by seed, NaN where there is none.
+def steps_by_seed(of_task: pd.DataFrame, arm: str, event: Event = "sustained_grok") -> dict[int, float]:
+    """Steps of an arm's runs to an event by seed, NaN where there is none.
 
     Arguments:
         of_task: rows of arms, of one task.
     """
     runs = where(of_task, arm=arm)
-    of_seeds = zip(numbers(runs, "seed"), numbers(runs, "sustained_grok_step"), strict=True)
+    of_seeds = zip(numbers(runs, "seed"), numbers(runs, f"{event}_step"), strict=True)
     return {int(seed): float(step) for seed, step in sorted(of_seeds)}
 
 
@@ -127,14 +127,11 @@ def _share(of_task: pd.DataFrame, name: str, arm: Arm) -> dict[str, object]:
 
     There is none where a run of the three is censored, or where the clip is hardly sooner.
     """
-    times = {}
-    for which in (arm.baseline, arm.against, name):
-        runs = where(of_task, arm=which)
-        times[which] = dict(zip(runs["seed"].tolist(), np.log(numbers(runs, f"{arm.event}_step")), strict=True))
+    times = {which: steps_by_seed(of_task, which, arm.event) for which in (arm.baseline, arm.against, name)}
     seeds = set.intersection(*(set(of_arm) for of_arm in times.values()))
     if not seeds:
         return {}
-    free, clip, own = (np.mean([times[w][seed] for seed in seeds]) for w in (arm.baseline, arm.against, name))
+    free, clip, own = (np.log([times[w][seed] for seed in seeds]).mean() for w in (arm.baseline, arm.against, name))
     whole = float(free - clip)  # NaN where one of them is censored
     share = float(free - own) / whole if abs(whole) > LEAST else nan
     return {} if np.isnan(share) else {"share": share, "share_seeds": len(seeds)}
